@@ -1,0 +1,29 @@
+# Everything here needs make and Python 3.11 or newer, and nothing else. `make` alone lists the targets.
+# Paths are relative, so that a checkout in a folder with spaces in its name works.
+
+PYTHON := .venv/bin/python
+MAKEFLAGS += --no-print-directory
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check bench clean
+
+help: ## Lists the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+
+setup: ## Makes .venv from uv.lock
+	@scripts/setup.sh
+
+run: setup ## Starts the whole stack and books one appointment (FRESH=1: without the data of former runs)
+	@exec $(PYTHON) -m pitstop.devstack up $(if $(FRESH),--fresh)
+
+test: setup check ## Checks, then runs all tests
+	@$(PYTHON) -m pytest
+
+check: setup ## Style, types, layers and migrations
+	@scripts/check.sh
+
+bench: setup ## Measures bookings against a bare workflow and a bare insert
+	@$(PYTHON) -m bench
+
+clean: ## Removes .venv, caches, and the data of `make run`
+	@scripts/clean.sh

@@ -1,0 +1,62 @@
+"""The backstop's steps: what timers and webhooks left undone because something was down."""
+
+from temporalio import activity
+
+from pitstop.contracts import names
+from pitstop.contracts.booking import SweepStep
+from pitstop.ports import EngineUnavailable, Inbox, NoRunningWorkflow, StoredEvent, SweepStore, WorkflowReviver
+
+
+class SweepActivities:
+    """Expires lapsed holds, applies stored webhooks, takes up bookings whose workflow has gone."""
+
+    def __init__(self, store: SweepStore, inbox: Inbox, engine: WorkflowReviver) -> None:
+        self._store = store
+        self._inbox = inbox
+        self._engine = engine
+
+    @activity.defn(name=names.EXPIRE_HOLDS)
+    async def expire_lapsed_holds(self, step: SweepStep) -> int:
+        return await self._store.expire_lapsed_holds(step.now, step.order.batch)
+
+    @activity.defn(name=names.DRAIN_INBOX)
+    async def drain_inbox(self, step: SweepStep) -> int:
+        """Applies what is left in the inbox, oldest first. What cannot be applied now stays for the next sweep."""
+        applied = 0
+        for event in await self._inbox.unapplied(step.order.batch):
+            activity.heartbeat(event.event_id)
+            try:
+                outcome = await self._apply(event)
+            except EngineUnavailable:
+                break
+            await self._inbox.mark_applied(event.event_id, outcome)
+            applied += 1
+        return applied
+
+    @activity.defn(name=names.REVIVE_BOOKINGS)
+    async def revive_stranded(self, step: SweepStep) -> int:
+        """Starts the workflow of each booking that should have moved on by now; one that runs is left alone."""
+        revived = 0
+        for standing in await self._store.overdue_bookings(step.now - step.order.overdue, step.order.batch):
+            activity.heartbeat(str(standing.booking_id))
+            revived += await self._engine.revive(standing, None)
+        return revived
+
+    async def _apply(self, event: StoredEvent) -> str:
+        if event.payment is None or event.booking_id is None:
+            return "ignored"
+        try:
+            await self._engine.signal_payment(event.booking_id, event.payment)
+        except NoRunningWorkflow:
+            return await self._apply_without_workflow(event)
+        return "signalled"
+
+    async def _apply_without_workflow(self, event: StoredEvent) -> str:
+        """A payment for a booking that has ended, or whose workflow was terminated, is settled by a new run."""
+        standing = await self._store.standing(event.booking_id) if event.booking_id else None
+        if standing is None:
+            return "no such booking"
+        if standing.status.is_end and event.payment and event.payment.kind != "succeeded":
+            return "ended"
+        await self._engine.revive(standing, event.payment)
+        return "revived"

@@ -1,0 +1,43 @@
+"""The doors: the FastAPI application. Run: uvicorn api.app:app."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from temporalio.client import Client
+
+from api import problems
+from api.composition import build
+from api.limits import BodyLimit
+from api.routes import bookings, catalogue, operations, webhooks
+from pitstop.settings import Settings
+
+
+def create_app(settings: Settings | None = None, client: Client | None = None) -> FastAPI:
+    """The application; settings come from the environment unless given, as does the connection to the engine."""
+    settings = settings or Settings()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with build(settings, client) as rooms:
+            app.state.rooms = rooms
+            yield
+
+    app = FastAPI(
+        title="Pitstop",
+        version="0.1.0",
+        summary="Bookings that cannot be lost, doubled or half-done.",
+        lifespan=lifespan,
+        separate_input_output_schemas=False,
+    )
+    problems.install(app)
+    app.add_middleware(BodyLimit)
+    for routes in (catalogue, bookings, webhooks, operations):
+        app.include_router(routes.router)
+    return app
+
+
+logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+logging.getLogger("httpx").setLevel(logging.WARNING)
+app = create_app()

@@ -1,0 +1,60 @@
+"""Who is calling: a bearer token of the issuer's, or the signed link of one booking."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Depends, Query, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from api.composition import InRooms
+from api.problems import Problem, not_found
+from pitstop.domain.caller import Caller, Role
+from pitstop.gateways.tokens import InvalidToken
+
+_bearer = HTTPBearer(auto_error=False, bearerFormat="JWT", description="A token of the configured issuer.")
+Credentials = Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
+
+
+def unauthenticated(detail: str) -> Problem:
+    return Problem(401, "unauthenticated", "Who is calling?", detail, headers={"WWW-Authenticate": "Bearer"})
+
+
+def forbidden(detail: str) -> Problem:
+    return Problem(403, "forbidden", "Not for this role", detail)
+
+
+async def _caller(credentials: Credentials, rooms: InRooms) -> Caller:
+    if credentials is None:
+        raise unauthenticated("Send a token: Authorization: Bearer <JWT>.")
+    try:
+        caller = await rooms.tokens.caller(credentials.credentials)
+    except InvalidToken as error:
+        raise unauthenticated(f"The token is not valid: {error}") from error
+    if caller.role in (Role.CUSTOMER, Role.MECHANIC) and not _is_uuid(caller.subject):
+        raise unauthenticated(f"The token is not valid: the claim `sub` of a {caller.role} must be a UUID")
+    return caller
+
+
+async def _reader(
+    id: UUID,
+    credentials: Credentials,
+    rooms: InRooms,
+    token: Annotated[str | None, Query(description="The token of a signed manage link.", max_length=2000)] = None,
+) -> Caller:
+    if token is None:
+        return await _caller(credentials, rooms)
+    if rooms.links.booking_of(token) != id:
+        raise not_found()
+    return Caller(Role.LINK, str(id))
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(UUID(text)) == text
+    except ValueError:
+        return False
+
+
+# Whoever bears a token; and, for reading one booking, also whoever has its link.
+Authenticated = Annotated[Caller, Depends(_caller)]
+Reader = Annotated[Caller, Depends(_reader)]

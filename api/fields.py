@@ -1,0 +1,140 @@
+"""Field types that refuse what must not get in: naive instants, control characters, unknown zones, endless JSON."""
+
+import math
+import re
+import unicodedata
+import zoneinfo
+from datetime import UTC, datetime
+from functools import cache
+from typing import Annotated, Any
+
+from email_validator import EmailNotValidError, validate_email
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, StringConstraints
+
+_RFC3339 = re.compile(r"^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?([Zz]|[+-]\d\d:\d\d)?$")
+_MAX_INTAKE_CHARACTERS = 32_000
+_MAX_INTAKE_DEPTH = 8
+_MAX_EXACT_INTEGER = 2**53
+
+
+def _clean(text: str) -> str:
+    """Text as people write it: no control characters (NUL among them), no halves of surrogate pairs."""
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
+        raise ValueError("must not contain control characters or broken Unicode; write plain text on one line")
+    return text
+
+
+def _clean_lines(text: str) -> str:
+    _clean(text.replace("\n", " ").replace("\t", " ").replace("\r", " "))
+    return text
+
+
+def _instant(value: Any) -> datetime:
+    if isinstance(value, datetime):
+        moment = value
+    elif isinstance(value, str) and _RFC3339.match(value):
+        try:
+            moment = datetime.fromisoformat(value.upper())
+        except ValueError as error:
+            raise ValueError(f"is not an instant that exists ({error})") from error
+    else:
+        raise ValueError("must be an RFC 3339 instant such as 2026-12-01T14:00:00Z (in a query, write + as %2B)")
+    if moment.tzinfo is None:
+        raise ValueError("must say its offset from UTC: end it with Z, or with an offset such as -05:00")
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("is out of range") from error
+
+
+@cache
+def _zones() -> frozenset[str]:
+    return frozenset(name for name in zoneinfo.available_timezones() if "/" in name or name == "UTC")
+
+
+def _zone(name: str) -> str:
+    if name not in _zones():
+        raise ValueError("must be an IANA time zone such as America/Toronto")
+    return name
+
+
+def _email(address: str) -> str:
+    try:
+        return validate_email(address, check_deliverability=False).normalized
+    except EmailNotValidError as error:
+        raise ValueError(f"must be an e-mail address such as name@example.com ({error})") from error
+
+
+def _intake(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    if _weigh(value, 0) > _MAX_INTAKE_CHARACTERS:
+        raise ValueError(f"must have at most {_MAX_INTAKE_CHARACTERS} characters in all")
+    return value
+
+
+def _weigh(value: JsonValue, depth: int) -> int:
+    """The number of characters in it, after a look at each of them."""
+    if depth > _MAX_INTAKE_DEPTH:
+        raise ValueError(f"must not be nested deeper than {_MAX_INTAKE_DEPTH} levels")
+    match value:
+        case str():
+            return len(_clean_lines(value)) + 2
+        case bool() | None:
+            return 5
+        case float() if not math.isfinite(value):
+            raise ValueError("must not contain NaN or Infinity")
+        case int() if abs(value) > _MAX_EXACT_INTEGER:
+            raise ValueError("must not contain integers beyond 2^53; write them as text")
+        case dict():
+            return sum(_weigh(key, depth + 1) + _weigh(each, depth + 1) for key, each in value.items()) + 2
+        case list():
+            return sum(_weigh(each, depth + 1) for each in value) + 2
+        case _:
+            return 16
+
+
+Instant = Annotated[
+    datetime,
+    BeforeValidator(_instant),
+    Field(description="RFC 3339, with an offset.", examples=["2026-12-01T14:00:00Z"]),
+]
+Timezone = Annotated[
+    str, StringConstraints(min_length=1, max_length=64), AfterValidator(_zone), Field(examples=["America/Toronto"])
+]
+Email = Annotated[
+    str,
+    StringConstraints(min_length=3, max_length=254),
+    AfterValidator(_clean),
+    AfterValidator(_email),
+    Field(examples=["camille@example.com"]),
+]
+Intake = Annotated[
+    dict[str, JsonValue],
+    AfterValidator(_intake),
+    Field(description="What the mechanic should know: any JSON object, 32,000 characters at most."),
+]
+
+
+Name = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=200, strip_whitespace=True),
+    AfterValidator(_clean),
+    Field(examples=["Camille Roy"]),
+]
+City = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=100, strip_whitespace=True),
+    AfterValidator(_clean),
+    Field(examples=["Toronto"]),
+]
+PostalCode = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=16, strip_whitespace=True),
+    AfterValidator(_clean),
+    Field(examples=["M5V 2T6"]),
+]
+Country = Annotated[
+    str, StringConstraints(pattern=r"^[A-Z]{2}$"), Field(description="ISO 3166-1 alpha-2, upper case.", examples=["CA"])
+]
+Phone = Annotated[
+    str, StringConstraints(pattern=r"^\+[1-9][0-9]{6,14}$"), Field(description="E.164.", examples=["+14165550123"])
+]

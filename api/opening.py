@@ -1,0 +1,136 @@
+"""Opening a booking: from a request that is well formed to a slot that is held, or to the reason why not."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from api.callers import forbidden
+from api.composition import Rooms
+from api.problems import Problem, invalid_field, unavailable
+from api.schemas import BookingIn
+from pitstop.domain.booking import BookingStatus, SlotRefusal
+from pitstop.domain.caller import Caller, Role
+from pitstop.domain.identity import booking_id, fingerprint, guest_id
+from pitstop.domain.saga import HoldRefusal, Standing
+from pitstop.ports import EngineUnavailable, IdempotencyKeyReused
+from pitstop.postgres.desk import BookingRequest, Opening
+
+# "Any mechanic": when somebody else has just taken the one who was chosen, the next is tried, this often.
+_CHOICES = 5
+
+_REFUSALS = {
+    SlotRefusal.OUTSIDE_HOURS: "The mechanic does not work at that time.",
+    SlotRefusal.TIME_OFF: "The mechanic is away at that time.",
+    SlotRefusal.TOO_SOON: "The start has passed, or is sooner than the mechanic's minimum notice.",
+    SlotRefusal.TOO_FAR: "The start is further ahead than the mechanic plans.",
+    SlotRefusal.OFFLINE: "The mechanic takes no bookings at the moment.",
+    SlotRefusal.NOT_OFFERED: "No such slot: the service, plan or mechanic is unknown, the mechanic does not "
+    "offer the service, or the start is off the grid.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    booking: dict[str, Any]
+    new: bool
+
+
+def request_of(sent: BookingIn, key: str, caller: Caller) -> BookingRequest:
+    """The request as the desk takes it. Raises problems for what no catalogue needs to be asked about."""
+    if sent.start is None:
+        raise Problem(
+            422,
+            "slot_not_offered",
+            "Not offered",
+            "Immediate sessions are not offered by this release: choose a start from the availability search.",
+        )
+    return BookingRequest(
+        id=booking_id(f"{caller.role}:{caller.subject}", key),
+        fingerprint=fingerprint(sent.model_dump(mode="json")),
+        customer_id=_customer(sent, caller),
+        customer_name=sent.customer.name,
+        customer_email=sent.customer.email,
+        customer_phone=sent.customer.phone,
+        country=sent.location.country,
+        city=sent.location.city,
+        postal_code=sent.location.postal_code,
+        intake=sent.intake,
+        timezone=sent.timezone,
+        service_id=sent.service_id,
+        plan_id=sent.plan_id,
+        mechanic_id=sent.mechanic_id,
+        start=sent.start,
+    )
+
+
+def _customer(sent: BookingIn, caller: Caller) -> UUID:
+    """A customer books for itself; a service or an operator names the customer, or books for a guest."""
+    if caller.role is Role.CUSTOMER:
+        if sent.customer.id not in (None, UUID(caller.subject)):
+            raise invalid_field("body.customer.id", "must be your own id, or left out: a customer books for itself")
+        return UUID(caller.subject)
+    if caller.role in (Role.SERVICE, Role.OPERATOR):
+        return sent.customer.id or guest_id(caller.subject, sent.customer.email)
+    raise forbidden("Bookings are made by customers, by services for customers, and by operators.")
+
+
+async def open_booking(rooms: Rooms, caller: Caller, request: BookingRequest) -> Opened:
+    """Holds the slot, once for the caller's key: the same request finds the booking again, at any time."""
+    for _ in range(_CHOICES if request.mechanic_id is None else 1):
+        opening = await rooms.desk.open(caller, request, datetime.now(UTC))
+        _refuse_what_differs_or_is_not_offered(opening)
+        new = opening.status is BookingStatus.HOLDING
+        if new and await _taken(rooms, caller, request, opening):
+            continue
+        booking = await rooms.desk.booking(caller, request.id)
+        if booking is not None:
+            return Opened(booking, new)
+    raise _slot_unavailable()
+
+
+async def _taken(rooms: Rooms, caller: Caller, request: BookingRequest, opening: Opening) -> bool:
+    """Asks the engine for the hold. True when somebody else had the slot; raises every other refusal."""
+    standing = Standing(
+        booking_id=request.id,
+        fingerprint=request.fingerprint.hex(),
+        mechanic_id=opening.mechanic_id or request.id,
+        customer_id=request.customer_id,
+        start=request.start,
+        status=BookingStatus.HOLDING,
+    )
+    try:
+        outcome = await rooms.engine.hold(standing, opening.summary)
+    except IdempotencyKeyReused:
+        raise _key_reused() from None
+    except EngineUnavailable:
+        await rooms.desk.withdraw(caller, request.id)
+        raise
+    if outcome.refusal is HoldRefusal.PAYMENT_UNAVAILABLE:
+        raise unavailable("payment_unavailable", "The payment provider")
+    if outcome.refusal is HoldRefusal.SLOT_NOT_OFFERED:
+        raise _not_offered(outcome.reason or SlotRefusal.NOT_OFFERED)
+    return outcome.refusal is not None
+
+
+def _refuse_what_differs_or_is_not_offered(opening: Opening) -> None:
+    if not opening.same_request:
+        raise _key_reused()
+    if opening.refusal is SlotRefusal.TAKEN:
+        raise _slot_unavailable()
+    if opening.refusal is not None:
+        raise _not_offered(opening.refusal)
+
+
+def _key_reused() -> Problem:
+    detail = "This Idempotency-Key was used for another request. Take a new key for a new booking."
+    return Problem(422, "idempotency_key_reused", "The key belongs to another request", detail)
+
+
+def _slot_unavailable() -> Problem:
+    detail = "Somebody else has this slot. Search again and choose another."
+    return Problem(409, "slot_unavailable", "The slot is taken", detail)
+
+
+def _not_offered(reason: SlotRefusal) -> Problem:
+    return Problem(422, "slot_not_offered", "Not offered", f"{_REFUSALS[reason]} ({reason})")

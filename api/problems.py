@@ -1,0 +1,144 @@
+"""Errors as `application/problem+json` (RFC 9457), each with a stable `code` and a text that says what to do."""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import asyncpg
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from pitstop.gateways.tokens import IssuerUnavailable
+from pitstop.ports import EngineUnavailable
+
+_log = logging.getLogger("pitstop.api")
+RETRY_AFTER_SECONDS = "2"
+
+
+class FieldError(BaseModel):
+    field: str = Field(description="Where: `body.customer.email`, `query.from`, `header.Idempotency-Key`.")
+    message: str = Field(description="What is wrong, and what would be right.")
+
+
+class ProblemBody(BaseModel):
+    """RFC 9457, with `code`: what programs go by."""
+
+    type: str = Field(default="about:blank")
+    title: str = Field(examples=["The slot is taken"])
+    status: int = Field(examples=[409])
+    detail: str = Field(examples=["Somebody else has just taken this slot. Search again and choose another."])
+    code: str = Field(examples=["slot_unavailable"])
+    errors: list[FieldError] | None = None
+
+
+class Problem(Exception):
+    """An answer that is not what was asked for."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        title: str,
+        detail: str,
+        errors: Sequence[FieldError] = (),
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.body = ProblemBody(title=title, status=status, detail=detail, code=code, errors=list(errors) or None)
+        self.headers = headers
+
+
+def invalid_field(field: str, message: str) -> Problem:
+    error = FieldError(field=field, message=message)
+    return Problem(422, "invalid_request", "The request is not valid", f"{field}: {message}", [error])
+
+
+def not_found(what: str = "booking") -> Problem:
+    return Problem(404, "not_found", "Not found", f"There is no such {what}, or it is not yours.")
+
+
+def unavailable(code: str, what: str) -> Problem:
+    detail = f"{what} cannot be reached at the moment. Nothing was changed; try again with the same Idempotency-Key."
+    return Problem(503, code, "Try again soon", detail, headers={"Retry-After": RETRY_AFTER_SECONDS})
+
+
+def answer(problem: Problem) -> JSONResponse:
+    return JSONResponse(
+        problem.body.model_dump(exclude_none=True),
+        status_code=problem.status,
+        headers=problem.headers,
+        media_type="application/problem+json",
+    )
+
+
+def _of_validation(error: RequestValidationError) -> Problem:
+    faults = error.errors()
+    if any(fault["type"] == "json_invalid" for fault in faults):
+        return Problem(400, "malformed_json", "The body is not JSON", "Send one JSON object, encoded as UTF-8.")
+    errors = [FieldError(field=_place(fault["loc"]), message=_remedy(fault)) for fault in faults]
+    detail = "; ".join(f"{each.field}: {each.message}" for each in errors[:3])
+    return Problem(422, "invalid_request", "The request is not valid", detail, errors)
+
+
+def _place(location: Sequence[Any]) -> str:
+    return ".".join(str(part) for part in location)
+
+
+def _remedy(fault: Any) -> str:
+    if fault["type"] == "missing":
+        return "is required"
+    if fault["type"] == "extra_forbidden":
+        return "is not known here; remove it"
+    message: str = fault["msg"].removeprefix("Value error, ")
+    return message
+
+
+def _of_http(error: HTTPException) -> Problem:
+    codes = {404: "not_found", 405: "method_not_allowed", 400: "malformed_request"}
+    code = codes.get(error.status_code, "error")
+    headers = dict(error.headers) if error.headers else None
+    return Problem(error.status_code, code, str(error.detail), str(error.detail), headers=headers)
+
+
+def install(app: FastAPI) -> None:
+    """One place turns every error into a problem."""
+
+    @app.exception_handler(Problem)
+    async def _problem(_: Request, error: Problem) -> JSONResponse:
+        return answer(error)
+
+    @app.exception_handler(RequestValidationError)
+    async def _invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        return answer(_of_validation(error))
+
+    @app.exception_handler(HTTPException)
+    async def _http(_: Request, error: HTTPException) -> JSONResponse:
+        return answer(_of_http(error))
+
+    @app.exception_handler(EngineUnavailable)
+    async def _engine(_: Request, error: EngineUnavailable) -> JSONResponse:
+        _log.warning("engine unavailable: %r", error.__cause__ or error)
+        return answer(unavailable("engine_unavailable", "The booking engine"))
+
+    @app.exception_handler(IssuerUnavailable)
+    async def _issuer(_: Request, error: IssuerUnavailable) -> JSONResponse:
+        _log.warning("issuer unavailable: %s", error)
+        return answer(unavailable("issuer_unavailable", "The token issuer"))
+
+    async def _database(_: Request, error: Exception) -> JSONResponse:
+        _log.warning("database unavailable: %r", error)
+        return answer(unavailable("database_unavailable", "The database"))
+
+    away = (
+        OSError,
+        TimeoutError,
+        asyncpg.InterfaceError,
+        asyncpg.PostgresConnectionError,
+        asyncpg.CannotConnectNowError,
+    )
+    for kind in (*away, asyncpg.TooManyConnectionsError, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError):
+        app.add_exception_handler(kind, _database)

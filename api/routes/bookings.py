@@ -1,0 +1,142 @@
+"""Bookings: opened, read, listed, followed."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Header, Query, Response
+from fastapi.responses import StreamingResponse
+
+from api import cursors
+from api.callers import Authenticated, Reader
+from api.composition import InRooms, Rooms
+from api.opening import open_booking, request_of
+from api.problems import ProblemBody, not_found
+from api.schemas import (
+    BookingIn,
+    BookingOpened,
+    BookingOut,
+    BookingPage,
+    BookingQuery,
+    BookingSummary,
+    PaymentState,
+    PaymentToMake,
+)
+from pitstop.domain.booking import BookingStatus
+from pitstop.domain.caller import Caller
+from pitstop.postgres.desk import BookingFilter
+
+_POLL_SECONDS = 0.5
+_POLLS_BETWEEN_HEARTBEATS = 30
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    schema = {"application/problem+json": {"schema": ProblemBody.model_json_schema()}}
+    return {status: {"description": "A problem (RFC 9457).", "content": schema} for status in statuses}
+
+
+router = APIRouter(prefix="/v1/bookings", tags=["bookings"])
+
+IdempotencyKey = Annotated[
+    str,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=255,
+        pattern=r"^[\x20-\x7e]+$",
+        description="Chosen by the client, one for each booking. The same key with the same body is the same booking.",
+        examples=["4f9c1f1e-checkout-1"],
+    ),
+]
+
+
+@router.post(
+    "", status_code=201, responses={200: {"model": BookingOpened}, **problems(400, 401, 403, 409, 413, 422, 503)}
+)
+async def create_booking(
+    sent: BookingIn, idempotency_key: IdempotencyKey, caller: Authenticated, rooms: InRooms, response: Response
+) -> BookingOpened:
+    """Holds the slot for 15 minutes and brings back what is needed to pay for it."""
+    opened = await open_booking(rooms, caller, request_of(sent, idempotency_key, caller))
+    response.status_code = 201 if opened.new else 200
+    response.headers["Location"] = f"/v1/bookings/{opened.booking['id']}"
+    return _opened(opened.booking, rooms)
+
+
+@router.get("", responses=problems(401, 403, 422, 503))
+async def list_bookings(query: Annotated[BookingQuery, Query()], caller: Authenticated, rooms: InRooms) -> BookingPage:
+    """The bookings that the caller may see, newest first."""
+    wanted = BookingFilter(
+        query.status, query.mechanic_id, query.from_, query.to, cursors.decode(query.cursor), query.limit + 1
+    )
+    rows = await rooms.desk.list_bookings(caller, wanted)
+    page = rows[: query.limit]
+    more = cursors.encode(page[-1]["created_at"], page[-1]["id"]) if len(rows) > query.limit else None
+    return BookingPage(items=[BookingSummary.model_validate(row) for row in page], next_cursor=more)
+
+
+@router.get("/{id}", responses=problems(401, 404, 422, 503))
+async def read_booking(id: UUID, caller: Reader, rooms: InRooms) -> BookingOut:
+    """The booking with its timeline."""
+    row = await rooms.desk.booking(caller, id)
+    if row is None:
+        raise not_found()
+    payment = None
+    if row["payment_intent_id"]:
+        payment = PaymentState(payment_intent_id=row["payment_intent_id"], status=row["payment_status"])
+    return BookingOut.model_validate({**row, "payment": payment})
+
+
+@router.get(
+    "/{id}/events",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/event-stream": {}}}, **problems(401, 404, 422, 503)},
+)
+async def follow_booking(
+    id: UUID,
+    caller: Reader,
+    rooms: InRooms,
+    last_event_id: Annotated[int, Header(alias="Last-Event-ID", ge=0, description="Goes on after this entry.")] = 0,
+) -> StreamingResponse:
+    """Server-sent events, one for each timeline entry, until the booking has ended."""
+    if await rooms.desk.events(caller, id, last_event_id) is None:
+        raise not_found()
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingResponse(_follow(rooms, caller, id, last_event_id), media_type="text/event-stream", headers=headers)
+
+
+async def _follow(rooms: Rooms, caller: Caller, id: UUID, after: int) -> AsyncIterator[str]:
+    quiet = 0
+    while (news := await rooms.desk.events(caller, id, after)) is not None:
+        status, entries = news
+        for entry in entries:
+            after = entry["id"]
+            yield _server_sent(entry, status)
+        if status.is_end and not entries:
+            return
+        quiet = 0 if entries else quiet + 1
+        if quiet % _POLLS_BETWEEN_HEARTBEATS == _POLLS_BETWEEN_HEARTBEATS - 1:
+            yield ": still here\n\n"
+        await asyncio.sleep(_POLL_SECONDS)
+
+
+def _server_sent(entry: dict[str, Any], status: BookingStatus) -> str:
+    at: datetime = entry["at"]
+    data = {"at": at.isoformat(), "event": entry["event"], "detail": entry["detail"], "status": status}
+    return f"id: {entry['id']}\nevent: {entry['event']}\ndata: {json.dumps(data)}\n\n"
+
+
+def _opened(row: dict[str, Any], rooms: Rooms) -> BookingOpened:
+    payment = None
+    if row["payment_intent_id"]:
+        payment = PaymentToMake(
+            payment_intent_id=row["payment_intent_id"],
+            client_secret=row["client_secret"],
+            publishable_key=rooms.settings.stripe_publishable_key,
+        )
+    return BookingOpened.model_validate(
+        {**row, "payment": payment, "manage_url": rooms.links.url(row["id"], row["end"])}
+    )

@@ -1,0 +1,71 @@
+"""Services, mechanics and free slots: public."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Query
+
+from api import cursors
+from api.composition import InRooms
+from api.problems import invalid_field
+from api.routes.bookings import problems
+from api.schemas import (
+    AvailabilityQuery,
+    Mechanic,
+    MechanicPage,
+    MechanicQuery,
+    Service,
+    ServicePage,
+    Slot,
+    SlotCheck,
+    SlotPage,
+    SlotVerdict,
+)
+
+router = APIRouter(prefix="/v1", tags=["catalogue"])
+
+
+@router.get("/services", responses=problems(503))
+async def list_services(rooms: InRooms) -> ServicePage:
+    """What can be booked, with durations (minutes) and prices (minor units)."""
+    return ServicePage(items=[Service.model_validate(row) for row in await rooms.catalogue.services()])
+
+
+@router.get("/mechanics", responses=problems(422, 503))
+async def list_mechanics(query: Annotated[MechanicQuery, Query()], rooms: InRooms) -> MechanicPage:
+    """Who can be booked."""
+    rows = await rooms.catalogue.mechanics(query.service_id, query.country, query.city)
+    return MechanicPage(items=[Mechanic.model_validate(row) for row in rows])
+
+
+@router.get("/availability", responses=problems(422, 503))
+async def search_slots(query: Annotated[AvailabilityQuery, Query()], rooms: InRooms) -> SlotPage:
+    """Free slots, ordered by start, then mechanic: one entry for each mechanic and start."""
+    now = datetime.now(UTC)
+    if query.to <= now:
+        raise invalid_field("query.to", "must lie in the future: slots that have passed cannot be booked")
+    await _require_known(rooms, query)
+    span = (query.from_, query.to)
+    rows = await rooms.catalogue.free_slots(
+        query.service_id, query.mechanic_id, span, now, cursors.decode(query.cursor), query.limit + 1
+    )
+    page = rows[: query.limit]
+    more = cursors.encode(page[-1]["start"], page[-1]["mechanic_id"]) if len(rows) > query.limit else None
+    zone = ZoneInfo(query.timezone) if query.timezone else None
+    slots = [Slot(**row, local_start=row["start"].astimezone(zone).isoformat() if zone else None) for row in page]
+    return SlotPage(slots=slots, next_cursor=more)
+
+
+@router.post("/availability/check", responses=problems(400, 413, 422, 503))
+async def check_slot(sent: SlotCheck, rooms: InRooms) -> SlotVerdict:
+    """Whether one slot can be booked at this moment, and if not, why."""
+    reason = await rooms.catalogue.refusal(sent.mechanic_id, sent.service_id, sent.start, datetime.now(UTC))
+    return SlotVerdict(available=reason is None, reason=reason)
+
+
+async def _require_known(rooms: InRooms, query: AvailabilityQuery) -> None:
+    if not await rooms.catalogue.has_service(query.service_id):
+        raise invalid_field("query.service_id", "names no service; GET /v1/services lists them")
+    if query.mechanic_id and not await rooms.catalogue.has_mechanic(query.mechanic_id):
+        raise invalid_field("query.mechanic_id", "names no mechanic; GET /v1/mechanics lists them")

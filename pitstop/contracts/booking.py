@@ -1,0 +1,136 @@
+"""What travels between API, workflow and activities: ids and instants. Personal data and secrets stay in the database.
+
+Instants are aware and in UTC, amounts are minor units (cents), spans are `timedelta`.
+"""
+
+from datetime import datetime, timedelta
+from typing import Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+from pitstop.domain.booking import BookingStatus, SlotRefusal
+from pitstop.domain.notices import NoticeKind
+from pitstop.domain.reminders import ReminderDue
+from pitstop.domain.saga import HoldRefusal
+
+
+class Payload(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Spans(Payload):
+    """The time spans of a booking's saga. They travel with it: a later change of the settings does not touch it."""
+
+    hold: timedelta
+    hold_grace: timedelta
+    reminder_offsets: tuple[timedelta, ...]
+    database_activity: timedelta
+    stripe_activity: timedelta
+    mail_activity: timedelta
+    intent_patience: timedelta
+
+
+class BookingOrder(Payload):
+    """The workflow's input. `fingerprint` (hex) is that of the request: only the same request may share the run."""
+
+    booking_id: UUID
+    fingerprint: str
+    spans: Spans
+
+
+class HoldAnswer(Payload):
+    """What the update `hold` brings back: no refusal means that the slot is held and the PaymentIntent exists."""
+
+    refusal: HoldRefusal | None = None
+    reason: SlotRefusal | None = None
+
+
+class BookingRef(Payload):
+    """A booking and the workflow's present moment: what every step needs."""
+
+    booking_id: UUID
+    now: datetime
+
+
+class PlaceHold(BookingRef):
+    """The customer may pay until `hold_expires_at`; the hold blocks the slot until `lapses_at`, a grace later."""
+
+    reservation_id: UUID
+    hold_expires_at: datetime
+    lapses_at: datetime
+
+
+class RequestPayment(BookingRef):
+    reservation_id: UUID
+
+
+class PaymentRequested(Payload):
+    payment_intent_id: str
+
+
+class RecordDecline(BookingRef):
+    failure_code: str
+
+
+class Confirmation(Payload):
+    """The session made; none when the slot had gone to somebody else."""
+
+    session_id: UUID | None
+
+
+class ConfirmBooking(BookingRef):
+    """`new_reservation_id` names the reservation that is made if the hold has gone and the slot is still free."""
+
+    new_reservation_id: UUID
+    reminders: tuple[ReminderDue, ...]
+
+
+class CloseUnpaid(BookingRef):
+    status: Literal[BookingStatus.EXPIRED, BookingStatus.PAYMENT_FAILED]
+
+
+class CallOff(BookingRef):
+    """`paid`: all of the money is owed back."""
+
+    paid: bool
+    reason: str
+
+
+class RefundPayment(BookingRef):
+    """All of the payment goes back."""
+
+    reason: str
+
+
+class SendNotice(BookingRef):
+    kind: NoticeKind
+    reminder_offset: timedelta | None = None
+
+
+class BookingEnding(Payload):
+    """The workflow's result: where the booking ended, or why it never began."""
+
+    status: BookingStatus | None
+    refusal: HoldRefusal | None = None
+
+
+class SweepOrder(Payload):
+    """Input of one sweep: how many rows each step takes at most, and the spans of bookings that are taken up again."""
+
+    batch: int
+    overdue: timedelta
+    spans: Spans
+
+
+class SweepStep(Payload):
+    """One step of a sweep, at the workflow's moment."""
+
+    now: datetime
+    order: SweepOrder
+
+
+class SweepReport(Payload):
+    expired_holds: int
+    applied_events: int
+    revived_bookings: int

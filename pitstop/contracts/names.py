@@ -1,0 +1,41 @@
+"""The names by which workflows, activities and messages are known to the engine.
+
+They are written into histories that live for months: a class may be renamed, a name here may not.
+"""
+
+from uuid import UUID
+
+from temporalio.common import SearchAttributeKey
+
+BOOKING_WORKFLOW = "Booking"
+SWEEP_WORKFLOW = "Sweep"
+SWEEP_SCHEDULE = "sweep"
+
+HOLD_UPDATE = "hold"
+PAYMENT_SIGNAL = "payment_event"
+KEY_REUSED = "IdempotencyKeyReused"
+
+PLACE_HOLD = "place_hold"
+REQUEST_PAYMENT = "request_payment"
+WITHDRAW_BOOKING = "withdraw_booking"
+RECORD_DECLINE = "record_decline"
+CANCEL_PAYMENT = "cancel_payment"
+CONFIRM_BOOKING = "confirm_booking"
+CLOSE_UNPAID = "close_unpaid"
+CALL_OFF = "call_off_booking"
+REFUND_PAYMENT = "refund_payment"
+SEND_NOTICE = "send_notice"
+COMPLETE_SESSION = "complete_session"
+EXPIRE_HOLDS = "expire_lapsed_holds"
+DRAIN_INBOX = "drain_inbox"
+REVIVE_BOOKINGS = "revive_stranded_bookings"
+
+# Search attributes: what an operator can query in the Temporal UI.
+BOOKING_STATUS = SearchAttributeKey.for_keyword("BookingStatus")
+MECHANIC_ID = SearchAttributeKey.for_keyword("MechanicId")
+CUSTOMER_ID = SearchAttributeKey.for_keyword("CustomerId")
+SCHEDULED_FOR = SearchAttributeKey.for_datetime("ScheduledFor")
+
+
+def booking_workflow_id(booking_id: UUID) -> str:
+    return f"booking/{booking_id}"

@@ -1,0 +1,39 @@
+"""The secrets of one data folder: random, made once, kept there for its owner alone."""
+
+import secrets
+from pathlib import Path
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pitstop.devstack.stackfile import write_private
+
+NAME = "secrets.json"
+
+
+def _random() -> str:
+    return secrets.token_hex(24)
+
+
+class Credentials(BaseModel):
+    """Passwords of the database's roles and the secrets that the parts share. Safe to quote anywhere."""
+
+    model_config = ConfigDict(frozen=True)
+
+    postgres_password: str = Field(default_factory=_random)
+    api_password: str = Field(default_factory=_random)
+    worker_password: str = Field(default_factory=_random)
+    stripe_secret_key: str = Field(default_factory=lambda: f"sk_test_{_random()}")
+    stripe_publishable_key: str = Field(default_factory=lambda: f"pk_test_{_random()}")
+    stripe_webhook_secret: str = Field(default_factory=lambda: f"whsec_{_random()}")
+    manage_link_secret: str = Field(default_factory=_random)
+
+    @classmethod
+    def of(cls, folder: Path) -> Self:
+        """The folder's secrets; made and kept there at the first call."""
+        path = folder / NAME
+        if path.exists():
+            return cls.model_validate_json(path.read_bytes())
+        made = cls()
+        write_private(path, made.model_dump_json(indent=2) + "\n")
+        return made

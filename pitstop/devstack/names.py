@@ -1,0 +1,8 @@
+"""The names of the parts, and where the checkout is. Apart from the parts, so that small commands start quickly."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+FOUNDATION = ("postgres", "temporal", "stripe", "mail", "issuer")
+APPLICATION = ("worker", "api")
+NAMES = (*FOUNDATION, *APPLICATION)

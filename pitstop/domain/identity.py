@@ -1,0 +1,37 @@
+"""Ids and keys that are functions of what they name, so that doing a thing again names the same thing."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID, uuid5
+
+_BOOKINGS = UUID("5b1d1c5e-7c3f-4f0e-9d57-2f7d3c1a9e10")
+_CUSTOMERS = UUID("0f4a2f6b-51c6-4a57-8f0e-6d0d3c7a7b21")
+
+
+def booking_id(caller: str, idempotency_key: str) -> UUID:
+    """The id of the booking that this caller asks for with this key. Length-prefixed: no two pairs read the same."""
+    return uuid5(_BOOKINGS, f"{len(caller)}:{caller}:{idempotency_key}")
+
+
+def guest_id(service: str, email: str) -> UUID:
+    """The customer id of somebody without an account, for whom a trusted back end books: one for each address."""
+    return uuid5(_CUSTOMERS, f"{len(service)}:{service}:{email.casefold()}")
+
+
+def fingerprint(request: Mapping[str, Any]) -> bytes:
+    """SHA-256 of a request in canonical JSON: two bodies that mean the same have the same fingerprint."""
+    canonical = json.dumps(request, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(canonical.encode()).digest()
+
+
+def invite_uid(booking: UUID) -> str:
+    """The calendar entry's UID: one for the booking's whole life (RFC 5545, 3.8.4.7)."""
+    return f"{booking}@pitstop"
+
+
+def payment_intent_key(reservation: UUID) -> str:
+    """Stripe's idempotency key for a hold's PaymentIntent. By the hold, not the booking: a request that was refused
+    because Stripe was away may come again with its key, and must not be given the cancelled intent of the first try."""
+    return f"payment-intent/{reservation}"

@@ -1,0 +1,64 @@
+"""What a customer is told by mail about a booking, and the facts that a mail is written from."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from uuid import UUID
+
+from pitstop.domain.catalogue import SessionKind
+
+
+class NoticeKind(StrEnum):
+    """Why a mail is sent. One booking gets one mail for each kind (and, of reminders, for each offset)."""
+
+    CONFIRMATION = "confirmation"
+    REMINDER = "reminder"
+    CANCELLATION = "cancellation"
+    REFUND = "refund"
+
+
+@dataclass(frozen=True, slots=True)
+class BookingFacts:
+    """A booking as a mail or a calendar entry shows it.
+
+    `start` and `end` are aware instants in UTC. `customer_timezone` and `venue_timezone` are IANA names; times are
+    shown in the customer's zone, for an in-person session in the venue's. `amount` and `amount_refunded` are minor
+    units (cents) of `currency`, an ISO 4217 code in lower case. `invite_uid` never changes for a booking;
+    `invite_sequence` rises by one with each change of the invite, cancellation included (RFC 5545, 3.8.7.4).
+    """
+
+    booking_id: UUID
+    kind: SessionKind
+    service_name: str
+    plan_name: str
+    mechanic_name: str
+    customer_name: str
+    customer_email: str
+    start: datetime
+    end: datetime
+    customer_timezone: str
+    venue_timezone: str
+    venue_address: str | None
+    amount: int
+    amount_refunded: int
+    currency: str
+    manage_url: str
+    invite_uid: str
+    invite_sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One mail to write. `key` names it for ever (booking, kind, offset): the same key is the same mail, sent once."""
+
+    key: str
+    kind: NoticeKind
+    facts: BookingFacts
+    reminder_offset: timedelta | None = None
+
+
+def notice_key(booking_id: UUID, kind: NoticeKind, reminder_offset: timedelta | None = None) -> str:
+    """Names one mail for ever: the same key is never sent twice."""
+    if reminder_offset is None:
+        return f"{booking_id}/{kind}"
+    return f"{booking_id}/{kind}/{int(reminder_offset.total_seconds())}s"

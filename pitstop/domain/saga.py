@@ -1,0 +1,123 @@
+"""What the steps of a booking's saga bring back. Instants are aware and in UTC, amounts minor units (cents)."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from pitstop.domain.booking import BookingStatus, SlotRefusal
+
+
+class HoldRefusal(StrEnum):
+    """Why a booking was not held. `withdrawn`: the booking itself has gone, so there is nothing to hold for."""
+
+    SLOT_UNAVAILABLE = "slot_unavailable"
+    SLOT_NOT_OFFERED = "slot_not_offered"
+    PAYMENT_UNAVAILABLE = "payment_unavailable"
+    WITHDRAWN = "withdrawn"
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What was agreed, as the database has it: the snapshot that the whole saga goes by.
+
+    `reservation_id` is that of the live reservation. `refund_due`: money is owed to the customer and not yet sent.
+    """
+
+    booking_id: UUID
+    status: BookingStatus
+    reservation_id: UUID | None
+    hold_expires_at: datetime
+    start: datetime
+    end: datetime
+    amount: int
+    currency: str
+    payment_intent_id: str | None
+    paid: bool
+    refund_due: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HoldOutcome:
+    """Either the terms of a booking that holds its slot, or why there is none."""
+
+    terms: Terms | None = None
+    refusal: HoldRefusal | None = None
+    reason: SlotRefusal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentTerms:
+    """What a PaymentIntent is made from."""
+
+    amount: int
+    currency: str
+    customer_email: str
+    mechanic_id: UUID
+    start: datetime
+    service_name: str
+
+
+class IntentState(StrEnum):
+    """What became of a PaymentIntent that was to be cancelled."""
+
+    CANCELED = "canceled"
+    SUCCEEDED = "succeeded"
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentEvent:
+    """A verified Stripe event about a booking's PaymentIntent; `kind` is the event's type after `payment_intent.`."""
+
+    event_id: str
+    kind: str
+    payment_intent_id: str
+    amount: int
+    currency: str
+    failure_code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OwedNotice:
+    """A mail that a confirmed booking will get, or (`skip_reason`) will not get because its moment has passed."""
+
+    key: str
+    kind: str
+    due_at: datetime | None = None
+    skip_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OwedRefund:
+    """Money that is to go back; `issued` once Stripe has accepted it."""
+
+    idempotency_key: str
+    payment_intent_id: str
+    amount: int
+    reason: str
+    issued: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A mail claimed for its `attempt`-th sending."""
+
+    booking_id: UUID
+    attempt: int
+
+
+class NoticeOutcome(StrEnum):
+    SENT = "sent"
+    NOT_SENT = "not_sent"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A booking as the engine has to know it to run its workflow. `fingerprint` is that of the request, in hex."""
+
+    booking_id: UUID
+    fingerprint: str
+    mechanic_id: UUID
+    customer_id: UUID
+    start: datetime
+    status: BookingStatus

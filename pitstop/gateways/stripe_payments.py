@@ -1,0 +1,102 @@
+"""Stripe, through its official client."""
+
+from uuid import UUID
+
+import stripe
+
+from pitstop.domain.identity import payment_intent_key
+from pitstop.domain.saga import IntentState, PaymentTerms
+from pitstop.ports import PaymentIntent, PaymentsRefused, PaymentsUnavailable
+from pitstop.settings import Settings
+
+# The same request later can have another answer; everything else that Stripe refuses, it refuses again.
+_PASSING = (stripe.APIConnectionError, stripe.RateLimitError, stripe.APIError)
+
+
+def stripe_client(settings: Settings) -> stripe.StripeClient:
+    """One client for a process. It does not retry by itself: retries are the engine's, where an operator sees them."""
+    return stripe.StripeClient(
+        settings.stripe_secret_key.get_secret_value(),
+        base_addresses={"api": str(settings.stripe_api_url).rstrip("/")} if settings.stripe_api_url else {},
+        max_network_retries=0,
+        http_client=stripe.HTTPXClient(timeout=settings.stripe_timeout_seconds),
+    )
+
+
+class StripePayments:
+    """Implements the port `PaymentGateway`."""
+
+    def __init__(self, client: stripe.StripeClient) -> None:
+        self._client = client
+
+    async def create_intent(self, booking_id: UUID, reservation_id: UUID, terms: PaymentTerms) -> PaymentIntent:
+        try:
+            intent = await self._client.v1.payment_intents.create_async(
+                {
+                    "amount": terms.amount,
+                    "currency": terms.currency,
+                    "automatic_payment_methods": {"enabled": True},
+                    "description": terms.service_name,
+                    "receipt_email": terms.customer_email,
+                    "metadata": {
+                        "booking_id": str(booking_id),
+                        "reservation_id": str(reservation_id),
+                        "mechanic_id": str(terms.mechanic_id),
+                        "scheduled_for": terms.start.isoformat(),
+                    },
+                },
+                {"idempotency_key": payment_intent_key(reservation_id)},
+            )
+        except stripe.StripeError as error:
+            raise _translated(error) from error
+        return PaymentIntent(id=intent.id, status=intent.status, client_secret=intent.client_secret or "")
+
+    async def cancel_intent(self, payment_intent_id: str) -> IntentState:
+        try:
+            await self._client.v1.payment_intents.cancel_async(payment_intent_id)
+        except stripe.InvalidRequestError as error:
+            if error.code != "payment_intent_unexpected_state":
+                raise _translated(error) from error
+            return await self._state_of(payment_intent_id)
+        except stripe.StripeError as error:
+            raise _translated(error) from error
+        return IntentState.CANCELED
+
+    async def _state_of(self, payment_intent_id: str) -> IntentState:
+        """Why an intent cannot be cancelled: it was, or it has succeeded. Anything else is not settled yet."""
+        try:
+            intent = await self._client.v1.payment_intents.retrieve_async(payment_intent_id)
+        except stripe.StripeError as error:
+            raise _translated(error) from error
+        if intent.status in ("canceled", "succeeded"):
+            return IntentState(intent.status)
+        raise PaymentsUnavailable(f"PaymentIntent {payment_intent_id} is {intent.status}")
+
+    async def refund(self, idempotency_key: str, payment_intent_id: str, amount: int, reason: str) -> str:
+        try:
+            refund = await self._client.v1.refunds.create_async(
+                {"payment_intent": payment_intent_id, "amount": amount, "metadata": {"reason": reason}},
+                {"idempotency_key": idempotency_key},
+            )
+        except stripe.InvalidRequestError as error:
+            if error.code != "charge_already_refunded":
+                raise _translated(error) from error
+            return await self._refund_of(payment_intent_id)
+        except stripe.StripeError as error:
+            raise _translated(error) from error
+        return refund.id
+
+    async def _refund_of(self, payment_intent_id: str) -> str:
+        """The refund made before: Stripe forgets an idempotency key after a day, but never refunds a charge twice."""
+        try:
+            refunds = await self._client.v1.refunds.list_async({"payment_intent": payment_intent_id, "limit": 1})
+        except stripe.StripeError as error:
+            raise _translated(error) from error
+        return refunds.data[0].id
+
+
+def _translated(error: stripe.StripeError) -> PaymentsRefused | PaymentsUnavailable:
+    """By class, never by text. A conflict of two calls with one key is over when the first has its answer."""
+    if isinstance(error, _PASSING) or error.http_status == 409:
+        return PaymentsUnavailable(str(error))
+    return PaymentsRefused(str(error))

@@ -1,0 +1,142 @@
+"""The workflow engine as API and backstop use it."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from temporalio.client import (
+    Client,
+    WithStartWorkflowOperation,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
+from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDConflictPolicy
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.service import RetryConfig, RPCError, RPCStatusCode
+
+from pitstop.contracts import names
+from pitstop.contracts.booking import BookingOrder, HoldAnswer, Spans
+from pitstop.domain.booking import BookingStatus
+from pitstop.domain.saga import HoldOutcome, PaymentEvent, Standing
+from pitstop.ports import EngineUnavailable, IdempotencyKeyReused, NoRunningWorkflow
+from pitstop.settings import Settings
+
+# A caller that waits is told soon that the engine is away; the client's own retries would go on for longer.
+_PATIENCE = RetryConfig(max_elapsed_time_millis=2000)
+_SIGNAL_LIMIT = timedelta(seconds=5)
+
+
+def spans_of(settings: Settings) -> Spans:
+    """The time spans of a booking that starts now."""
+    return Spans(
+        hold=timedelta(seconds=settings.hold_seconds),
+        hold_grace=timedelta(seconds=settings.hold_grace_seconds),
+        reminder_offsets=tuple(timedelta(seconds=offset) for offset in settings.reminder_offsets_seconds),
+        database_activity=timedelta(seconds=settings.database_activity_seconds),
+        stripe_activity=timedelta(seconds=settings.stripe_activity_seconds),
+        mail_activity=timedelta(seconds=settings.mail_activity_seconds),
+        intent_patience=timedelta(seconds=settings.intent_patience_seconds),
+    )
+
+
+async def connect(settings: Settings, *, lazy: bool = False) -> Client:
+    """`lazy` connects at the first call: the API starts, and says that it is not ready, while the engine is away."""
+    return await Client.connect(
+        settings.temporal_address,
+        namespace=settings.temporal_namespace,
+        data_converter=pydantic_data_converter,
+        retry_config=_PATIENCE,
+        lazy=lazy,
+    )
+
+
+class TemporalEngine:
+    """Implements the ports `BookingEngine`, `PaymentMessenger` and `WorkflowReviver`."""
+
+    def __init__(self, client: Client, settings: Settings) -> None:
+        self._client = client
+        self._settings = settings
+        self._spans = spans_of(settings)
+        self._hold_limit = self._spans.intent_patience + self._spans.database_activity + timedelta(seconds=5)
+
+    async def hold(self, standing: Standing, summary: str) -> HoldOutcome:
+        """Starts the booking's workflow and brings back the hold or the refusal, in one round trip."""
+        try:
+            answer: HoldAnswer = await self._client.execute_update_with_start_workflow(
+                names.HOLD_UPDATE,
+                standing.fingerprint,
+                id=f"hold-{standing.fingerprint[:32]}",
+                result_type=HoldAnswer,
+                rpc_timeout=self._hold_limit,
+                start_workflow_operation=self._start(standing, summary),
+            )
+        except WorkflowUpdateFailedError as failure:
+            if isinstance(failure.cause, ApplicationError) and failure.cause.type == names.KEY_REUSED:
+                raise IdempotencyKeyReused from failure
+            raise EngineUnavailable from failure
+        except (RPCError, WorkflowUpdateRPCTimeoutOrCancelledError) as failure:
+            raise EngineUnavailable from failure
+        return HoldOutcome(refusal=answer.refusal, reason=answer.reason)
+
+    async def signal_payment(self, booking_id: UUID, event: PaymentEvent) -> None:
+        handle = self._client.get_workflow_handle(names.booking_workflow_id(booking_id))
+        try:
+            await handle.signal(names.PAYMENT_SIGNAL, event, rpc_timeout=_SIGNAL_LIMIT)
+        except RPCError as failure:
+            raise (NoRunningWorkflow if failure.status is RPCStatusCode.NOT_FOUND else EngineUnavailable) from failure
+
+    async def revive(self, standing: Standing, event: PaymentEvent | None) -> bool:
+        try:
+            await self._client.start_workflow(
+                names.BOOKING_WORKFLOW,
+                self._order(standing),
+                id=names.booking_workflow_id(standing.booking_id),
+                task_queue=self._settings.task_queue,
+                task_timeout=self._task_timeout,
+                search_attributes=_search_attributes(standing),
+                static_summary="taken up again",
+                start_signal=names.PAYMENT_SIGNAL if event else None,
+                start_signal_args=[event] if event else [],
+            )
+        except WorkflowAlreadyStartedError:
+            return False
+        except RPCError as failure:
+            raise EngineUnavailable from failure
+        return True
+
+    async def is_reachable(self) -> bool:
+        try:
+            return await self._client.service_client.check_health(timeout=timedelta(seconds=2))
+        except (RPCError, RuntimeError):
+            return False
+
+    @property
+    def _task_timeout(self) -> timedelta:
+        return timedelta(seconds=self._settings.workflow_task_seconds)
+
+    def _order(self, standing: Standing) -> BookingOrder:
+        return BookingOrder(booking_id=standing.booking_id, fingerprint=standing.fingerprint, spans=self._spans)
+
+    def _start(self, standing: Standing, summary: str) -> WithStartWorkflowOperation[object, object]:
+        return WithStartWorkflowOperation(
+            names.BOOKING_WORKFLOW,
+            self._order(standing),
+            id=names.booking_workflow_id(standing.booking_id),
+            task_queue=self._settings.task_queue,
+            task_timeout=self._task_timeout,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            search_attributes=_search_attributes(standing),
+            static_summary=summary,
+            memo={"booking_id": str(standing.booking_id)},
+        )
+
+
+def _search_attributes(standing: Standing) -> TypedSearchAttributes:
+    return TypedSearchAttributes(
+        [
+            SearchAttributePair(names.BOOKING_STATUS, BookingStatus.HOLDING),
+            SearchAttributePair(names.MECHANIC_ID, str(standing.mechanic_id)),
+            SearchAttributePair(names.CUSTOMER_ID, str(standing.customer_id)),
+            SearchAttributePair(names.SCHEDULED_FOR, standing.start),
+        ]
+    )

@@ -1,0 +1,210 @@
+"""The ports: what activities and routes ask of the world outside. postgres/ and gateways/ implement them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+from pitstop.domain.booking import BookingStatus
+from pitstop.domain.notices import BookingFacts, Notice
+from pitstop.domain.saga import (
+    Claim,
+    HoldOutcome,
+    IntentState,
+    OwedNotice,
+    OwedRefund,
+    PaymentEvent,
+    PaymentTerms,
+    Standing,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CalendarPart:
+    """An iTIP message (RFC 5546) in a mail: `method` is REQUEST or CANCEL, `content` the VCALENDAR text."""
+
+    method: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingMail:
+    """A mail ready to send. `message_id` is made from the notice's key, so that a second copy can be recognised."""
+
+    message_id: str
+    to_name: str
+    to_address: str
+    subject: str
+    text: str
+    html: str
+    calendar: CalendarPart | None = None
+
+
+class MailWriter(Protocol):
+    """Writes the mail for a notice."""
+
+    def write(self, notice: Notice) -> OutgoingMail: ...
+
+
+class MailNotAccepted(Exception):
+    """The mail server has not accepted a mail, as far as the sender knows: it may have it if its answer was lost.
+
+    `permanent`: the server, or the address itself, rules out this mail for good (SMTP 5xx, RFC 5321, 4.2.1, about this
+    recipient or message), so that another try is of no use. Faults of the connection, the login or the sender are not.
+    """
+
+    def __init__(self, message: str, *, permanent: bool) -> None:
+        super().__init__(message)
+        self.permanent = permanent
+
+
+class Mailer(Protocol):
+    """Hands a mail to the mail server. Returns when the server has accepted it; raises `MailNotAccepted` otherwise."""
+
+    async def send(self, mail: OutgoingMail, attempt: int) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentIntent:
+    """A PaymentIntent as Stripe answers. The client secret goes to the paying customer and nowhere else."""
+
+    id: str
+    status: str
+    client_secret: str
+
+
+class PaymentsUnavailable(Exception):
+    """Stripe could not be asked, or could not say: the call may or may not have had its effect. Try again, same key."""
+
+
+class PaymentsRefused(Exception):
+    """Stripe has understood the call and refuses it; another try of the same call is of no use."""
+
+
+class PaymentGateway(Protocol):
+    """Stripe. Every write bears an idempotency key. Raises `PaymentsUnavailable` and `PaymentsRefused`."""
+
+    async def create_intent(self, booking_id: UUID, reservation_id: UUID, terms: PaymentTerms) -> PaymentIntent: ...
+
+    async def cancel_intent(self, payment_intent_id: str) -> IntentState:
+        """After this no payment can succeed any more, or one has: then the answer is `SUCCEEDED`."""
+
+    async def refund(self, idempotency_key: str, payment_intent_id: str, amount: int, reason: str) -> str:
+        """Gives back `amount` and returns the refund's id; the same key gives back once."""
+
+
+class SagaStore(Protocol):
+    """The database as the saga's steps see it: each call is one transaction, and safe to repeat."""
+
+    async def place_hold(
+        self, booking_id: UUID, reservation_id: UUID, now: datetime, hold_expires_at: datetime, lapses_at: datetime
+    ) -> HoldOutcome: ...
+
+    async def withdraw(self, booking_id: UUID) -> None: ...
+
+    async def payment_terms(self, booking_id: UUID) -> PaymentTerms | None:
+        """None when the booking does not wait for a PaymentIntent any more."""
+
+    async def record_intent(self, booking_id: UUID, intent: PaymentIntent, now: datetime) -> None: ...
+
+    async def record_decline(self, booking_id: UUID, failure_code: str, now: datetime) -> None: ...
+
+    async def intent_of(self, booking_id: UUID) -> str | None:
+        """The booking's PaymentIntent, if it got that far."""
+
+    async def confirm(
+        self, booking_id: UUID, new_reservation_id: UUID, owed: list[OwedNotice], now: datetime
+    ) -> UUID | None:
+        """The session's id; None when the slot has gone to somebody else: then the money is owed back from here on."""
+
+    async def close_unpaid(self, booking_id: UUID, status: BookingStatus, now: datetime) -> None: ...
+
+    async def call_off(self, booking_id: UUID, paid: bool, reason: str, now: datetime) -> None:
+        """Frees slot and session of a booking that has not ended; if paid, all of the money is owed from here on."""
+
+    async def complete(self, booking_id: UUID, now: datetime) -> None: ...
+
+    async def owe_refund(self, booking_id: UUID, reason: str, now: datetime) -> OwedRefund:
+        """The full refund of the booking's payment, put on record now if it was not before."""
+
+    async def record_refund(self, booking_id: UUID, idempotency_key: str, refund_id: str, now: datetime) -> None:
+        """A booking that was still waiting for its payment becomes `refunded`, and a mail about it is owed."""
+
+
+class NoticeStore(Protocol):
+    """The mails that are owed."""
+
+    async def claim(self, key: str, now: datetime) -> Claim | None:
+        """None when the mail was sent already, or is not to be sent any more."""
+
+    async def facts(self, booking_id: UUID) -> BookingFacts: ...
+
+    async def mark_sent(self, key: str, now: datetime) -> None: ...
+
+    async def mark_not_sent(self, key: str, why: str, now: datetime) -> None: ...
+
+    async def note_failure(self, key: str, why: str) -> None: ...
+
+
+class SweepStore(Protocol):
+    """What the backstop looks for."""
+
+    async def expire_lapsed_holds(self, now: datetime, limit: int) -> int: ...
+
+    async def overdue_bookings(self, before: datetime, limit: int) -> list[Standing]: ...
+
+    async def standing(self, booking_id: UUID) -> Standing | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """An event in the inbox that still has to be applied. `payment` is None when it is of no concern to a booking."""
+
+    event_id: str
+    booking_id: UUID | None
+    payment: PaymentEvent | None
+
+
+class Inbox(Protocol):
+    """Stripe's events, stored once by id."""
+
+    async def store(self, event: dict[str, Any]) -> bool:
+        """Keeps a verified event. Whether the event still has to be applied: False for one that was applied before."""
+
+    async def unapplied(self, limit: int) -> list[StoredEvent]: ...
+
+    async def mark_applied(self, event_id: str, outcome: str) -> None: ...
+
+
+class EngineUnavailable(Exception):
+    """The workflow engine cannot be reached, or has not answered in time."""
+
+
+class IdempotencyKeyReused(Exception):
+    """The booking that this key names was asked for with another request."""
+
+
+class NoRunningWorkflow(Exception):
+    """The booking's workflow does not run (any more)."""
+
+
+class BookingEngine(Protocol):
+    """How the API starts a booking. Raises `IdempotencyKeyReused` and `EngineUnavailable`."""
+
+    async def hold(self, standing: Standing, summary: str) -> HoldOutcome:
+        """Starts the booking's workflow, or joins the one that runs, and brings back its refusal, if there is one."""
+
+    async def is_reachable(self) -> bool: ...
+
+
+class PaymentMessenger(Protocol):
+    """How a payment event reaches the booking's workflow. Raises `NoRunningWorkflow` and `EngineUnavailable`."""
+
+    async def signal_payment(self, booking_id: UUID, event: PaymentEvent) -> None: ...
+
+
+class WorkflowReviver(PaymentMessenger, Protocol):
+    """How the backstop takes up a booking whose workflow has gone."""
+
+    async def revive(self, standing: Standing, event: PaymentEvent | None) -> bool:
+        """Starts the booking's workflow again; False when it runs."""

@@ -1,0 +1,170 @@
+"""Bookings as the API sees them: every transaction begins by saying who asks, and row-level security does the rest."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from pitstop.domain.booking import BookingStatus, SlotRefusal
+from pitstop.domain.caller import Caller
+from pitstop.postgres import queries
+from pitstop.postgres.pool import Connection, Pool
+
+_SQL = queries.load("desk")
+
+
+@dataclass(frozen=True, slots=True)
+class BookingRequest:
+    """A booking that is asked for, checked for form; whether it can be had is the database's to say.
+
+    `mechanic_id` None: any mechanic. `intake` is JSON; `fingerprint` that of the request's body.
+    """
+
+    id: UUID
+    fingerprint: bytes
+    customer_id: UUID
+    customer_name: str
+    customer_email: str
+    customer_phone: str | None
+    country: str
+    city: str
+    postal_code: str
+    intake: dict[str, Any]
+    timezone: str
+    service_id: UUID
+    plan_id: UUID
+    mechanic_id: UUID | None
+    start: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What became of a request: opened now, or known before. `status` None: refused, for `refusal`."""
+
+    status: BookingStatus | None
+    same_request: bool = True
+    refusal: SlotRefusal | None = None
+    mechanic_id: UUID | None = None
+    summary: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BookingFilter:
+    status: str | None
+    mechanic_id: UUID | None
+    starts_from: datetime | None
+    starts_before: datetime | None
+    after: tuple[datetime, UUID] | None
+    limit: int
+
+
+class BookingDesk:
+    """Opens, withdraws and reads bookings as the role `pitstop_api`."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def open(self, caller: Caller, request: BookingRequest, now: datetime) -> Opening:
+        """Puts the request on record if nobody did and the slot looks free; a hold it is not yet."""
+        async with self._as(caller) as connection:
+            known = await connection.fetchrow(_SQL["known"], request.id)
+            if known is not None:
+                same = known["request_fingerprint"] == request.fingerprint
+                return Opening(BookingStatus(known["status"]), same_request=same)
+            offer = await self._offer(connection, request, now)
+            if offer is None or offer["reason"] is not None:
+                return Opening(None, refusal=SlotRefusal(offer["reason"] if offer else SlotRefusal.NOT_OFFERED))
+            await self._insert(connection, caller, request, offer)
+            summary = f"{offer['service_name']} with {offer['mechanic_name']}, {request.start:%Y-%m-%d %H:%M} UTC"
+            return Opening(BookingStatus.HOLDING, mechanic_id=offer["mechanic_id"], summary=summary)
+
+    async def withdraw(self, caller: Caller, booking_id: UUID) -> None:
+        """Takes back a request that holds nothing."""
+        async with self._as(caller) as connection:
+            await connection.execute(_SQL["withdraw"], booking_id)
+
+    async def booking(self, caller: Caller, booking_id: UUID) -> dict[str, Any] | None:
+        """The booking with its timeline; None when there is none that this caller may see."""
+        async with self._as(caller) as connection:
+            row = await connection.fetchrow(_SQL["booking"], booking_id)
+            if row is None:
+                return None
+            return {**row, "timeline": [dict(event) for event in await connection.fetch(_SQL["events"], booking_id, 0)]}
+
+    async def events(
+        self, caller: Caller, booking_id: UUID, after: int
+    ) -> tuple[BookingStatus, list[dict[str, Any]]] | None:
+        """The status and the timeline's entries after the given one; None for a booking that the caller may not see."""
+        async with self._as(caller) as connection:
+            status = await connection.fetchval(_SQL["status"], booking_id)
+            if status is None:
+                return None
+            return BookingStatus(status), [
+                dict(row) for row in await connection.fetch(_SQL["events"], booking_id, after)
+            ]
+
+    async def list_bookings(self, caller: Caller, wanted: BookingFilter) -> list[dict[str, Any]]:
+        at, last = wanted.after or (None, None)
+        async with self._as(caller) as connection:
+            rows = await connection.fetch(
+                _SQL["list_bookings"],
+                wanted.status,
+                wanted.mechanic_id,
+                wanted.starts_from,
+                wanted.starts_before,
+                at,
+                last,
+                wanted.limit,
+            )
+        return [dict(row) for row in rows]
+
+    @asynccontextmanager
+    async def _as(self, caller: Caller) -> AsyncIterator[Connection]:
+        async with self._pool.acquire() as connection, connection.transaction():
+            await connection.execute(_SQL["become"], caller.role, caller.subject)
+            yield connection
+
+    async def _offer(self, connection: Connection, request: BookingRequest, now: datetime) -> asyncpg.Record | None:
+        return await connection.fetchrow(
+            _SQL["offer"],
+            request.service_id,
+            request.plan_id,
+            request.mechanic_id,
+            request.start,
+            now,
+            request.country,
+            request.city,
+        )
+
+    async def _insert(
+        self, connection: Connection, caller: Caller, request: BookingRequest, offer: asyncpg.Record
+    ) -> None:
+        await connection.execute(
+            _SQL["open_booking"],
+            request.id,
+            request.fingerprint,
+            caller.subject,
+            request.customer_id,
+            request.customer_name,
+            request.customer_email,
+            request.customer_phone,
+            request.country,
+            request.city,
+            request.postal_code,
+            request.intake,
+            request.timezone,
+            offer["service_id"],
+            offer["plan_id"],
+            offer["mechanic_id"],
+            request.mechanic_id,
+            request.start,
+            request.start + timedelta(minutes=offer["duration_minutes"]),
+            offer["buffer_before_minutes"],
+            offer["buffer_after_minutes"],
+            offer["amount"],
+            offer["currency"],
+        )

@@ -1,0 +1,46 @@
+"""The mails that are owed, on PostgreSQL."""
+
+from collections.abc import Callable
+from datetime import datetime
+from uuid import UUID
+
+from pitstop.domain.catalogue import SessionKind
+from pitstop.domain.identity import invite_uid
+from pitstop.domain.notices import BookingFacts
+from pitstop.domain.saga import Claim
+from pitstop.postgres import queries
+from pitstop.postgres.pool import Pool
+
+_SQL = queries.load("notices")
+
+
+class PostgresNotices:
+    """Implements the port `NoticeStore`. `manage_url` makes the link by which the customer manages a booking."""
+
+    def __init__(self, pool: Pool, manage_url: Callable[[UUID, datetime], str]) -> None:
+        self._pool = pool
+        self._manage_url = manage_url
+
+    async def claim(self, key: str, now: datetime) -> Claim | None:
+        row = await self._pool.fetchrow(_SQL["claim_notice"], key, now)
+        if row is None or row["status"] != "sending":
+            return None
+        return Claim(booking_id=row["booking_id"], attempt=row["attempts"])
+
+    async def facts(self, booking_id: UUID) -> BookingFacts:
+        row = await self._pool.fetchrow(_SQL["facts"], booking_id)
+        if row is None:
+            raise LookupError(f"no booking {booking_id}")
+        columns = dict(row) | {"kind": SessionKind(row["kind"])}
+        return BookingFacts(
+            **columns, manage_url=self._manage_url(booking_id, row["end"]), invite_uid=invite_uid(booking_id)
+        )
+
+    async def mark_sent(self, key: str, now: datetime) -> None:
+        await self._pool.execute(_SQL["mark_sent"], key, now)
+
+    async def mark_not_sent(self, key: str, why: str, now: datetime) -> None:
+        await self._pool.execute(_SQL["mark_not_sent"], key, now, why)
+
+    async def note_failure(self, key: str, why: str) -> None:
+        await self._pool.execute(_SQL["note_failure"], key, why)

@@ -1,0 +1,37 @@
+"""The connection pool of a process, with the codecs that all queries rely on."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+if TYPE_CHECKING:
+    # Generic for type checkers only.
+    Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
+    Connection: TypeAlias = PoolConnectionProxy[asyncpg.Record]
+else:
+    Pool, Connection = asyncpg.Pool, PoolConnectionProxy
+
+
+async def _prepare_connection(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    await connection.set_type_codec("jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
+
+
+@asynccontextmanager
+async def open_pool(url: str, size: int, application_name: str) -> AsyncIterator[Pool]:
+    """A pool that connects when first used: a process can start, and say that it is not ready, without PostgreSQL."""
+    settings: dict[str, Any] = {"application_name": application_name, "statement_timeout": "10s"}
+    pool = asyncpg.create_pool(
+        url,
+        min_size=0,
+        max_size=size,
+        init=_prepare_connection,
+        server_settings=settings,
+        command_timeout=15,
+        timeout=5,
+    )
+    async with pool:
+        yield pool

@@ -1,0 +1,223 @@
+"""The saga's steps on PostgreSQL: each method is one transaction, and safe to repeat."""
+
+from dataclasses import fields
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from pitstop.domain.booking import BookingStatus, SlotRefusal
+from pitstop.domain.notices import NoticeKind, notice_key
+from pitstop.domain.saga import HoldOutcome, HoldRefusal, OwedNotice, OwedRefund, PaymentTerms, Standing, Terms
+from pitstop.ports import PaymentIntent
+from pitstop.postgres import queries
+from pitstop.postgres.pool import Connection, Pool
+
+_SQL = queries.load("saga")
+
+
+class PostgresSaga:
+    """Implements the ports `SagaStore` and `SweepStore` as the role `pitstop_worker`."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def place_hold(
+        self, booking_id: UUID, reservation_id: UUID, now: datetime, hold_expires_at: datetime, lapses_at: datetime
+    ) -> HoldOutcome:
+        async with self._pool.acquire() as connection, connection.transaction():
+            booking = await _lock(connection, booking_id)
+            if booking is None:
+                return HoldOutcome(refusal=HoldRefusal.WITHDRAWN)
+            if booking["hold_expires_at"] is not None:
+                return HoldOutcome(terms=_terms(booking))
+            await connection.execute(_SQL["lapse_rivals"], booking["mechanic_id"], booking["blocked"], now)
+            granted = await connection.fetchval(
+                _SQL["grant_hold"], booking_id, reservation_id, now, hold_expires_at, lapses_at
+            )
+            if granted:
+                return HoldOutcome(
+                    terms=_terms(booking, reservation_id=reservation_id, hold_expires_at=hold_expires_at)
+                )
+            return _refused(await connection.fetchval(_SQL["why_refused"], booking_id, now))
+
+    async def withdraw(self, booking_id: UUID) -> None:
+        async with self._pool.acquire() as connection, connection.transaction():
+            await connection.execute(_SQL["release_hold_of_withdrawn"], booking_id)
+            await connection.execute(_SQL["withdraw_booking"], booking_id)
+
+    async def payment_terms(self, booking_id: UUID) -> PaymentTerms | None:
+        row = await self._pool.fetchrow(_SQL["payment_terms"], booking_id)
+        if row is None:
+            return None
+        return PaymentTerms(
+            amount=row["amount"],
+            currency=row["currency"],
+            customer_email=row["customer_email"],
+            mechanic_id=row["mechanic_id"],
+            start=row["starts_at"],
+            service_name=row["service_name"],
+        )
+
+    async def record_intent(self, booking_id: UUID, intent: PaymentIntent, now: datetime) -> None:
+        await self._pool.execute(_SQL["record_intent"], booking_id, intent.id, intent.client_secret, intent.status, now)
+
+    async def record_decline(self, booking_id: UUID, failure_code: str, now: datetime) -> None:
+        await self._pool.execute(_SQL["record_decline"], booking_id, failure_code, now)
+
+    async def intent_of(self, booking_id: UUID) -> str | None:
+        intent: str | None = await self._pool.fetchval(_SQL["intent_of_booking"], booking_id)
+        return intent
+
+    async def confirm(
+        self, booking_id: UUID, new_reservation_id: UUID, owed: list[OwedNotice], now: datetime
+    ) -> UUID | None:
+        async with self._pool.acquire() as connection, connection.transaction():
+            booking = await _lock(connection, booking_id)
+            if booking is None or booking["status"] != BookingStatus.AWAITING_PAYMENT:
+                return await _uuid(connection, "session_of_booking", booking_id)
+            await connection.execute(_SQL["record_payment"], booking_id, now)
+            if booking["refund_owed"]:
+                return None
+            kept = await _uuid(connection, "confirm_hold", booking_id)
+            reservation = kept or await self._retake(connection, booking, new_reservation_id, now)
+            if reservation is None:
+                await connection.execute(_SQL["request_refund"], booking_id, "slot_gone", now)
+                return None
+            arguments = (booking_id, reservation, now, kept is None, *_columns(owed))
+            return await _uuid(connection, "confirm_booking", *arguments)
+
+    async def _retake(
+        self, connection: Connection, booking: asyncpg.Record, reservation_id: UUID, now: datetime
+    ) -> UUID | None:
+        await connection.execute(_SQL["lapse_rivals"], booking["mechanic_id"], booking["blocked"], now)
+        return await _uuid(connection, "retake_slot", booking["booking_id"], reservation_id, now)
+
+    async def close_unpaid(self, booking_id: UUID, status: BookingStatus, now: datetime) -> None:
+        async with self._pool.acquire() as connection, connection.transaction():
+            await _lock(connection, booking_id)
+            await connection.execute(_SQL["release_reservation"], booking_id, "expired")
+            await connection.execute(_SQL["void_payment_record"], booking_id, now)
+            await _end(connection, booking_id, status, [BookingStatus.AWAITING_PAYMENT], now)
+
+    async def call_off(self, booking_id: UUID, paid: bool, reason: str, now: datetime) -> None:
+        async with self._pool.acquire() as connection, connection.transaction():
+            await _lock(connection, booking_id)
+            had_session = await connection.fetchval(_SQL["session_of_booking"], booking_id) is not None
+            standing = [BookingStatus.AWAITING_PAYMENT, BookingStatus.PENDING, BookingStatus.CONFIRMED]
+            if not await _end(connection, booking_id, BookingStatus.CANCELLED, standing, now, invite_change=1):
+                return
+            await connection.execute(_SQL["release_reservation"], booking_id, "cancelled")
+            await connection.execute(_SQL["cancel_session"], booking_id)
+            await connection.execute(_SQL["skip_pending_notices"], booking_id, "the booking was cancelled")
+            if paid:
+                await connection.execute(_SQL["record_payment"], booking_id, now)
+                await connection.execute(_SQL["request_refund"], booking_id, reason, now)
+            await connection.execute(_SQL["void_payment_record"], booking_id, now)
+            if had_session or paid:
+                kind = NoticeKind.CANCELLATION if had_session else NoticeKind.REFUND
+                await _owe(connection, booking_id, kind)
+
+    async def complete(self, booking_id: UUID, now: datetime) -> None:
+        async with self._pool.acquire() as connection, connection.transaction():
+            await _lock(connection, booking_id)
+            await connection.execute(_SQL["complete_session"], booking_id)
+            running = [BookingStatus.CONFIRMED, BookingStatus.IN_PROGRESS]
+            await _end(connection, booking_id, BookingStatus.COMPLETED, running, now)
+
+    async def owe_refund(self, booking_id: UUID, reason: str, now: datetime) -> OwedRefund:
+        async with self._pool.acquire() as connection, connection.transaction():
+            await _lock(connection, booking_id)
+            await connection.execute(_SQL["record_payment"], booking_id, now)
+            await connection.execute(_SQL["request_refund"], booking_id, reason, now)
+            row = await connection.fetchrow(_SQL["owed_refund"], booking_id)
+        if row is None:
+            raise LookupError(f"booking {booking_id} has no payment to refund")
+        return OwedRefund(**row)
+
+    async def record_refund(self, booking_id: UUID, idempotency_key: str, refund_id: str, now: datetime) -> None:
+        async with self._pool.acquire() as connection, connection.transaction():
+            await _lock(connection, booking_id)
+            await connection.execute(_SQL["record_refund"], idempotency_key, refund_id, now)
+            waiting = [BookingStatus.AWAITING_PAYMENT]
+            if await _end(connection, booking_id, BookingStatus.REFUNDED, waiting, now):
+                await connection.execute(_SQL["release_reservation"], booking_id, "cancelled")
+                await _owe(connection, booking_id, NoticeKind.REFUND)
+
+    async def expire_lapsed_holds(self, now: datetime, limit: int) -> int:
+        return len(await self._pool.fetch(_SQL["expire_lapsed_holds"], now, limit))
+
+    async def overdue_bookings(self, before: datetime, limit: int) -> list[Standing]:
+        return [_standing(row) for row in await self._pool.fetch(_SQL["stranded_bookings"], before, limit)]
+
+    async def standing(self, booking_id: UUID) -> Standing | None:
+        row = await self._pool.fetchrow(_SQL["booking_order"], booking_id)
+        return _standing(row) if row else None
+
+
+async def _lock(connection: Connection, booking_id: UUID) -> asyncpg.Record | None:
+    return await connection.fetchrow(_SQL["lock_booking"], booking_id)
+
+
+async def _uuid(connection: Connection, query: str, *arguments: object) -> UUID | None:
+    found: UUID | None = await connection.fetchval(_SQL[query], *arguments)
+    return found
+
+
+async def _end(
+    connection: Connection,
+    booking_id: UUID,
+    status: BookingStatus,
+    from_states: list[BookingStatus],
+    now: datetime,
+    invite_change: int = 0,
+) -> bool:
+    """Whether the booking went to this end now; False when it was not in one of `from_states`."""
+    ended = await connection.fetchval(_SQL["end_booking"], booking_id, status, from_states, invite_change, now, {})
+    return ended is not None
+
+
+async def _owe(connection: Connection, booking_id: UUID, kind: NoticeKind) -> None:
+    await connection.execute(_SQL["owe_notice"], notice_key(booking_id, kind), booking_id, kind)
+
+
+def _terms(row: asyncpg.Record, **changed: Any) -> Terms:
+    names = [field.name for field in fields(Terms)]
+    columns = {
+        **row,
+        "start": row["starts_at"],
+        "end": row["ends_at"],
+        "status": BookingStatus(row["status"]),
+        **changed,
+    }
+    return Terms(**{name: columns[name] for name in names})
+
+
+def _refused(reason: str | None) -> HoldOutcome:
+    """No reason means that the rules allow the slot: then the constraint has refused it, and somebody else has it."""
+    refusal = SlotRefusal(reason) if reason else SlotRefusal.TAKEN
+    taken = refusal is SlotRefusal.TAKEN
+    return HoldOutcome(refusal=HoldRefusal.SLOT_UNAVAILABLE if taken else HoldRefusal.SLOT_NOT_OFFERED, reason=refusal)
+
+
+def _standing(row: asyncpg.Record) -> Standing:
+    return Standing(
+        booking_id=row["booking_id"],
+        fingerprint=row["fingerprint"],
+        mechanic_id=row["mechanic_id"],
+        customer_id=row["customer_id"],
+        start=row["starts_at"],
+        status=BookingStatus(row["status"]),
+    )
+
+
+def _columns(owed: list[OwedNotice]) -> tuple[list[Any], ...]:
+    """The notices as the columns that `unnest` wants: key, kind, status, due_at, detail."""
+    return (
+        [notice.key for notice in owed],
+        [notice.kind for notice in owed],
+        ["skipped" if notice.skip_reason else "pending" for notice in owed],
+        [notice.due_at for notice in owed],
+        [notice.skip_reason for notice in owed],
+    )

@@ -1,0 +1,75 @@
+-- The API's side of bookings, as the role `pitstop_api`: row-level security decides what each block can see.
+
+-- name: become
+SELECT set_config('pitstop.role', $1, TRUE), set_config('pitstop.subject', $2, TRUE)
+
+-- name: known
+-- What a repeated request finds under its key.
+SELECT status, request_fingerprint FROM bookings WHERE id = $1
+
+-- name: offer
+-- The service, the plan and who could do it: the mechanic asked for, or any who has the slot free. `reason` says why not.
+SELECT
+    s.id AS service_id, s.name AS service_name, s.kind, p.id AS plan_id, p.amount, p.currency, s.duration_minutes,
+    s.buffer_before_minutes, s.buffer_after_minutes, m.id AS mechanic_id, m.name AS mechanic_name,
+    CASE WHEN m.id IS NULL THEN 'not_offered' ELSE slot_refusal(m.id, s.id, $4, $5) END AS reason
+FROM services AS s
+JOIN plans AS p ON p.service_id = s.id AND p.id = $2 AND p.active
+LEFT JOIN LATERAL (
+    SELECT mechanics.id, mechanics.name
+    FROM mechanic_services AS ms
+    JOIN mechanics ON mechanics.id = ms.mechanic_id
+    WHERE ms.service_id = s.id
+        AND CASE
+            WHEN $3::uuid IS NOT NULL THEN ms.mechanic_id = $3
+            ELSE slot_refusal(ms.mechanic_id, s.id, $4, $5) IS NULL
+        END
+    ORDER BY (mechanics.country, mechanics.city) = ($6::text, $7::text) DESC, mechanics.id
+    LIMIT 1
+) AS m ON TRUE
+WHERE s.id = $1 AND s.active
+
+-- name: open_booking
+INSERT INTO bookings (
+    id, request_fingerprint, created_by, customer_id, customer_name, customer_email, customer_phone, country, city, postal_code,
+    intake, timezone, service_id, plan_id, mechanic_id, preferred_mechanic_id, starts_at, ends_at, buffer_before_minutes,
+    buffer_after_minutes, amount, currency
+) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
+ON CONFLICT (id) DO NOTHING
+RETURNING id
+
+-- name: withdraw
+DELETE FROM bookings WHERE id = $1 AND status = 'holding' AND hold_expires_at IS NULL
+
+-- name: booking
+SELECT
+    b.id, b.status, b.version, b.service_id, b.plan_id, b.mechanic_id, b.customer_id, b.starts_at AS start, b.ends_at AS "end",
+    b.timezone, b.hold_expires_at, b.amount, b.currency, b.created_at, s.id AS session_id,
+    p.payment_intent_id, p.client_secret, p.status AS payment_status, encode(b.request_fingerprint, 'hex') AS fingerprint,
+    COALESCE(
+        (SELECT sum(r.amount) FROM refunds AS r WHERE r.booking_id = b.id AND r.refunded_at IS NOT NULL), 0
+    )::bigint AS amount_refunded
+FROM bookings AS b
+LEFT JOIN sessions AS s ON s.booking_id = b.id
+LEFT JOIN payments AS p ON p.booking_id = b.id
+WHERE b.id = $1
+
+-- name: events
+SELECT id, at, event, detail FROM booking_events WHERE booking_id = $1 AND id > $2 ORDER BY id
+
+-- name: status
+SELECT status FROM bookings WHERE id = $1
+
+-- name: list_bookings
+-- Newest first; the cursor is the last row of the page before.
+SELECT
+    b.id, b.status, b.version, b.service_id, b.plan_id, b.mechanic_id, b.customer_id, b.starts_at AS start, b.ends_at AS "end",
+    b.timezone, b.hold_expires_at, b.amount, b.currency, b.created_at
+FROM bookings AS b
+WHERE ($1::text IS NULL OR b.status = $1)
+    AND ($2::uuid IS NULL OR b.mechanic_id = $2)
+    AND ($3::timestamptz IS NULL OR b.starts_at >= $3)
+    AND ($4::timestamptz IS NULL OR b.starts_at < $4)
+    AND ($5::timestamptz IS NULL OR (b.created_at, b.id) < ($5, $6::uuid))
+ORDER BY b.created_at DESC, b.id DESC
+LIMIT $7

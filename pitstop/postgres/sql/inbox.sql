@@ -1,0 +1,15 @@
+-- Stripe's events: stored once by id before they are acknowledged, applied to the booking's workflow after.
+
+-- name: become_webhook
+SELECT set_config('pitstop.role', 'webhook', TRUE)
+
+-- name: store
+INSERT INTO webhook_inbox (event_id, type, booking_id, payload) VALUES ($1, $2, $3, $4)
+ON CONFLICT (event_id) DO UPDATE SET event_id = excluded.event_id
+RETURNING applied_at IS NULL
+
+-- name: unapplied
+SELECT event_id, type, booking_id, payload FROM webhook_inbox WHERE applied_at IS NULL ORDER BY received_at LIMIT $1
+
+-- name: mark_applied
+UPDATE webhook_inbox SET applied_at = clock_timestamp(), outcome = $2 WHERE event_id = $1 AND applied_at IS NULL

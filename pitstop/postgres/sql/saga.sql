@@ -1,0 +1,229 @@
+-- The worker's side: each block is a step of the saga, safe to run again. `now` ($n) is always the workflow's.
+
+-- name: lock_booking
+-- The booking as it stands, locked: steps on one booking come one after another.
+SELECT
+    b.id AS booking_id, b.status, b.mechanic_id, b.service_id, b.hold_expires_at, b.starts_at, b.ends_at,
+    b.amount, b.currency,
+    tstzrange(
+        b.starts_at - make_interval(mins => b.buffer_before_minutes), b.ends_at + make_interval(mins => b.buffer_after_minutes)
+    ) AS blocked,
+    r.id AS reservation_id,
+    p.payment_intent_id, COALESCE(p.paid_at IS NOT NULL, FALSE) AS paid,
+    EXISTS (SELECT FROM refunds AS f WHERE f.booking_id = b.id) AS refund_owed,
+    EXISTS (SELECT FROM refunds AS f WHERE f.booking_id = b.id AND f.refunded_at IS NULL) AS refund_due
+FROM bookings AS b
+LEFT JOIN slot_reservations AS r ON r.booking_id = b.id AND r.status IN ('reserved', 'confirmed')
+LEFT JOIN payments AS p ON p.booking_id = b.id
+WHERE b.id = $1
+FOR UPDATE OF b
+
+-- name: lapse_rivals
+-- Holds on this mechanic's interval that have run out make way.
+UPDATE slot_reservations SET status = 'expired'
+WHERE mechanic_id = $1 AND blocked && $2 AND status = 'reserved' AND expires_at <= $3
+
+-- name: grant_hold
+-- The exclusion constraint decides: no row comes back when somebody else has the time. The rules are asked again here, by
+-- the one predicate that search and check use, because they may have changed since the customer looked.
+WITH granted AS (
+    INSERT INTO slot_reservations (id, booking_id, mechanic_id, starts_at, ends_at, blocked, status, expires_at)
+    SELECT
+        $2, b.id, b.mechanic_id, b.starts_at, b.ends_at,
+        tstzrange(
+            b.starts_at - make_interval(mins => b.buffer_before_minutes),
+            b.ends_at + make_interval(mins => b.buffer_after_minutes)
+        ),
+        'reserved', $5
+    FROM bookings AS b
+    WHERE b.id = $1 AND b.status = 'holding' AND slot_refusal(b.mechanic_id, b.service_id, b.starts_at, $3) IS NULL
+    ON CONFLICT DO NOTHING
+    RETURNING booking_id
+),
+noted AS (
+    INSERT INTO booking_events (booking_id, at, event, detail)
+    SELECT booking_id, $3, 'hold_placed', jsonb_build_object('hold_expires_at', $4::timestamptz) FROM granted
+)
+UPDATE bookings SET hold_expires_at = $4 FROM granted WHERE bookings.id = granted.booking_id
+RETURNING bookings.id
+
+-- name: why_refused
+SELECT slot_refusal(mechanic_id, service_id, starts_at, $2) FROM bookings WHERE id = $1
+
+-- name: release_hold_of_withdrawn
+DELETE FROM slot_reservations
+WHERE booking_id = $1 AND (SELECT status FROM bookings WHERE id = $1 FOR UPDATE) = 'holding'
+
+-- name: withdraw_booking
+-- What was refused leaves nothing behind.
+DELETE FROM bookings WHERE id = $1 AND status = 'holding'
+
+-- name: payment_terms
+SELECT
+    b.amount, b.currency, b.customer_email, b.mechanic_id, b.starts_at, s.name AS service_name
+FROM bookings AS b
+JOIN services AS s ON s.id = b.service_id
+WHERE b.id = $1 AND b.status IN ('holding', 'awaiting_payment')
+
+-- name: record_intent
+WITH recorded AS (
+    INSERT INTO payments (payment_intent_id, booking_id, amount, currency, client_secret, status)
+    SELECT $2, b.id, b.amount, b.currency, $3, $4 FROM bookings AS b WHERE b.id = $1 AND b.status = 'holding'
+    ON CONFLICT DO NOTHING
+    RETURNING booking_id
+),
+noted AS (
+    INSERT INTO booking_events (booking_id, at, event, detail)
+    SELECT booking_id, $5, 'awaiting_payment', jsonb_build_object('payment_intent_id', $2::text) FROM recorded
+)
+UPDATE bookings SET status = 'awaiting_payment' FROM recorded
+WHERE bookings.id = recorded.booking_id AND bookings.status = 'holding'
+RETURNING bookings.id
+
+-- name: record_decline
+WITH declined AS (
+    UPDATE payments SET status = 'requires_payment_method', failure_code = $2, updated_at = $3
+    WHERE booking_id = $1 AND paid_at IS NULL
+    RETURNING booking_id
+)
+INSERT INTO booking_events (booking_id, at, event, detail)
+SELECT booking_id, $3, 'payment_declined', jsonb_build_object('code', $2::text) FROM declined
+
+-- name: confirm_hold
+UPDATE slot_reservations SET status = 'confirmed' WHERE booking_id = $1 AND status = 'reserved' RETURNING id
+
+-- name: retake_slot
+-- The hold had gone when the money came: the slot is taken again if the mechanic's time is still open and nobody has it.
+INSERT INTO slot_reservations (id, booking_id, mechanic_id, starts_at, ends_at, blocked, status, expires_at)
+SELECT
+    $2, b.id, b.mechanic_id, b.starts_at, b.ends_at,
+    tstzrange(
+        b.starts_at - make_interval(mins => b.buffer_before_minutes), b.ends_at + make_interval(mins => b.buffer_after_minutes)
+    ),
+    'confirmed', $3
+FROM bookings AS b
+WHERE b.id = $1 AND b.starts_at > $3 AND is_slot_available(b.mechanic_id, b.starts_at, b.ends_at, $3)
+ON CONFLICT DO NOTHING
+RETURNING id
+
+-- name: record_payment
+UPDATE payments SET status = 'succeeded', failure_code = NULL, paid_at = $2, updated_at = $2
+WHERE booking_id = $1 AND paid_at IS NULL
+RETURNING booking_id
+
+-- name: confirm_booking
+-- Session, reservation, booking and the mails that are owed: all or nothing.
+WITH made AS (
+    INSERT INTO sessions (
+        booking_id, kind, status, plan_id, intake, price_paid, currency, slot_reservation_id, customer_id, mechanic_id,
+        preferred_mechanic_id, country, city, postal_code, scheduled_for, scheduled_for_original
+    )
+    SELECT
+        b.id, s.kind, 'scheduled', b.plan_id, b.intake, b.amount, b.currency, $2, b.customer_id, b.mechanic_id,
+        b.preferred_mechanic_id, b.country, b.city, b.postal_code, b.starts_at, b.starts_at
+    FROM bookings AS b
+    JOIN services AS s ON s.id = b.service_id
+    WHERE b.id = $1
+    RETURNING id, booking_id
+),
+tied AS (
+    UPDATE slot_reservations SET session_id = made.id FROM made WHERE slot_reservations.id = $2
+),
+confirmed AS (
+    UPDATE bookings SET status = 'confirmed' FROM made WHERE bookings.id = made.booking_id
+),
+noted AS (
+    INSERT INTO booking_events (booking_id, at, event, detail)
+    SELECT booking_id, $3, noted.event, noted.detail
+    FROM made, (
+        VALUES
+        ('payment_succeeded', '{}'::jsonb),
+        ('confirmed', jsonb_build_object('reservation_id', $2::uuid, 'retaken', $4::boolean))
+    ) AS noted (event, detail)
+),
+owed AS (
+    INSERT INTO notifications (key, booking_id, kind, status, due_at, detail)
+    SELECT owed.key, booking_id, owed.kind, owed.status, owed.due_at, owed.detail
+    FROM made, unnest($5::text[], $6::text[], $7::text[], $8::timestamptz[], $9::text[]) AS owed (key, kind, status, due_at, detail)
+    ON CONFLICT (key) DO NOTHING
+)
+SELECT id FROM made
+
+-- name: session_of_booking
+SELECT id FROM sessions WHERE booking_id = $1
+
+-- name: release_reservation
+UPDATE slot_reservations SET status = $2 WHERE booking_id = $1 AND status IN ('reserved', 'confirmed')
+
+-- name: cancel_session
+UPDATE sessions SET status = 'cancelled' WHERE booking_id = $1 AND status IN ('scheduled', 'pending')
+
+-- name: end_booking
+-- A guarded step to an end: no row back means that the booking was somewhere else already.
+WITH ended AS (
+    UPDATE bookings SET status = $2, invite_sequence = invite_sequence + $4
+    WHERE id = $1 AND status = ANY($3::text[])
+    RETURNING id
+)
+INSERT INTO booking_events (booking_id, at, event, detail)
+SELECT id, $5, $2, $6::jsonb FROM ended
+RETURNING booking_id
+
+-- name: intent_of_booking
+SELECT payment_intent_id FROM payments WHERE booking_id = $1
+
+-- name: void_payment_record
+UPDATE payments SET status = 'canceled', updated_at = $2 WHERE booking_id = $1 AND paid_at IS NULL
+
+-- name: skip_pending_notices
+UPDATE notifications SET status = 'skipped', detail = $2 WHERE booking_id = $1 AND status = 'pending'
+
+-- name: owe_notice
+INSERT INTO notifications (key, booking_id, kind, status) VALUES ($1, $2, $3, 'pending') ON CONFLICT (key) DO NOTHING
+
+-- name: request_refund
+-- The refund is on record before Stripe is asked: what is owed can be seen while Stripe is away, and is not forgotten.
+INSERT INTO refunds (idempotency_key, booking_id, payment_intent_id, amount, reason, requested_at)
+SELECT 'refund/' || p.payment_intent_id || '/full', p.booking_id, p.payment_intent_id, p.amount, $2, $3
+FROM payments AS p WHERE p.booking_id = $1
+ON CONFLICT (idempotency_key) DO NOTHING
+
+-- name: owed_refund
+SELECT idempotency_key, payment_intent_id, amount, reason, stripe_refund_id IS NOT NULL AS issued
+FROM refunds WHERE booking_id = $1
+
+-- name: record_refund
+WITH refunded AS (
+    UPDATE refunds SET stripe_refund_id = $2, refunded_at = $3
+    WHERE idempotency_key = $1 AND stripe_refund_id IS NULL
+    RETURNING booking_id, amount, reason
+)
+INSERT INTO booking_events (booking_id, at, event, detail)
+SELECT booking_id, $3, 'refund_issued', jsonb_build_object('amount', amount, 'reason', reason) FROM refunded
+
+-- name: complete_session
+UPDATE sessions SET status = 'completed' WHERE booking_id = $1 AND status IN ('scheduled', 'in_progress')
+
+-- name: expire_lapsed_holds
+-- The backstop: only rows change their word; a lapsed hold has blocked nothing since it lapsed.
+WITH lapsed AS (
+    SELECT id FROM slot_reservations WHERE status = 'reserved' AND expires_at <= $1
+    ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED
+)
+UPDATE slot_reservations AS r SET status = 'expired' FROM lapsed WHERE r.id = lapsed.id
+RETURNING r.id
+
+-- name: stranded_bookings
+-- Bookings whose next step is overdue: their workflow is late, or has been terminated.
+SELECT id AS booking_id, encode(request_fingerprint, 'hex') AS fingerprint, mechanic_id, customer_id, starts_at, status
+FROM bookings
+WHERE (status = 'holding' AND created_at < $1)
+    OR (status = 'awaiting_payment' AND hold_expires_at < $1)
+    OR (status IN ('confirmed', 'in_progress') AND ends_at < $1)
+    OR id IN (SELECT booking_id FROM refunds WHERE refunded_at IS NULL AND requested_at < $1)
+ORDER BY updated_at
+LIMIT $2
+
+-- name: booking_order
+SELECT id AS booking_id, encode(request_fingerprint, 'hex') AS fingerprint, mechanic_id, customer_id, starts_at, status
+FROM bookings WHERE id = $1

@@ -1,0 +1,93 @@
+"""The front desk: builds the adapters, registers workflows and activities, drains on SIGTERM. Run: python -m worker."""
+
+import asyncio
+import logging
+import os
+import signal
+from datetime import timedelta
+from pathlib import Path
+
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from activities.booking import PaymentActivities, ReservationActivities
+from activities.notices import NoticeActivities
+from activities.sweep import SweepActivities
+from pitstop.gateways import temporal_engine
+from pitstop.gateways.letters import LetterWriter
+from pitstop.gateways.manage_links import ManageLinks
+from pitstop.gateways.smtp_mailer import SmtpMailer
+from pitstop.gateways.stripe_payments import StripePayments, stripe_client
+from pitstop.gateways.sweep_schedule import keep_sweeping
+from pitstop.postgres.inbox import PostgresInbox
+from pitstop.postgres.notices import PostgresNotices
+from pitstop.postgres.pool import Pool, open_pool
+from pitstop.postgres.saga import PostgresSaga
+from pitstop.settings import Settings
+from workflows.booking import BookingWorkflow
+from workflows.sweep import SweepWorkflow
+
+_log = logging.getLogger("pitstop.worker")
+
+
+def build(client: Client, pool: Pool, settings: Settings) -> Worker:
+    """The worker with its adapters. Also used by tests, with the clients of their own stack."""
+    saga = PostgresSaga(pool)
+    reservations = ReservationActivities(saga)
+    payments = PaymentActivities(saga, StripePayments(stripe_client(settings)))
+    notices = NoticeActivities(
+        PostgresNotices(pool, ManageLinks(settings).url), LetterWriter(settings), SmtpMailer(settings)
+    )
+    sweep = SweepActivities(saga, PostgresInbox(pool), temporal_engine.TemporalEngine(client, settings))
+    return Worker(
+        client,
+        task_queue=settings.task_queue,
+        workflows=[BookingWorkflow, SweepWorkflow],
+        activities=[
+            reservations.place_hold,
+            reservations.withdraw,
+            reservations.confirm,
+            reservations.close_unpaid,
+            reservations.call_off,
+            reservations.complete,
+            payments.request,
+            payments.record_decline,
+            payments.cancel,
+            payments.refund,
+            notices.send,
+            sweep.expire_lapsed_holds,
+            sweep.drain_inbox,
+            sweep.revive_stranded,
+        ],
+        # A dead worker's runs go to another one after this long; the engine's default of 10 s would dominate recovery.
+        sticky_queue_schedule_to_start_timeout=timedelta(seconds=settings.sticky_seconds),
+        graceful_shutdown_timeout=timedelta(seconds=settings.drain_seconds),
+        max_concurrent_local_activities=settings.database_pool_size * 4,
+    )
+
+
+async def serve(settings: Settings) -> None:
+    """Works until SIGTERM or SIGINT, then finishes what it has begun."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(sign, stop.set)
+    client = await temporal_engine.connect(settings)
+    async with open_pool(settings.worker_database_url, settings.database_pool_size, "pitstop-worker") as pool:
+        await keep_sweeping(client, settings)
+        async with build(client, pool, settings):
+            _log.info("working on task queue %s", settings.task_queue)
+            _tell_ready()
+            await stop.wait()
+            _log.info("draining")
+
+
+def _tell_ready() -> None:
+    path = os.environ.get("PITSTOP_WORKER_READY_FILE")
+    if path:
+        Path(path).touch()
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    asyncio.run(serve(Settings()))

@@ -1,0 +1,91 @@
+"""How the saga's steps are tried again, by name.
+
+Steps on the database, and first tries everywhere, are local activities: they cost no round trip to the server, and
+each of them is safe to run again after a crash. What has to outlast an outage becomes an ordinary activity, which an
+operator sees waiting in the UI.
+"""
+
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError, is_cancelled_exception
+
+Result = TypeVar("Result")
+
+# What has to be done is tried until it is done, quickly at first (a worker or a server that restarts), then patiently.
+UNTIL_DONE = RetryPolicy(
+    initial_interval=timedelta(milliseconds=200), backoff_coefficient=2, maximum_interval=timedelta(seconds=30)
+)
+ONE_TRY = RetryPolicy(maximum_attempts=1)
+WHILE_CUSTOMER_WAITS = RetryPolicy(
+    initial_interval=timedelta(milliseconds=200), backoff_coefficient=2, maximum_interval=timedelta(seconds=2)
+)
+# A pause between two tries that is longer than this is left to a timer of the server.
+LOCAL_PATIENCE = timedelta(seconds=5)
+
+
+async def local(activity: str, argument: Any, result: type[Result], limit: timedelta, summary: str) -> Result:
+    """A step on the database, tried until it is done; each try takes at most `limit`."""
+    outcome: Result = await workflow.execute_local_activity(
+        activity,
+        argument,
+        result_type=result,
+        start_to_close_timeout=limit,
+        retry_policy=UNTIL_DONE,
+        local_retry_threshold=LOCAL_PATIENCE,
+        summary=summary,
+    )
+    return outcome
+
+
+async def local_while_customer_waits(
+    activity: str, argument: Any, result: type[Result], limit: timedelta, patience: timedelta, summary: str
+) -> Result:
+    """A step inside the customer's request: tried until `patience` is over, then `ActivityError`."""
+    outcome: Result = await workflow.execute_local_activity(
+        activity,
+        argument,
+        result_type=result,
+        start_to_close_timeout=limit,
+        schedule_to_close_timeout=patience,
+        retry_policy=WHILE_CUSTOMER_WAITS,
+        summary=summary,
+    )
+    return outcome
+
+
+async def persistent(activity: str, argument: Any, result: type[Result], limit: timedelta, summary: str) -> Result:
+    """A step on somebody else's server: one quick local try, and if that fails an activity that never gives up."""
+    try:
+        first: Result = await workflow.execute_local_activity(
+            activity,
+            argument,
+            result_type=result,
+            start_to_close_timeout=limit,
+            retry_policy=ONE_TRY,
+            summary=summary,
+        )
+        return first
+    except ActivityError as failure:
+        if is_cancelled_exception(failure):
+            raise
+    later: Result = await workflow.execute_activity(
+        activity,
+        argument,
+        result_type=result,
+        start_to_close_timeout=limit,
+        retry_policy=UNTIL_DONE,
+        summary=summary,
+    )
+    return later
+
+
+def readable(offset: timedelta) -> str:
+    """A span as an operator reads it: `24 h`, `90 min`, `20 s`."""
+    total = offset.total_seconds()
+    for unit, size in (("h", 3600), ("min", 60)):
+        if total >= size and total % size == 0:
+            return f"{total / size:.0f} {unit}"
+    return f"{total:g} s"

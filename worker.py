@@ -4,11 +4,13 @@ import asyncio
 import logging
 import os
 import signal
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
 from temporalio.client import Client
-from temporalio.worker import Worker
+from temporalio.worker import Interceptor, Worker
 
 from activities.booking import PaymentActivities, ReservationActivities
 from activities.notices import NoticeActivities
@@ -19,6 +21,7 @@ from pitstop.gateways.manage_links import ManageLinks
 from pitstop.gateways.smtp_mailer import SmtpMailer
 from pitstop.gateways.stripe_payments import StripePayments, stripe_client
 from pitstop.gateways.sweep_schedule import keep_sweeping
+from pitstop.ports import PaymentGateway
 from pitstop.postgres.inbox import PostgresInbox
 from pitstop.postgres.notices import PostgresNotices
 from pitstop.postgres.pool import Pool, open_pool
@@ -30,11 +33,23 @@ from workflows.sweep import SweepWorkflow
 _log = logging.getLogger("pitstop.worker")
 
 
-def build(client: Client, pool: Pool, settings: Settings) -> Worker:
-    """The worker with its adapters. Also used by tests, with the clients of their own stack."""
+@asynccontextmanager
+async def at_work(client: Client, settings: Settings, interceptors: Sequence[Interceptor] = ()) -> AsyncIterator[None]:
+    """A worker with its adapters that works inside the block, and finishes what it has begun at its end."""
+    async with (
+        open_pool(settings.worker_database_url, settings.database_pool_size, "pitstop-worker") as pool,
+        stripe_client(settings) as stripe,
+        _worker(client, pool, StripePayments(stripe), settings, interceptors),
+    ):
+        yield
+
+
+def _worker(
+    client: Client, pool: Pool, gateway: PaymentGateway, settings: Settings, interceptors: Sequence[Interceptor]
+) -> Worker:
     saga = PostgresSaga(pool)
     reservations = ReservationActivities(saga)
-    payments = PaymentActivities(saga, StripePayments(stripe_client(settings)))
+    payments = PaymentActivities(saga, gateway)
     notices = NoticeActivities(
         PostgresNotices(pool, ManageLinks(settings).url), LetterWriter(settings), SmtpMailer(settings)
     )
@@ -62,7 +77,7 @@ def build(client: Client, pool: Pool, settings: Settings) -> Worker:
         # A dead worker's runs go to another one after this long; the engine's default of 10 s would dominate recovery.
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=settings.sticky_seconds),
         graceful_shutdown_timeout=timedelta(seconds=settings.drain_seconds),
-        max_concurrent_local_activities=settings.database_pool_size * 4,
+        interceptors=interceptors,
     )
 
 
@@ -73,13 +88,12 @@ async def serve(settings: Settings) -> None:
     for sign in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sign, stop.set)
     client = await temporal_engine.connect(settings)
-    async with open_pool(settings.worker_database_url, settings.database_pool_size, "pitstop-worker") as pool:
-        await keep_sweeping(client, settings)
-        async with build(client, pool, settings):
-            _log.info("working on task queue %s", settings.task_queue)
-            _tell_ready()
-            await stop.wait()
-            _log.info("draining")
+    await keep_sweeping(client, settings)
+    async with at_work(client, settings):
+        _log.info("working on task queue %s", settings.task_queue)
+        _tell_ready()
+        await stop.wait()
+        _log.info("draining")
 
 
 def _tell_ready() -> None:

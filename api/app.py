@@ -5,12 +5,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from fastapi.staticfiles import StaticFiles
 from temporalio.client import Client
 
 from api import problems
 from api.composition import build
 from api.limits import BodyLimit
-from api.routes import bookings, catalogue, operations, webhooks
+from api.routes import bookings, catalogue, invites, operations, pages, webhooks
 from pitstop.settings import Settings
 
 
@@ -33,8 +34,9 @@ def create_app(settings: Settings | None = None, client: Client | None = None) -
     )
     problems.install(app)
     app.add_middleware(BodyLimit)
-    for routes in (catalogue, bookings, webhooks, operations):
+    for routes in (catalogue, bookings, invites, webhooks, operations, pages):
         app.include_router(routes.router)
+    app.mount("/static", StaticFiles(directory=pages.WEB / "static"), name="static")
     return app
 
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, FailureError, is_cancelled_exception
+from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from pitstop.contracts import names
@@ -174,11 +174,10 @@ class BookingWorkflow:
                 names.REQUEST_PAYMENT,
                 request,
                 PaymentRequested,
-                self._spans.stripe_activity,
                 self._spans.intent_patience,
                 "create the PaymentIntent",
             )
-        except ActivityError as failure:
+        except FailureError as failure:
             if is_cancelled_exception(failure):
                 raise
             return False

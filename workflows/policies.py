@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, is_cancelled_exception
+from temporalio.exceptions import FailureError, is_cancelled_exception
 
 Result = TypeVar("Result")
 
@@ -19,8 +19,10 @@ UNTIL_DONE = RetryPolicy(
     initial_interval=timedelta(milliseconds=200), backoff_coefficient=2, maximum_interval=timedelta(seconds=30)
 )
 ONE_TRY = RetryPolicy(maximum_attempts=1)
+# Counted, not timed: the engine does not hold the retries of a local activity to its schedule-to-close timeout.
+TRIES_WHILE_CUSTOMER_WAITS = 3
 WHILE_CUSTOMER_WAITS = RetryPolicy(
-    initial_interval=timedelta(milliseconds=200), backoff_coefficient=2, maximum_interval=timedelta(seconds=2)
+    initial_interval=timedelta(milliseconds=200), maximum_attempts=TRIES_WHILE_CUSTOMER_WAITS
 )
 # A pause between two tries that is longer than this is left to a timer of the server.
 LOCAL_PATIENCE = timedelta(seconds=5)
@@ -41,15 +43,17 @@ async def local(activity: str, argument: Any, result: type[Result], limit: timed
 
 
 async def local_while_customer_waits(
-    activity: str, argument: Any, result: type[Result], limit: timedelta, patience: timedelta, summary: str
+    activity: str, argument: Any, result: type[Result], patience: timedelta, summary: str
 ) -> Result:
-    """A step inside the customer's request: tried until `patience` is over, then `ActivityError`."""
+    """A step inside the customer's request: some tries that take `patience` in all, then `FailureError`.
+
+    Not `ActivityError`: the failure of a local activity comes as it is.
+    """
     outcome: Result = await workflow.execute_local_activity(
         activity,
         argument,
         result_type=result,
-        start_to_close_timeout=limit,
-        schedule_to_close_timeout=patience,
+        start_to_close_timeout=patience / TRIES_WHILE_CUSTOMER_WAITS,
         retry_policy=WHILE_CUSTOMER_WAITS,
         summary=summary,
     )
@@ -68,7 +72,7 @@ async def persistent(activity: str, argument: Any, result: type[Result], limit: 
             summary=summary,
         )
         return first
-    except ActivityError as failure:
+    except FailureError as failure:
         if is_cancelled_exception(failure):
             raise
     later: Result = await workflow.execute_activity(

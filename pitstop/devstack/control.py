@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
+import psutil
 from pydantic import BaseModel
 
 from pitstop.devstack.stackfile import write_private
@@ -101,10 +102,18 @@ def stop(data: Path, patience_seconds: float = 90) -> None:
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGTERM)
     until = time.monotonic() + patience_seconds
-    while running(data) is not None:
+    while running(data) is not None or not _has_ended(pid):
         if time.monotonic() > until:
             raise NoAnswer(f"The stack (process {pid}) has not stopped after {patience_seconds:.0f} seconds.")
         time.sleep(POLL_SECONDS)
+
+
+def _has_ended(pid: int) -> bool:
+    """The lock is let go a moment before the process is gone. One that its parent has not collected is gone too."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def ask(data: Path, request: Request, patience_seconds: float = 180) -> Answer:

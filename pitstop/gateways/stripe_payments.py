@@ -1,5 +1,7 @@
 """Stripe, through its official client."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from uuid import UUID
 
 import stripe
@@ -13,13 +15,22 @@ from pitstop.settings import Settings
 _PASSING = (stripe.APIConnectionError, stripe.RateLimitError, stripe.APIError)
 
 
-def stripe_client(settings: Settings) -> stripe.StripeClient:
+@asynccontextmanager
+async def stripe_client(settings: Settings) -> AsyncIterator[stripe.StripeClient]:
     """One client for a process. It does not retry by itself: retries are the engine's, where an operator sees them."""
+    http = stripe.HTTPXClient(timeout=settings.stripe_timeout_seconds)
+    try:
+        yield _client(settings, http)
+    finally:
+        await http.close_async()  # type: ignore[no-untyped-call]
+
+
+def _client(settings: Settings, http: stripe.HTTPXClient) -> stripe.StripeClient:
     return stripe.StripeClient(
         settings.stripe_secret_key.get_secret_value(),
         base_addresses={"api": str(settings.stripe_api_url).rstrip("/")} if settings.stripe_api_url else {},
         max_network_retries=0,
-        http_client=stripe.HTTPXClient(timeout=settings.stripe_timeout_seconds),
+        http_client=http,
     )
 
 

@@ -1,5 +1,6 @@
 """The workflow engine as API and backstop use it."""
 
+import asyncio
 from datetime import timedelta
 from uuid import UUID
 
@@ -60,21 +61,24 @@ class TemporalEngine:
         self._hold_limit = self._spans.intent_patience + self._spans.database_activity + timedelta(seconds=5)
 
     async def hold(self, standing: Standing, summary: str) -> HoldOutcome:
-        """Starts the booking's workflow and brings back the hold or the refusal, in one round trip."""
+        """Starts the booking's workflow and brings back the hold or the refusal, in one round trip.
+
+        The update has a new id each time: with a fixed one the server would answer for a run that has closed, and a
+        request that was refused could never be made again. The handler gives all who ask the same answer.
+        """
         try:
-            answer: HoldAnswer = await self._client.execute_update_with_start_workflow(
-                names.HOLD_UPDATE,
-                standing.fingerprint,
-                id=f"hold-{standing.fingerprint[:32]}",
-                result_type=HoldAnswer,
-                rpc_timeout=self._hold_limit,
-                start_workflow_operation=self._start(standing, summary),
-            )
+            async with asyncio.timeout(self._hold_limit.total_seconds()):
+                answer: HoldAnswer = await self._client.execute_update_with_start_workflow(
+                    names.HOLD_UPDATE,
+                    standing.fingerprint,
+                    result_type=HoldAnswer,
+                    start_workflow_operation=self._start(standing, summary),
+                )
         except WorkflowUpdateFailedError as failure:
             if isinstance(failure.cause, ApplicationError) and failure.cause.type == names.KEY_REUSED:
                 raise IdempotencyKeyReused from failure
             raise EngineUnavailable from failure
-        except (RPCError, WorkflowUpdateRPCTimeoutOrCancelledError) as failure:
+        except (RPCError, WorkflowUpdateRPCTimeoutOrCancelledError, TimeoutError) as failure:
             raise EngineUnavailable from failure
         return HoldOutcome(refusal=answer.refusal, reason=answer.reason)
 

@@ -89,8 +89,15 @@ class BookingDesk:
 
     async def booking(self, caller: Caller, booking_id: UUID) -> dict[str, Any] | None:
         """The booking with its timeline; None when there is none that this caller may see."""
+        return await self._with_timeline("booking", caller, booking_id)
+
+    async def sheet(self, caller: Caller, booking_id: UUID) -> dict[str, Any] | None:
+        """The booking in the words that its customer is shown, with its timeline; None as for `booking`."""
+        return await self._with_timeline("sheet", caller, booking_id)
+
+    async def _with_timeline(self, query: str, caller: Caller, booking_id: UUID) -> dict[str, Any] | None:
         async with self._as(caller) as connection:
-            row = await connection.fetchrow(_SQL["booking"], booking_id)
+            row = await connection.fetchrow(_SQL[query], booking_id)
             if row is None:
                 return None
             return {**row, "timeline": [dict(event) for event in await connection.fetch(_SQL["events"], booking_id, 0)]}

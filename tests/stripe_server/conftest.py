@@ -45,6 +45,7 @@ class Server:
     data: Path
     webhook_url: str
     process: subprocess.Popen[bytes] | None = None
+    clients: list[stripe.HTTPXClient] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -78,6 +79,12 @@ class Server:
                     await asyncio.sleep(0.05)
         raise AssertionError("the server did not become ready")
 
+    async def end(self, with_: signal.Signals) -> int:
+        """Closes its clients, stops it and answers its exit code."""
+        for client in self.clients:
+            await client.close_async()  # type: ignore[no-untyped-call]
+        return self.stop(with_)
+
     def stop(self, with_: signal.Signals = signal.SIGKILL) -> int:
         assert self.process is not None
         os.kill(self.process.pid, with_)
@@ -92,16 +99,14 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Serv
     running.start()
     await running.ready()
     yield running
-    assert running.stop(signal.SIGTERM) in (0, -signal.SIGTERM)
+    assert await running.end(signal.SIGTERM) in (0, -signal.SIGTERM)
 
 
 def client_of(server: Server, key: str = SECRET_KEY) -> stripe.StripeClient:
-    return stripe.StripeClient(
-        key,
-        base_addresses={"api": server.url},
-        http_client=stripe.HTTPXClient(timeout=10, verify_ssl_certs=False),
-        max_network_retries=0,
-    )
+    """Closed with the server. It does not retry, so that each fault shows."""
+    http = stripe.HTTPXClient(timeout=10, verify_ssl_certs=False)
+    server.clients.append(http)
+    return stripe.StripeClient(key, base_addresses={"api": server.url}, http_client=http, max_network_retries=0)
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """What was acknowledged survives `kill -9`."""
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ async def mortal(tmp_path: Path, receiver: Receiver) -> AsyncIterator[Server]:
     server.start()
     await server.ready()
     yield server
-    server.stop()
+    await server.end(signal.SIGKILL)
 
 
 async def test_what_was_acknowledged_survives_a_kill(mortal: Server, receiver: Receiver) -> None:

@@ -60,6 +60,23 @@ SELECT id, at, event, detail FROM booking_events WHERE booking_id = $1 AND id > 
 -- name: status
 SELECT status FROM bookings WHERE id = $1
 
+-- name: sheet
+-- The booking as its customer is shown it, on a page or in a calendar.
+SELECT
+    b.id AS booking_id, s.kind, s.name AS service_name, p.name AS plan_name, m.name AS mechanic_name,
+    b.customer_name, b.customer_email, b.starts_at AS start, b.ends_at AS "end", b.timezone AS customer_timezone,
+    m.timezone AS venue_timezone, CASE s.kind WHEN 'in_person' THEN m.address END AS venue_address,
+    b.amount, b.currency, b.invite_sequence, b.status, b.hold_expires_at,
+    EXISTS (SELECT FROM sessions WHERE sessions.booking_id = b.id) AS was_confirmed,
+    COALESCE(
+        (SELECT sum(r.amount) FROM refunds AS r WHERE r.booking_id = b.id AND r.refunded_at IS NOT NULL), 0
+    )::bigint AS amount_refunded
+FROM bookings AS b
+JOIN services AS s ON s.id = b.service_id
+JOIN plans AS p ON p.id = b.plan_id
+JOIN mechanics AS m ON m.id = b.mechanic_id
+WHERE b.id = $1
+
 -- name: list_bookings
 -- Newest first; the cursor is the last row of the page before.
 SELECT

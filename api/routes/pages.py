@@ -1,0 +1,167 @@
+"""Pages for people: where a customer sees a booking, and a front page. No script is needed, and none is allowed."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from api.composition import InRooms, Rooms
+from api.sheets import Sheet, sheet_of
+from pitstop.domain.booking import BookingStatus
+from pitstop.domain.caller import Caller, Role
+from pitstop.domain.catalogue import SessionKind
+from pitstop.domain.notices import BookingFacts
+from pitstop.gateways.wording import money, session_time, shown_zone, tidied
+
+WEB = Path(__file__).parents[2] / "web"
+# The page's address is what opens the booking: it is told to nobody, and kept nowhere.
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'",
+}
+_LONGEST_TOKEN = 2000
+
+router = APIRouter(include_in_schema=False)
+_templates = Environment(
+    loader=FileSystemLoader(WEB / "templates"),
+    autoescape=select_autoescape(("html",)),
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Status:
+    """A status in words; `tone` is the class that colours it. `text` may name the end of the time to pay: {until}."""
+
+    title: str
+    tone: str
+    text: str
+
+
+_STATUSES = {
+    BookingStatus.HOLDING: _Status("Being reserved", "waiting", "The time is being reserved for you. Refresh soon."),
+    BookingStatus.AWAITING_PAYMENT: _Status(
+        "Waiting for payment", "waiting", "The time is yours until {until}. If nobody pays by then, others can book it."
+    ),
+    BookingStatus.PENDING: _Status("Paid", "waiting", "A mechanic will take your session soon."),
+    BookingStatus.CONFIRMED: _Status("Confirmed", "good", "It is paid, and the mechanic expects you."),
+    BookingStatus.IN_PROGRESS: _Status("Under way", "good", "The session has begun."),
+    BookingStatus.COMPLETED: _Status("Completed", "over", "The session is over."),
+    BookingStatus.EXPIRED: _Status(
+        "Expired", "over", "It was not paid in time, so nothing is booked. A payment that comes all the same goes back."
+    ),
+    BookingStatus.PAYMENT_FAILED: _Status("Not paid", "over", "No card went through in time, so nothing is booked."),
+    BookingStatus.CANCELLED: _Status(
+        "Cancelled", "over", "This booking is cancelled; the session does not take place."
+    ),
+    BookingStatus.REFUNDED: _Status(
+        "Refunded", "over", "The payment came when somebody else had the time; all of it went back to you."
+    ),
+    BookingStatus.NO_SHOW: _Status("Missed", "over", "Somebody did not come to the session."),
+}
+_EVENTS = {
+    "hold_placed": "The time was reserved for you.",
+    "awaiting_payment": "Ready to be paid.",
+    "payment_declined": "A card was declined.",
+    "payment_succeeded": "The payment arrived.",
+    "confirmed": "The booking was confirmed.",
+    "completed": "The session ended.",
+    "expired": "The time to pay ran out.",
+    "payment_failed": "The time to pay ran out; no card had gone through.",
+    "cancelled": "The booking was cancelled.",
+    "refunded": "All of the money went back.",
+    "no_show": "Somebody did not come.",
+}
+_MAILS = {
+    "confirmation": "the confirmation",
+    "reminder": "a reminder",
+    "cancellation": "the cancellation",
+    "refund": "the news of your refund",
+}
+_PLACES = {
+    SessionKind.VIDEO: "Online, by video",
+    SessionKind.CHAT: "Online, by chat",
+    SessionKind.DIAGNOSTIC: "Online, as a remote diagnostic",
+    SessionKind.IN_PERSON: "At the workshop",
+}
+
+
+@router.get("/")
+async def home() -> HTMLResponse:
+    return _page("home.html")
+
+
+@router.get("/manage/{booking}")
+async def manage(booking: str, rooms: InRooms, token: str = "") -> HTMLResponse:
+    """The booking that the signed link opens; for every other link the same page, which says what to do."""
+    opened = rooms.links.booking_of(token) if len(token) <= _LONGEST_TOKEN else None
+    if opened is None or booking != str(opened):
+        return _page("not_found.html", 404)
+    return await _manage(rooms, opened, token)
+
+
+async def _manage(rooms: Rooms, booking: UUID, token: str) -> HTMLResponse:
+    sheet = await sheet_of(rooms, Caller(Role.LINK, str(booking)), booking)
+    if sheet is None:
+        return _page("not_found.html", 404)
+    query = urlencode({"token": token})
+    invite = f"/v1/bookings/{booking}/invite.ics?{query}" if sheet.was_confirmed else None
+    return _page("manage.html", here=f"/manage/{booking}?{query}", invite=invite, **_words(sheet))
+
+
+def _words(sheet: Sheet) -> dict[str, Any]:
+    facts = tidied(sheet.facts)
+    zone = ZoneInfo(facts.customer_timezone)
+    return {
+        "facts": facts,
+        "state": _status(sheet, zone),
+        "when": session_time(facts, facts.customer_timezone),
+        "when_there": _when_there(facts),
+        "where": facts.venue_address or _PLACES[facts.kind],
+        "amount": money(facts.amount, facts.currency),
+        "refunded": money(facts.amount_refunded, facts.currency) if facts.amount_refunded else None,
+        "timeline": [_entry(event, facts, zone) for event in sheet.timeline],
+    }
+
+
+def _status(sheet: Sheet, zone: ZoneInfo) -> _Status:
+    status = _STATUSES[sheet.status]
+    until = f"{sheet.hold_expires_at.astimezone(zone):%H:%M %Z}" if sheet.hold_expires_at else ""
+    return _Status(status.title, status.tone, status.text.format(until=until))
+
+
+def _when_there(facts: BookingFacts) -> str | None:
+    """The time at the workshop, where that is in another zone than the customer."""
+    if shown_zone(facts) == facts.customer_timezone:
+        return None
+    return session_time(facts, shown_zone(facts))
+
+
+def _entry(event: dict[str, Any], facts: BookingFacts, zone: ZoneInfo) -> dict[str, Any]:
+    at: datetime = event["at"].astimezone(zone)
+    return {"at": event["at"], "when": f"{at.day} {at:%b %Y, %H:%M:%S %Z}", "words": _event(event, facts)}
+
+
+def _event(event: dict[str, Any], facts: BookingFacts) -> str:
+    name, detail = event["event"], event["detail"]
+    if name in ("mail_sent", "mail_not_sent"):
+        mail = _MAILS.get(detail.get("kind"), "a mail")
+        return f"We mailed you {mail}." if name == "mail_sent" else f"We could not mail you {mail}."
+    if name == "refund_issued":
+        return f"{money(detail['amount'], facts.currency)} went back to you."
+    return _EVENTS.get(name, f"{name.replace('_', ' ').capitalize()}.")
+
+
+def _page(template: str, code: int = 200, **words: Any) -> HTMLResponse:
+    return HTMLResponse(_templates.get_template(template).render(words), code, headers=_HEADERS)

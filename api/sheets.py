@@ -1,0 +1,38 @@
+"""A booking as its customer sees it: for the page that manages it and for the calendar."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from api.composition import Rooms
+from pitstop.domain.booking import BookingStatus
+from pitstop.domain.caller import Caller
+from pitstop.domain.catalogue import SessionKind
+from pitstop.domain.identity import invite_uid
+from pitstop.domain.notices import BookingFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """`was_confirmed`: there is a session, so that the customer has a calendar entry. `timeline` is oldest first."""
+
+    facts: BookingFacts
+    status: BookingStatus
+    hold_expires_at: datetime | None
+    was_confirmed: bool
+    timeline: list[dict[str, Any]]
+
+
+async def sheet_of(rooms: Rooms, caller: Caller, booking_id: UUID) -> Sheet | None:
+    """None when there is no such booking that this caller may see."""
+    row = await rooms.desk.sheet(caller, booking_id)
+    if row is None:
+        return None
+    own = {name: row.pop(name) for name in ("status", "hold_expires_at", "was_confirmed", "timeline")}
+    facts = BookingFacts(
+        **row | {"kind": SessionKind(row["kind"])},
+        manage_url=rooms.links.url(booking_id, row["end"]),
+        invite_uid=invite_uid(booking_id),
+    )
+    return Sheet(facts=facts, **own | {"status": BookingStatus(own["status"])})

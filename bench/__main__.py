@@ -1,0 +1,97 @@
+"""`python -m bench`: what a booking costs, as multiples of the least that the same engine and database can do."""
+
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+import uvloop
+from pydantic import BaseModel
+from rich.console import Console
+
+from bench import flow, hold, report, saga
+from bench.stack import StackFailed, running_stack
+from pitstop.devstack.stackfile import Stack
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+
+RESULTS = Path(__file__).with_name("results")
+
+
+class Program(StrEnum):
+    HOLD = "hold"
+    SAGA = "saga"
+    FLOW = "flow"
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    about: str
+    settings: dict[str, str]
+    measure: Callable[[Stack, bool, Console], Awaitable[Any]]
+    show: Callable[[Console, Any], None]
+
+
+_PROGRAMS = {
+    Program.HOLD: _Parts("a hold beside a bare workflow and a bare INSERT", hold.SETTINGS, hold.measure, report.hold),
+    Program.SAGA: _Parts("CPU of a whole booking beside a bare saga", saga.SETTINGS, saga.measure, report.saga),
+    Program.FLOW: _Parts("holds and paid bookings a second", flow.SETTINGS, flow.measure, report.flow),
+}
+
+
+@app.command()
+def main(
+    quick: Annotated[bool, typer.Option("--quick", help="A look in four minutes instead of figures in ten.")] = False,
+    only: Annotated[list[Program] | None, typer.Option(help="This program alone; may be given again.")] = None,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where JSON and plots go.")] = RESULTS,
+) -> None:
+    """Measures bookings against a bare workflow, a bare saga and a bare INSERT.
+
+    Each program starts a stack of its own with throw-away data and stops it. Its systems take turns, so that other work
+    on the machine hits all of them: ratios are what counts, not milliseconds.
+    """
+    signal.signal(signal.SIGTERM, _leave)
+    out.mkdir(parents=True, exist_ok=True)
+    for program in only or list(Program):
+        try:
+            _run(program, quick, out)
+        except StackFailed as failure:
+            console.print(f"[red]{program}:[/] {failure}", markup=True)
+            raise typer.Exit(1) from None
+
+
+def _run(program: Program, quick: bool, out: Path) -> None:
+    parts = _PROGRAMS[program]
+    console.rule(f"{program}: {parts.about}")
+    with console.status("Starting a stack …"), running_stack(parts.settings) as stack:
+        results = uvloop.run(_measure(parts, stack, quick))
+    report.machine(console, results.machine)
+    parts.show(console, results)
+    _save(program, results, out)
+
+
+async def _measure(parts: _Parts, stack: Stack, quick: bool) -> Any:
+    return await parts.measure(stack, quick, console)
+
+
+def _save(program: Program, results: BaseModel, out: Path) -> None:
+    from bench import plots
+
+    data, picture = out / f"{program}.json", out / f"{program}.png"
+    data.write_text(results.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    getattr(plots, program.value)(results, picture)
+    console.print(f"[dim]{data}, {picture}[/]")
+
+
+def _leave(number: int, _frame: FrameType | None) -> None:
+    sys.exit(128 + number)
+
+
+if __name__ == "__main__":
+    app(prog_name="python -m bench")

@@ -1,0 +1,68 @@
+"""The results as pictures. matplotlib takes a second to import: import this when there is a picture to draw."""
+
+from pathlib import Path
+
+import matplotlib as mpl
+
+from bench.figures import Figures
+from bench.flow import FlowResults
+from bench.hold import HoldResults
+from bench.saga import SagaResults
+
+mpl.use("Agg")
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+
+
+def hold(results: HoldResults, path: Path) -> None:
+    """p50 to p95 (bars) and p99 (marks) of each system at each number of callers, in ms on a logarithmic axis."""
+    figure, (latency, throughput) = plt.subplots(1, 2, figsize=(11, 4.5))
+    systems = list(dict.fromkeys(each.system for each in results.figures))
+    callers = sorted({each.callers for each in results.figures})
+    for offset, system in enumerate(systems):
+        found = sorted((each for each in results.figures if each.system == system), key=_callers)
+        places = [index + (offset - 1) * 0.27 for index in range(len(callers))]
+        low = [each.p50_ms for each in found]
+        latency.bar(places, [e.p95_ms - e.p50_ms for e in found], 0.25, low, label=f"{system}: p50 to p95")
+        latency.plot(places, [each.p99_ms for each in found], "k_", markersize=12)
+        throughput.bar(places, [each.per_second for each in found], 0.25, label=system)
+    for axes, label in ((latency, "ms (mark: p99)"), (throughput, "calls a second")):
+        axes.set(yscale="log", xlabel="callers", ylabel=label)
+        axes.set_xticks(range(len(callers)), [str(each) for each in callers])
+        axes.legend(fontsize=8)
+    _save(figure, f"{results.aim.text}: {results.aim.measured:.2f}", path)
+
+
+def saga(results: SagaResults, path: Path) -> None:
+    """CPU ms of one booking and of one bare saga, stacked by process."""
+    figure, axes = plt.subplots(figsize=(6.5, 4.5))
+    costs = (results.booking, results.bare)
+    names = list(dict.fromkeys(name for each in costs for name in each.cpu_ms))
+    bottom = [0.0, 0.0]
+    for name in names:
+        used = [max(0.0, each.cpu_ms.get(name, 0.0)) for each in costs]
+        axes.bar([each.system for each in costs], used, 0.5, bottom, label=name)
+        bottom = [below + more for below, more in zip(bottom, used, strict=True)]
+    axes.set_ylabel("CPU ms for one")
+    axes.legend(fontsize=8)
+    _save(figure, f"{results.aim.text}: {results.aim.measured:.2f}", path)
+
+
+def flow(results: FlowResults, path: Path) -> None:
+    """Each figure of ours beside theirs, on an axis of its own."""
+    figure, all_axes = plt.subplots(1, len(results.scale), figsize=(11, 4))
+    for axes, line in zip(all_axes, results.scale, strict=True):
+        axes.bar(["Pitstop", "pretix"], [line.ours, line.theirs], 0.5)
+        axes.set(title=line.figure, ylabel=line.unit)
+    _save(figure, "For scale", path)
+
+
+def _callers(figures: Figures) -> int:
+    return figures.callers
+
+
+def _save(figure: Figure, title: str, path: Path) -> None:
+    figure.suptitle(title, fontsize=10)
+    figure.tight_layout()
+    figure.savefig(path, dpi=130)
+    plt.close(figure)

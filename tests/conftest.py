@@ -1,0 +1,106 @@
+"""The stack that all tests share, and a corner of it for each test: its own mechanic, service and customers."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+
+from pitstop.devstack.stackfile import Stack
+from tests.support import stack as stacks
+from tests.support.people import Customer, Issuer
+from tests.support.shop import Shop, open_shop
+from tests.support.stripe_control import StripeControl
+from tests.support.time import Clock
+
+_RUNNING: pytest.StashKey[Any] = pytest.StashKey()
+_FOLDER = "pitstop_stack"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_RUNNING] = None
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """The controller of a parallel run starts the stack once, and tells its workers where it is."""
+    node.workerinput[_FOLDER] = str(_start_once(node.config))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    running = config.stash.get(_RUNNING, None)
+    if running is not None:
+        stacks.stop(running[0])
+
+
+def _start_once(config: pytest.Config) -> Path:
+    if given := stacks.variable():
+        return Path(given)
+    if config.stash[_RUNNING] is None:
+        config.stash[_RUNNING] = stacks.start()
+    folder: Path = config.stash[_RUNNING][1]
+    return folder
+
+
+@pytest.fixture(scope="session")
+def stack(request: pytest.FixtureRequest) -> Stack:
+    told = getattr(request.config, "workerinput", {}).get(_FOLDER)
+    return stacks.load(Path(told) if told else _start_once(request.config))
+
+
+@pytest.fixture(scope="session")
+async def http() -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(timeout=60, limits=httpx.Limits(max_connections=200)) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+async def database(stack: Stack) -> AsyncIterator["asyncpg.Pool[asyncpg.Record]"]:
+    """The database as its superuser: for arranging and for looking, never what the product itself uses."""
+    async with asyncpg.create_pool(stack.database_url, min_size=0, max_size=5) as pool:
+        yield pool
+
+
+@pytest.fixture(scope="session")
+async def temporal(stack: Stack) -> Client:
+    return await Client.connect(
+        stack.temporal_address, namespace=stack.temporal_namespace, data_converter=pydantic_data_converter
+    )
+
+
+@pytest.fixture(scope="session")
+def clock(temporal: Client) -> Clock:
+    return Clock(temporal)
+
+
+@pytest.fixture
+async def shop(database: "asyncpg.Pool[asyncpg.Record]") -> Shop:
+    """A mechanic who works around the clock, and a service of an hour that nobody else offers."""
+    return await open_shop(database)
+
+
+@pytest.fixture
+async def stripe(stack: Stack, http: httpx.AsyncClient, shop: Shop) -> AsyncIterator[StripeControl]:
+    """The Stripe server's controls, bound to this test's payments."""
+    control = StripeControl(http, stack, {"mechanic_id": str(shop.mechanic_id)})
+    yield control
+    await control.tidy()
+
+
+@pytest.fixture
+def issuer(stack: Stack, http: httpx.AsyncClient) -> Issuer:
+    return Issuer(http, stack)
+
+
+@pytest.fixture
+async def customer(issuer: Issuer, stack: Stack) -> Customer:
+    return await issuer.customer(stack.api_url)
+
+
+@pytest.fixture
+async def rival(issuer: Issuer, stack: Stack) -> Customer:
+    return await issuer.customer(stack.api_url)

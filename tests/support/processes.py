@@ -1,0 +1,75 @@
+"""An API or a worker of a test's own beside the stack's, on the same database, engine and Stripe server."""
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import uvicorn
+
+from api.app import create_app
+from pitstop.devstack.stackfile import Stack
+from pitstop.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+
+
+def settings(stack: Stack, **changes: object) -> Settings:
+    """The stack's settings with changes: `hold_seconds=2`."""
+    given = {name.removeprefix("PITSTOP_").lower(): value for name, value in stack.environment.items()}
+    return Settings.model_validate(given | changes)
+
+
+def environment(stack: Stack, **changes: object) -> dict[str, str]:
+    """The same for a process."""
+    changed = {f"PITSTOP_{name.upper()}": str(value) for name, value in changes.items()}
+    return dict(os.environ) | stack.environment | changed
+
+
+@asynccontextmanager
+async def serving(app_settings: Settings) -> AsyncIterator[str]:
+    """A real HTTP server in this process with these settings; gives its URL."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(create_app(app_settings), log_config=None, lifespan="on", timeout_graceful_shutdown=5)
+    server = uvicorn.Server(config)
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    try:
+        await _until_live(url)
+        yield url
+    finally:
+        server.should_exit = True
+        await task
+
+
+@asynccontextmanager
+async def worker(variables: dict[str, str], module: str = "worker") -> AsyncIterator[asyncio.subprocess.Process]:
+    """A worker process, killed at the end if it is still there."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", module),
+        cwd=ROOT,
+        env=variables,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def _until_live(url: str) -> None:
+    async with httpx.AsyncClient() as client:
+        for _ in range(200):
+            try:
+                if (await client.get(f"{url}/health/live")).status_code == 200:
+                    return
+            except httpx.TransportError:
+                await asyncio.sleep(0.05)
+    raise RuntimeError(f"the API at {url} does not answer")

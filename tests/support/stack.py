@@ -1,0 +1,44 @@
+"""One stack for the whole test run: PostgreSQL, Temporal with time skipping, Stripe server, mail sink, worker, API."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from pitstop.devstack.stackfile import NAME, Stack
+
+_START_LIMIT_SECONDS = 120
+
+
+def start() -> tuple[subprocess.Popen[bytes], Path]:
+    """Starts the stack in a folder of its own and waits until it is ready. A short path: sockets have short names."""
+    folder = Path(tempfile.mkdtemp(prefix="pitstop-"))
+    command = [sys.executable, "-m", "pitstop.devstack", "up", "--ephemeral", "--no-demo", "--time-skipping"]
+    log = (folder.parent / f"{folder.name}.log").open("wb")
+    process = subprocess.Popen([*command, "--data", str(folder)], stdout=log, stderr=log, start_new_session=True)
+    deadline = time.monotonic() + _START_LIMIT_SECONDS
+    while not (folder / NAME).exists():
+        if process.poll() is not None or time.monotonic() > deadline:
+            stop(process)
+            raise RuntimeError(f"the stack did not start:\n{Path(log.name).read_text()[-4000:]}")
+        time.sleep(0.1)
+    return process, folder
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(timeout=60)
+    except subprocess.TimeoutExpired:
+        process.kill()
+
+
+def load(folder: Path) -> Stack:
+    return Stack.load(folder)
+
+
+def variable() -> str | None:
+    """A stack that runs already, for quick work on one test: PITSTOP_TEST_STACK names its data folder."""
+    return os.environ.get("PITSTOP_TEST_STACK")

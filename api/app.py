@@ -31,6 +31,7 @@ def create_app(settings: Settings | None = None, client: Client | None = None) -
         summary="Bookings that cannot be lost, doubled or half-done.",
         lifespan=lifespan,
         separate_input_output_schemas=False,
+        redirect_slashes=False,
     )
     problems.install(app)
     app.add_middleware(BodyLimit)

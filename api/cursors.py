@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 from api.problems import invalid_field
@@ -21,6 +21,6 @@ def decode(cursor: str | None) -> tuple[datetime, UUID] | None:
         moment = datetime.fromisoformat(at)
         if moment.tzinfo is None:
             raise ValueError("naive")
-        return moment, UUID(last)
-    except (ValueError, binascii.Error) as error:
+        return moment.astimezone(UTC), UUID(last)
+    except (ValueError, OverflowError, binascii.Error) as error:
         raise invalid_field("query.cursor", "must be a next_cursor of this list") from error

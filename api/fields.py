@@ -11,28 +11,30 @@ from typing import Annotated, Any
 from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, StringConstraints
 
-_RFC3339 = re.compile(r"^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?([Zz]|[+-]\d\d:\d\d)?$")
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
+_CONTROLS = ("Cc", "Cs", "Zl", "Zp")
+_LINE_ENDS = re.compile("[\n\r\t\u2028\u2029]")
 _MAX_INTAKE_CHARACTERS = 32_000
 _MAX_INTAKE_DEPTH = 8
 _MAX_EXACT_INTEGER = 2**53
 
 
 def _clean(text: str) -> str:
-    """Text as people write it: no control characters (NUL among them), no halves of surrogate pairs."""
-    if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
+    """Text as people write it: no control characters (NUL among them), line ends, or halves of surrogate pairs."""
+    if any(unicodedata.category(character) in _CONTROLS for character in text):
         raise ValueError("must not contain control characters or broken Unicode; write plain text on one line")
     return text
 
 
 def _clean_lines(text: str) -> str:
-    _clean(text.replace("\n", " ").replace("\t", " ").replace("\r", " "))
+    _clean(_LINE_ENDS.sub(" ", text))
     return text
 
 
 def _instant(value: Any) -> datetime:
     if isinstance(value, datetime):
         moment = value
-    elif isinstance(value, str) and _RFC3339.match(value):
+    elif isinstance(value, str) and _RFC3339.fullmatch(value):
         try:
             moment = datetime.fromisoformat(value.upper())
         except ValueError as error:

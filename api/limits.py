@@ -7,10 +7,6 @@ from api.problems import Problem, answer
 MAX_BODY_BYTES = 256 * 1024
 
 
-class _TooLarge(Exception):
-    pass
-
-
 class BodyLimit:
     """ASGI middleware: refuses a large body with 413, by its declared length at once, otherwise as it comes in."""
 
@@ -23,12 +19,9 @@ class BodyLimit:
             return
         declared = dict(scope["headers"]).get(b"content-length", b"0")
         if declared.isdigit() and int(declared) > MAX_BODY_BYTES:
-            await _refuse(scope, receive, send)
+            await answer(_too_large())(scope, receive, send)
             return
-        try:
-            await self._app(scope, _counted(receive), send)
-        except _TooLarge:
-            await _refuse(scope, receive, send)
+        await self._app(scope, _counted(receive), send)
 
 
 def _counted(receive: Receive) -> Receive:
@@ -39,12 +32,12 @@ def _counted(receive: Receive) -> Receive:
         message = await receive()
         received += len(message.get("body", b""))
         if received > MAX_BODY_BYTES:
-            raise _TooLarge
+            raise _too_large()
         return message
 
     return counting
 
 
-async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
+def _too_large() -> Problem:
     detail = f"The body may have {MAX_BODY_BYTES // 1024} KB at most."
-    await answer(Problem(413, "body_too_large", "The body is too large", detail))(scope, receive, send)
+    return Problem(413, "body_too_large", "The body is too large", detail)

@@ -1,5 +1,6 @@
 """Errors as `application/problem+json` (RFC 9457), each with a stable `code` and a text that says what to do."""
 
+import json
 import logging
 from collections.abc import Sequence
 from typing import Any
@@ -16,6 +17,9 @@ from pitstop.ports import EngineUnavailable
 
 _log = logging.getLogger("pitstop.api")
 RETRY_AFTER_SECONDS = "2"
+# An answer about a body of many thousand mistakes is no longer than one about a few.
+_MOST_ERRORS = 20
+_LONGEST_NAME = 100
 
 
 class FieldError(BaseModel):
@@ -34,8 +38,8 @@ class ProblemBody(BaseModel):
     errors: list[FieldError] | None = None
 
 
-class Problem(Exception):
-    """An answer that is not what was asked for."""
+class Problem(HTTPException):
+    """An answer that is not what was asked for. An HTTPException, because FastAPI lets only those out of a body's reading."""
 
     def __init__(
         self,
@@ -46,10 +50,17 @@ class Problem(Exception):
         errors: Sequence[FieldError] = (),
         headers: dict[str, str] | None = None,
     ) -> None:
-        super().__init__(detail)
-        self.status = status
+        super().__init__(status, detail, headers)
         self.body = ProblemBody(title=title, status=status, detail=detail, code=code, errors=list(errors) or None)
-        self.headers = headers
+
+
+class ProblemResponse(JSONResponse):
+    """What a client sent and is told again may have halves of surrogate pairs in it: they go back as they came, escaped."""
+
+    media_type = "application/problem+json"
+
+    def render(self, content: Any) -> bytes:
+        return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
 
 
 def invalid_field(field: str, message: str) -> Problem:
@@ -67,25 +78,19 @@ def unavailable(code: str, what: str) -> Problem:
 
 
 def answer(problem: Problem) -> JSONResponse:
-    return JSONResponse(
-        problem.body.model_dump(exclude_none=True),
-        status_code=problem.status,
-        headers=problem.headers,
-        media_type="application/problem+json",
-    )
+    content = problem.body.model_dump(exclude_none=True)
+    return ProblemResponse(content, status_code=problem.status_code, headers=problem.headers)
 
 
 def _of_validation(error: RequestValidationError) -> Problem:
-    faults = error.errors()
-    if any(fault["type"] == "json_invalid" for fault in faults):
-        return Problem(400, "malformed_json", "The body is not JSON", "Send one JSON object, encoded as UTF-8.")
-    errors = [FieldError(field=_place(fault["loc"]), message=_remedy(fault)) for fault in faults]
+    found = dict.fromkeys((_place(fault["loc"]), _remedy(fault)) for fault in error.errors())
+    errors = [FieldError(field=field, message=message) for field, message in found][:_MOST_ERRORS]
     detail = "; ".join(f"{each.field}: {each.message}" for each in errors[:3])
     return Problem(422, "invalid_request", "The request is not valid", detail, errors)
 
 
 def _place(location: Sequence[Any]) -> str:
-    return ".".join(str(part) for part in location)
+    return ".".join(str(part)[:_LONGEST_NAME] for part in location)
 
 
 def _remedy(fault: Any) -> str:
@@ -101,7 +106,13 @@ def _of_http(error: HTTPException) -> Problem:
     codes = {404: "not_found", 405: "method_not_allowed", 400: "malformed_request"}
     code = codes.get(error.status_code, "error")
     headers = dict(error.headers) if error.headers else None
-    return Problem(error.status_code, code, str(error.detail), str(error.detail), headers=headers)
+    return Problem(error.status_code, code, str(error.detail), _DETAILS.get(error.status_code, str(error.detail)), headers=headers)
+
+
+_DETAILS = {
+    404: "Nothing is served at this address; /openapi.json lists what is.",
+    405: "This address does not know that method; the header Allow names those that it knows.",
+}
 
 
 def install(app: FastAPI) -> None:
@@ -129,6 +140,11 @@ def install(app: FastAPI) -> None:
         _log.warning("issuer unavailable: %s", error)
         return answer(unavailable("issuer_unavailable", "The token issuer"))
 
+    @app.exception_handler(Exception)
+    async def _unforeseen(_: Request, error: Exception) -> JSONResponse:
+        detail = "A mistake of ours, and on record. It is safe to try again with the same Idempotency-Key."
+        return answer(Problem(500, "internal_error", "Something went wrong", detail))
+
     async def _database(_: Request, error: Exception) -> JSONResponse:
         _log.warning("database unavailable: %r", error)
         return answer(unavailable("database_unavailable", "The database"))
@@ -139,6 +155,7 @@ def install(app: FastAPI) -> None:
         asyncpg.InterfaceError,
         asyncpg.PostgresConnectionError,
         asyncpg.CannotConnectNowError,
+        asyncpg.QueryCanceledError,
     )
     for kind in (*away, asyncpg.TooManyConnectionsError, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError):
         app.add_exception_handler(kind, _database)

@@ -78,7 +78,7 @@ class BareClient:
             id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
         )
         await self._client.execute_update_with_start_workflow(
-            BareHold.hold, start_workflow_operation=start, rpc_timeout=ANSWER_LIMIT
+            "hold", start_workflow_operation=start, rpc_timeout=ANSWER_LIMIT
         )
 
     async def start_saga(self) -> WorkflowHandle[BareSaga, None]:

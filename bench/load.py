@@ -11,7 +11,7 @@ Call = Callable[[], Awaitable[object]]
 
 
 async def press(call: Call, callers: int, seconds: float, meter: Meter, most: int | None = None) -> Batch:
-    """Calls for `seconds`, at most `most` times; what is under way then is seen through. The first failure is raised."""
+    """Calls for `seconds`, at most `most` times; what is under way is seen through. The first failure is raised."""
     latencies: list[float] = []
     begun = 0
     before, start = meter.read(), time.perf_counter()

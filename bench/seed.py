@@ -77,7 +77,7 @@ def free_slots(offer: Offer) -> Iterator[Slot]:
 
 
 async def bookings_without_slots(connection: Connection, count: int) -> tuple[UUID, list[UUID]]:
-    """A mechanic, and ended bookings of theirs, unknown to any workflow, to which rows of the constrained table can belong."""
+    """A mechanic, and ended bookings of theirs to which rows of the constrained table can belong."""
     offer = await _offer(connection, "bench-insert", 1, duration=45, buffer=15, step=15)
     bookings = [uuid4() for _ in range(count)]
     mechanic = offer.mechanics[0]

@@ -47,6 +47,7 @@ class BookingWorkflow:
         self._order = order
         self._spans = order.spans
         self._answer: HoldAnswer | None = None
+        self._terms: Terms | None = None
         self._intent: str | None = None
         self._events: list[PaymentEvent] = []
         self._shown = ""
@@ -88,7 +89,7 @@ class BookingWorkflow:
         held = await self._place_hold()
         if held.terms is None:
             return await self._refuse(held)
-        terms = held.terms
+        terms = self._terms = held.terms
         self._intent = terms.payment_intent_id
         if terms.status is BookingStatus.HOLDING and not await self._request_payment(terms):
             return await self._refuse(HoldOutcome(refusal=HoldRefusal.PAYMENT_UNAVAILABLE))
@@ -123,9 +124,7 @@ class BookingWorkflow:
 
     async def _after_the_end(self, terms: Terms) -> BookingEnding:
         """An earlier run has ended the booking. Nothing brings it back: money that came late goes back."""
-        paid = (event.kind == "succeeded" and self._concerns(event, terms) for event in self._events)
-        came_late = not terms.paid and any(paid)
-        if terms.refund_due or came_late:
+        if terms.refund_due or (self._is_paid() and not terms.paid):
             return await self._give_back("booking_ended", terms.status)
         return self._ended(terms.status)
 
@@ -187,7 +186,7 @@ class BookingWorkflow:
     async def _payment_arrives(self, terms: Terms) -> bool:
         """Waits for a payment until the hold ends; every declined card leaves the customer the rest of the time."""
         while (event := await self._next_event(terms.hold_expires_at)) is not None:
-            if not self._concerns(event, terms):
+            if not self._concerns(event):
                 continue
             if event.kind != "failed":
                 return event.kind == "succeeded"
@@ -211,18 +210,31 @@ class BookingWorkflow:
         self._events.remove(event)
         return event
 
-    def _concerns(self, event: PaymentEvent, terms: Terms) -> bool:
-        """An event counts for this booking's own PaymentIntent, and a payment for the agreed amount, only."""
-        agreed = (terms.amount, terms.currency)
-        return event.payment_intent_id == self._intent and (event.amount, event.currency) == agreed
+    def _is_paid(self) -> bool:
+        return any(event.kind == "succeeded" and self._concerns(event) for event in self._events)
+
+    def _concerns(self, event: PaymentEvent) -> bool:
+        """An event counts for this booking's own PaymentIntent, and for the agreed amount, only."""
+        if self._terms is None or event.payment_intent_id != self._intent:
+            return False
+        return (event.amount, event.currency) == (self._terms.amount, self._terms.currency)
 
     async def _void_payment(self) -> bool:
-        """Sees to it that nobody can pay any more. True when somebody has: Stripe knows, even if no webhook came."""
-        self._show(BookingStatus.AWAITING_PAYMENT, "The time to pay is over; the PaymentIntent is being cancelled.")
-        state = await persistent(
-            names.CANCEL_PAYMENT, self._here(), IntentState, self._spans.stripe_activity, "cancel the PaymentIntent"
+        """Sees to it that nobody can pay any more. True when somebody has: Stripe knows, even if no webhook came.
+
+        While Stripe cannot be asked, the news of a payment ends the waiting.
+        """
+        workflow.set_current_details("Nobody may pay any more: the PaymentIntent is being cancelled.")
+        voiding = asyncio.create_task(
+            persistent(
+                names.CANCEL_PAYMENT, self._here(), IntentState, self._spans.stripe_activity, "cancel the PaymentIntent"
+            )
         )
-        return state is IntentState.SUCCEEDED
+        try:
+            await workflow.wait_condition(lambda: voiding.done() or self._is_paid())
+        finally:
+            voiding.cancel()
+        return self._is_paid() or voiding.result() is IntentState.SUCCEEDED
 
     async def _close_unpaid(self) -> BookingEnding:
         status = BookingStatus.PAYMENT_FAILED if self._declined else BookingStatus.EXPIRED

@@ -1,6 +1,7 @@
 """Verifies access tokens against the issuer's published keys (RFC 7519, RFC 7517)."""
 
 import asyncio
+import re
 import time
 from typing import Any
 
@@ -13,6 +14,8 @@ from pitstop.settings import Settings
 ALGORITHMS = ["ES256", "RS256", "EdDSA"]
 _KEYS_LIVE_SECONDS = 300
 _LOOK_AGAIN_SECONDS = 5
+# OpenID Connect Core 1.0, section 2.
+_SUBJECT = re.compile(r"[\x20-\x7e]{1,255}")
 _TOKEN_ROLES = {role.value for role in (Role.CUSTOMER, Role.MECHANIC, Role.OPERATOR, Role.SERVICE)}
 
 
@@ -37,7 +40,9 @@ class TokenVerifier:
     async def caller(self, token: str) -> Caller:
         claims = await self._claims(token)
         role, subject = claims.get("role"), claims["sub"]
-        if role not in _TOKEN_ROLES:
+        if not _SUBJECT.fullmatch(subject):
+            raise InvalidToken("the token's claim `sub` must have 1 to 255 ASCII characters")
+        if not isinstance(role, str) or role not in _TOKEN_ROLES:
             raise InvalidToken("the token's claim `role` must be customer, mechanic, operator or service")
         return Caller(Role(role), subject)
 

@@ -1,0 +1,102 @@
+"""How requests are read: strictly. What two readers could understand in two ways is refused."""
+
+import json
+from collections.abc import Callable, Coroutine
+from email.message import Message
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.dependencies.utils import get_flat_dependant
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+
+from api.problems import Problem, invalid_field
+
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+class StrictRequest(Request):
+    """JSON as RFC 8259 has it: UTF-8 without a byte order mark, every name once, no NaN and no Infinity."""
+
+    async def json(self) -> Any:
+        return _parsed(await self.body())
+
+
+class StrictRoute(APIRoute):
+    """A route that takes JSON bodies only, knows all its query parameters, and takes each once."""
+
+    def get_route_handler(self) -> Handler:
+        handle = super().get_route_handler()
+        flat = get_flat_dependant(self.dependant)
+        known = {name for param in flat.query_params for name in _names(param)}
+        headers = [param.alias for param in flat.header_params]
+
+        async def strictly(request: Request) -> Response:
+            _check_query(request, known)
+            _check_headers(request, headers)
+            strict = StrictRequest(request.scope, request.receive)
+            if self.body_field and await strict.body():
+                _check_content_type(strict)
+            return await handle(strict)
+
+        return strictly
+
+
+def _names(param: Any) -> list[str]:
+    """The names that a parameter stands for: many when it is a model."""
+    model = param.field_info.annotation
+    if isinstance(model, type) and issubclass(model, BaseModel):
+        return [field.alias or name for name, field in model.model_fields.items()]
+    return [param.alias]
+
+
+def _check_query(request: Request, known: set[str]) -> None:
+    for name in request.query_params:
+        if name not in known:
+            raise invalid_field(f"query.{name}", "is not known here; remove it")
+        if len(request.query_params.getlist(name)) > 1:
+            raise invalid_field(f"query.{name}", "must be given once")
+
+
+def _check_headers(request: Request, names: list[str]) -> None:
+    for name in names:
+        if len(request.headers.getlist(name)) > 1:
+            raise invalid_field(f"header.{name}", "must be given once")
+
+
+def _check_content_type(request: Request) -> None:
+    message = Message()
+    message["Content-Type"] = request.headers.get("Content-Type", "text/plain")
+    if message.get_content_type() != "application/json":
+        detail = "Send the body as JSON, with the header Content-Type: application/json."
+        raise Problem(415, "unsupported_media_type", "The body is not JSON", detail)
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return json.loads(body.decode(), object_pairs_hook=_object, parse_constant=_no_constant)
+    except UnicodeDecodeError:
+        raise _malformed("The body is not UTF-8.") from None
+    except json.JSONDecodeError as error:
+        raise _malformed(f"{error.msg} at line {error.lineno}, column {error.colno}.") from None
+    except RecursionError:
+        raise _malformed("The body is nested too deeply.") from None
+    except ValueError:
+        raise _malformed("A number has too many digits.") from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    read = dict(pairs)
+    if len(read) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in read if names.count(name) > 1)
+        raise _malformed(f"The field {ascii(twice[:100])} is written twice; write it once.")
+    return read
+
+
+def _no_constant(name: str) -> None:
+    raise _malformed(f"{name} is no JSON; write a finite number or null.")
+
+
+def _malformed(what: str) -> Problem:
+    return Problem(400, "malformed_json", "The body is not JSON", f"{what} Send one JSON object, encoded as UTF-8.")

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import asyncpg
@@ -15,6 +15,10 @@ from pitstop.postgres import queries
 from pitstop.postgres.pool import Connection, Pool
 
 _SQL = queries.load("desk")
+
+IsolationLevel = Literal["read_committed", "repeatable_read"]
+# A booking and its timeline are read by two queries: both see the database as it was at the first.
+_ONE_INSTANT: IsolationLevel = "repeatable_read"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +47,15 @@ class BookingRequest:
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """What became of a request: opened now, or known before. `status` None: refused, for `refusal`."""
+    """What became of a request: opened now, or known before. `status` None: refused, for `refusal`.
+
+    `misnamed` is the field of the request that is at fault when the refusal is `not_offered`.
+    """
 
     status: BookingStatus | None
     same_request: bool = True
     refusal: SlotRefusal | None = None
+    misnamed: str | None = None
     mechanic_id: UUID | None = None
     summary: str = ""
 
@@ -71,14 +79,14 @@ class BookingDesk:
     async def open(self, caller: Caller, request: BookingRequest, now: datetime) -> Opening:
         """Puts the request on record if nobody did and the slot looks free; a hold it is not yet."""
         async with self._as(caller) as connection:
-            known = await connection.fetchrow(_SQL["known"], request.id)
-            if known is not None:
-                same = known["request_fingerprint"] == request.fingerprint
-                return Opening(BookingStatus(known["status"]), same_request=same)
+            if (known := await self._known(connection, request)) is not None:
+                return known
             offer = await self._offer(connection, request, now)
             if offer is None or offer["reason"] is not None:
-                return Opening(None, refusal=SlotRefusal(offer["reason"] if offer else SlotRefusal.NOT_OFFERED))
-            await self._insert(connection, caller, request, offer)
+                return await self._refused(connection, request, offer)
+            if not await self._insert(connection, caller, request, offer):
+                # The same key, at the same moment: what it asked for is on record now, and may differ from this.
+                return await self._known(connection, request) or Opening(None, refusal=SlotRefusal.TAKEN)
             summary = f"{offer['service_name']} with {offer['mechanic_name']}, {request.start:%Y-%m-%d %H:%M} UTC"
             return Opening(BookingStatus.HOLDING, mechanic_id=offer["mechanic_id"], summary=summary)
 
@@ -96,7 +104,7 @@ class BookingDesk:
         return await self._with_timeline("sheet", caller, booking_id)
 
     async def _with_timeline(self, query: str, caller: Caller, booking_id: UUID) -> dict[str, Any] | None:
-        async with self._as(caller) as connection:
+        async with self._as(caller, _ONE_INSTANT) as connection:
             row = await connection.fetchrow(_SQL[query], booking_id)
             if row is None:
                 return None
@@ -106,7 +114,7 @@ class BookingDesk:
         self, caller: Caller, booking_id: UUID, after: int
     ) -> tuple[BookingStatus, list[dict[str, Any]]] | None:
         """The status and the timeline's entries after the given one; None for a booking that the caller may not see."""
-        async with self._as(caller) as connection:
+        async with self._as(caller, _ONE_INSTANT) as connection:
             status = await connection.fetchval(_SQL["status"], booking_id)
             if status is None:
                 return None
@@ -130,10 +138,23 @@ class BookingDesk:
         return [dict(row) for row in rows]
 
     @asynccontextmanager
-    async def _as(self, caller: Caller) -> AsyncIterator[Connection]:
-        async with self._pool.acquire() as connection, connection.transaction():
+    async def _as(self, caller: Caller, isolation: IsolationLevel = "read_committed") -> AsyncIterator[Connection]:
+        async with self._pool.acquire() as connection, connection.transaction(isolation=isolation):
             await connection.execute(_SQL["become"], caller.role, caller.subject)
             yield connection
+
+    async def _known(self, connection: Connection, request: BookingRequest) -> Opening | None:
+        row = await connection.fetchrow(_SQL["known"], request.id)
+        if row is None:
+            return None
+        return Opening(BookingStatus(row["status"]), same_request=row["request_fingerprint"] == request.fingerprint)
+
+    async def _refused(self, connection: Connection, request: BookingRequest, offer: asyncpg.Record | None) -> Opening:
+        refusal = SlotRefusal(offer["reason"]) if offer else SlotRefusal.NOT_OFFERED
+        if refusal is not SlotRefusal.NOT_OFFERED:
+            return Opening(None, refusal=refusal)
+        ids = (request.service_id, request.plan_id, request.mechanic_id)
+        return Opening(None, refusal=refusal, misnamed=await connection.fetchval(_SQL["misnamed"], *ids))
 
     async def _offer(self, connection: Connection, request: BookingRequest, now: datetime) -> asyncpg.Record | None:
         return await connection.fetchrow(
@@ -149,8 +170,9 @@ class BookingDesk:
 
     async def _insert(
         self, connection: Connection, caller: Caller, request: BookingRequest, offer: asyncpg.Record
-    ) -> None:
-        await connection.execute(
+    ) -> bool:
+        """False when there is such a booking already."""
+        inserted = await connection.fetchval(
             _SQL["open_booking"],
             request.id,
             request.fingerprint,
@@ -175,3 +197,4 @@ class BookingDesk:
             offer["amount"],
             offer["currency"],
         )
+        return inserted is not None

@@ -71,6 +71,7 @@ def _worker(
             payments.refund,
             notices.send,
             sweep.expire_lapsed_holds,
+            sweep.forget_requests,
             sweep.drain_inbox,
             sweep.revive_stranded,
         ],

@@ -19,6 +19,10 @@ class SweepActivities:
     async def expire_lapsed_holds(self, step: SweepStep) -> int:
         return await self._store.expire_lapsed_holds(step.now, step.order.batch)
 
+    @activity.defn(name=names.FORGET_REQUESTS)
+    async def forget_requests(self, step: SweepStep) -> int:
+        return await self._store.forget_requests(step.now - step.order.overdue)
+
     @activity.defn(name=names.DRAIN_INBOX)
     async def drain_inbox(self, step: SweepStep) -> int:
         """Applies what is left in the inbox, oldest first. What cannot be applied now stays for the next sweep."""

@@ -151,6 +151,9 @@ class SweepStore(Protocol):
 
     async def expire_lapsed_holds(self, now: datetime, limit: int) -> int: ...
 
+    async def forget_requests(self, before: datetime) -> int:
+        """Removes requests that were made before then and never got a hold."""
+
     async def overdue_bookings(self, before: datetime, limit: int) -> list[Standing]: ...
 
     async def standing(self, booking_id: UUID) -> Standing | None: ...

@@ -23,6 +23,7 @@ class SweepWorkflow:
     async def run(self, order: SweepOrder) -> SweepReport:
         return SweepReport(
             expired_holds=await self._step(names.EXPIRE_HOLDS, order),
+            forgotten_requests=await self._step(names.FORGET_REQUESTS, order),
             applied_events=await self._step(names.DRAIN_INBOX, order),
             revived_bookings=await self._step(names.REVIVE_BOOKINGS, order),
         )

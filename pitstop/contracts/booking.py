@@ -132,5 +132,6 @@ class SweepStep(Payload):
 
 class SweepReport(Payload):
     expired_holds: int
+    forgotten_requests: int
     applied_events: int
     revived_bookings: int

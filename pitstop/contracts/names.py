@@ -27,6 +27,7 @@ REFUND_PAYMENT = "refund_payment"
 SEND_NOTICE = "send_notice"
 COMPLETE_SESSION = "complete_session"
 EXPIRE_HOLDS = "expire_lapsed_holds"
+FORGET_REQUESTS = "forget_abandoned_requests"
 DRAIN_INBOX = "drain_inbox"
 REVIVE_BOOKINGS = "revive_stranded_bookings"
 

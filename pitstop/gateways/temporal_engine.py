@@ -24,6 +24,8 @@ from pitstop.settings import Settings
 
 # A caller that waits is told soon that the engine is away; the client's own retries would go on for longer.
 _PATIENCE = RetryConfig(max_elapsed_time_millis=2000)
+# A client that has never been connected says so with a RuntimeError.
+_AWAY = (RPCError, RuntimeError)
 _SIGNAL_LIMIT = timedelta(seconds=5)
 
 
@@ -78,7 +80,7 @@ class TemporalEngine:
             if isinstance(failure.cause, ApplicationError) and failure.cause.type == names.KEY_REUSED:
                 raise IdempotencyKeyReused from failure
             raise EngineUnavailable from failure
-        except (RPCError, WorkflowUpdateRPCTimeoutOrCancelledError, TimeoutError) as failure:
+        except (*_AWAY, WorkflowUpdateRPCTimeoutOrCancelledError, TimeoutError) as failure:
             raise EngineUnavailable from failure
         return HoldOutcome(refusal=answer.refusal, reason=answer.reason)
 
@@ -86,8 +88,9 @@ class TemporalEngine:
         handle = self._client.get_workflow_handle(names.booking_workflow_id(booking_id))
         try:
             await handle.signal(names.PAYMENT_SIGNAL, event, rpc_timeout=_SIGNAL_LIMIT)
-        except RPCError as failure:
-            raise (NoRunningWorkflow if failure.status is RPCStatusCode.NOT_FOUND else EngineUnavailable) from failure
+        except _AWAY as failure:
+            gone = isinstance(failure, RPCError) and failure.status is RPCStatusCode.NOT_FOUND
+            raise (NoRunningWorkflow if gone else EngineUnavailable) from failure
 
     async def revive(self, standing: Standing, event: PaymentEvent | None) -> bool:
         try:
@@ -104,14 +107,14 @@ class TemporalEngine:
             )
         except WorkflowAlreadyStartedError:
             return False
-        except RPCError as failure:
+        except _AWAY as failure:
             raise EngineUnavailable from failure
         return True
 
     async def is_reachable(self) -> bool:
         try:
             return await self._client.service_client.check_health(timeout=timedelta(seconds=2))
-        except (RPCError, RuntimeError):
+        except _AWAY:
             return False
 
     @property

@@ -13,7 +13,7 @@ from pitstop.settings import Settings
 
 ALGORITHMS = ["ES256", "RS256", "EdDSA"]
 _KEYS_LIVE_SECONDS = 300
-_LOOK_AGAIN_SECONDS = 5
+_LOOK_AGAIN_SECONDS = 1
 # OpenID Connect Core 1.0, section 2.
 _SUBJECT = re.compile(r"[\x20-\x7e]{1,255}")
 _TOKEN_ROLES = {role.value for role in (Role.CUSTOMER, Role.MECHANIC, Role.OPERATOR, Role.SERVICE)}
@@ -28,7 +28,7 @@ class IssuerUnavailable(Exception):
 
 
 class TokenVerifier:
-    """Keeps the issuer's keys for five minutes, and looks again (not more than every five seconds) for one it lacks."""
+    """Keeps the issuer's keys for five minutes, and looks again (once a second at most) for one it lacks."""
 
     def __init__(self, settings: Settings, http: httpx.AsyncClient) -> None:
         self._settings = settings

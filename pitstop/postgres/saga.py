@@ -31,7 +31,7 @@ class PostgresSaga:
             if booking is None:
                 return HoldOutcome(refusal=HoldRefusal.WITHDRAWN)
             if booking["hold_expires_at"] is not None:
-                return HoldOutcome(terms=_terms(booking))
+                return _held_before(booking)
             await connection.execute(_SQL["lapse_rivals"], booking["mechanic_id"], booking["blocked"], now)
             granted = await connection.fetchval(
                 _SQL["grant_hold"], booking_id, reservation_id, now, hold_expires_at, lapses_at
@@ -148,6 +148,9 @@ class PostgresSaga:
     async def expire_lapsed_holds(self, now: datetime, limit: int) -> int:
         return len(await self._pool.fetch(_SQL["expire_lapsed_holds"], now, limit))
 
+    async def forget_requests(self, before: datetime) -> int:
+        return len(await self._pool.fetch(_SQL["forget_requests"], before))
+
     async def overdue_bookings(self, before: datetime, limit: int) -> list[Standing]:
         return [_standing(row) for row in await self._pool.fetch(_SQL["stranded_bookings"], before, limit)]
 
@@ -192,6 +195,13 @@ def _terms(row: asyncpg.Record, **changed: Any) -> Terms:
         **changed,
     }
     return Terms(**{name: columns[name] for name in names})
+
+
+def _held_before(booking: asyncpg.Record) -> HoldOutcome:
+    """The hold of an earlier try; it is of no use if it was lost before anybody could be told of it."""
+    if booking["status"] == BookingStatus.HOLDING and booking["reservation_id"] is None:
+        return HoldOutcome(refusal=HoldRefusal.SLOT_UNAVAILABLE, reason=SlotRefusal.TAKEN)
+    return HoldOutcome(terms=_terms(booking))
 
 
 def _refused(reason: str | None) -> HoldOutcome:

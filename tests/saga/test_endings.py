@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 import asyncpg
 import pytest
 
-from pitstop.devstack.stackfile import Stack
+from pitstop.domain.identity import booking_id
+from tests.support.histories import replays
 from tests.support.people import DECLINED_CARD, Customer, events
 from tests.support.shop import Shop
 from tests.support.stripe_control import StripeControl
@@ -54,16 +55,18 @@ async def test_paid_confirmed_reminded_and_completed(
     assert ending["status"] == "completed"
     assert (await customer.read(booking))["status"] == "completed"
     assert await _reservations(database, booking["id"]) == ["confirmed"]
+    await replays(clock.workflow(booking), "completed", "paid at once, reminded twice, completed")
 
 
-async def test_declined_then_another_card(customer: Customer, shop: Shop) -> None:
+async def test_declined_then_another_card(customer: Customer, shop: Shop, clock: Clock) -> None:
     booking = await customer.book(shop, shop.start())
     assert (await customer.pay(booking, DECLINED_CARD)).status_code == 402
     declined = await customer.sees(booking, "awaiting_payment", "payment_declined")
     assert declined["payment"]["status"] == "requires_payment_method"
     await customer.pay(booking)
-    confirmed = await customer.sees(booking, "confirmed")
+    confirmed = await customer.sees(booking, "confirmed", "mail_sent")
     assert confirmed["payment"]["status"] == "succeeded"
+    await replays(clock.workflow(booking), "declined_then_paid", "a declined card, then a good one; still running")
 
 
 @pytest.mark.parametrize(("card", "status"), [(None, "expired"), (DECLINED_CARD, "payment_failed")])
@@ -89,12 +92,14 @@ async def test_not_paid_in_time(
     assert refused.json()["error"]["code"] == "payment_intent_unexpected_state"
     await rival.book(shop, shop.start())
     assert await customer.mails() == []
+    await replays(clock.workflow(booking), status, f"not paid in time: {status}")
 
 
 async def test_book_let_go_and_book_again(customer: Customer, shop: Shop, clock: Clock) -> None:
     first = await customer.book(shop, shop.start())
     await clock.workflow(first).cancel()
     await customer.sees(first, "cancelled")
+    await replays(clock.workflow(first), "called_off_unpaid", "cancelled by an operator while the customer could pay")
     second = await customer.book(shop, shop.start())
     assert second["id"] != first["id"]
     await customer.pay(second)
@@ -119,6 +124,7 @@ async def test_operator_cancels_a_confirmed_booking(
         "SELECT status FROM notifications WHERE booking_id = $1 AND kind = 'reminder'", booking["id"]
     )
     assert {row["status"] for row in statuses} == {"skipped"}
+    await replays(clock.workflow(booking), "called_off_confirmed", "cancelled by an operator after it was confirmed")
 
 
 async def test_a_reminder_whose_moment_has_passed_is_skipped(
@@ -136,7 +142,7 @@ async def test_a_reminder_whose_moment_has_passed_is_skipped(
 
 
 async def test_stripe_away_while_booking(
-    customer: Customer, shop: Shop, stripe: StripeControl, database: "asyncpg.Pool[asyncpg.Record]", stack: Stack
+    customer: Customer, shop: Shop, stripe: StripeControl, database: "asyncpg.Pool[asyncpg.Record]", clock: Clock
 ) -> None:
     fault = await stripe.fault("create", "error_500", times=None)
     key = "the-same-key"
@@ -149,6 +155,8 @@ async def test_stripe_away_while_booking(
     assert (
         await database.fetchval("SELECT count(*) FROM slot_reservations WHERE mechanic_id = $1", shop.mechanic_id) == 0
     )
+    refused_id = str(booking_id(f"customer:{customer.id}", key))
+    await replays(clock.workflow({"id": refused_id}), "payment_unavailable", "Stripe answered nothing but errors")
     await stripe.remove(fault)
     again = await customer.post(body, key)
     assert again.status_code == 201

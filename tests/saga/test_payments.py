@@ -13,6 +13,7 @@ import pytest
 import stripe as stripe_library
 
 from pitstop.devstack.stackfile import Stack
+from tests.support.histories import replays
 from tests.support.people import DECLINED_CARD, Customer, Issuer, events
 from tests.support.processes import serving, settings
 from tests.support.shop import Shop
@@ -49,7 +50,12 @@ async def _live(database: "asyncpg.Pool[asyncpg.Record]", shop: Shop) -> list[st
 
 
 async def test_late_payment_takes_the_free_slot_again(
-    late: Customer, rival: Customer, shop: Shop, stripe: StripeControl, database: "asyncpg.Pool[asyncpg.Record]"
+    late: Customer,
+    rival: Customer,
+    shop: Shop,
+    stripe: StripeControl,
+    clock: Clock,
+    database: "asyncpg.Pool[asyncpg.Record]",
 ) -> None:
     """The hold has gone, a rival had the slot and let it go; then the money comes."""
     away = await stripe.fault("cancel", "error_500", times=None)
@@ -62,10 +68,16 @@ async def test_late_payment_takes_the_free_slot_again(
     assert await _live(database, shop) == [booking["id"]]
     await stripe.remove(away)
     assert (await rival.post(rival.request(shop, shop.start()))).status_code == 409
+    await replays(clock.workflow(booking), "retaken_after_lapse", "paid when the hold had lapsed, slot still free")
 
 
 async def test_late_payment_for_a_slot_that_a_rival_has_is_refunded_once(
-    late: Customer, rival: Customer, shop: Shop, stripe: StripeControl, database: "asyncpg.Pool[asyncpg.Record]"
+    late: Customer,
+    rival: Customer,
+    shop: Shop,
+    stripe: StripeControl,
+    clock: Clock,
+    database: "asyncpg.Pool[asyncpg.Record]",
 ) -> None:
     """Stripe is away when the hold ends, a rival takes the slot, then the first one pays; five events at once."""
     away = await stripe.fault("cancel", "error_500", times=None)
@@ -84,6 +96,7 @@ async def test_late_payment_for_a_slot_that_a_rival_has_is_refunded_once(
     assert len(await stripe.calls("/v1/refunds", intent)) == 1
     await late.waits_for(first, lambda read: "mail_sent" in events(read), "the mail about the refund")
     assert await late.subjects() == ["Refund"]
+    await replays(clock.workflow(first), "refunded_after_lapse", "paid when a rival had the slot: refunded")
     await rival.pay(second)
     await rival.sees(second, "confirmed")
     assert await _live(database, shop) == [second["id"]]

@@ -13,7 +13,9 @@ from temporalio.client import Client
 
 import worker
 from pitstop.devstack.stackfile import Stack
+from pitstop.domain.identity import booking_id
 from tests.support.databases import fresh_database
+from tests.support.histories import replays
 from tests.support.people import Customer, Issuer
 from tests.support.processes import serving, settings
 from tests.support.shop import Shop, open_shop
@@ -94,3 +96,27 @@ async def test_only_the_constraint_keeps_a_rush_from_booking_twice(
     else:
         assert statuses[201] > 1
         assert await _live(database, shop) > 1
+
+
+async def test_a_rush_that_passes_the_first_look_is_refused_by_the_hold(
+    slow: tuple[str, "asyncpg.Pool[asyncpg.Record]"], crowd: list[Customer], temporal: Client
+) -> None:
+    """Those who saw the slot free and came too late are refused by their workflow, which leaves nothing behind."""
+    url, database = slow
+    shop = await open_shop(database)
+    first, second = crowd[:2]
+    first.api_url = second.api_url = url
+    keys = ["first", "second"]
+    answers = await asyncio.gather(
+        *(
+            client.post(client.request(shop, shop.start()), key)
+            for client, key in zip((first, second), keys, strict=True)
+        )
+    )
+    assert sorted(answer.status_code for answer in answers) == [201, 409]
+    loser = [answer.status_code for answer in answers].index(409)
+    refused = booking_id(f"customer:{(first, second)[loser].id}", keys[loser])
+    handle = temporal.get_workflow_handle(f"booking/{refused}")
+    assert (await handle.result())["refusal"] == "slot_unavailable"
+    assert await database.fetchval("SELECT count(*) FROM bookings") == 1
+    await replays(handle, "slot_lost", "somebody else got the slot between the look and the hold")

@@ -1,7 +1,7 @@
 """A worker that ends itself with SIGKILL at one point of one activity, such as CRASH_AT=confirm_booking:after.
 
-`before`: the activity has not begun. `after`: it has had its effect, and nobody has been told. Without CRASH_AT it works
-like any other.
+`before`: the activity has not begun. `after`: it has had its effect, and nobody has been told. Without CRASH_AT it
+works like any other.
 """
 
 import asyncio

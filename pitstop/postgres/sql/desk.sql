@@ -8,26 +8,46 @@ SELECT set_config('pitstop.role', $1, TRUE), set_config('pitstop.subject', $2, T
 SELECT status, request_fingerprint FROM bookings WHERE id = $1
 
 -- name: offer
--- The service, the plan and who could do it: the mechanic asked for, or any who has the slot free. `reason` says why not.
+-- The service, the plan and who could do it: the mechanic asked for, or of all who offer it one who has the slot free.
+-- `reason` says why nobody can; where reasons differ, the one that is nearest to a slot.
 SELECT
     s.id AS service_id, s.name AS service_name, s.kind, p.id AS plan_id, p.amount, p.currency, s.duration_minutes,
     s.buffer_before_minutes, s.buffer_after_minutes, m.id AS mechanic_id, m.name AS mechanic_name,
-    CASE WHEN m.id IS NULL THEN 'not_offered' ELSE slot_refusal(m.id, s.id, $4, $5) END AS reason
+    CASE WHEN m.id IS NULL THEN 'not_offered' ELSE m.reason END AS reason
 FROM services AS s
 JOIN plans AS p ON p.service_id = s.id AND p.id = $2 AND p.active
 LEFT JOIN LATERAL (
-    SELECT mechanics.id, mechanics.name
-    FROM mechanic_services AS ms
-    JOIN mechanics ON mechanics.id = ms.mechanic_id
-    WHERE ms.service_id = s.id
-        AND CASE
-            WHEN $3::uuid IS NOT NULL THEN ms.mechanic_id = $3
-            ELSE slot_refusal(ms.mechanic_id, s.id, $4, $5) IS NULL
-        END
-    ORDER BY (mechanics.country, mechanics.city) = ($6::text, $7::text) DESC, mechanics.id
+    SELECT judged.id, judged.name, judged.reason
+    FROM (
+        SELECT
+            mechanics.id, mechanics.name, mechanics.country, mechanics.city,
+            slot_refusal(mechanics.id, s.id, $4, $5) AS reason
+        FROM mechanic_services AS ms
+        JOIN mechanics ON mechanics.id = ms.mechanic_id
+        WHERE ms.service_id = s.id AND ($3::uuid IS NULL OR ms.mechanic_id = $3)
+        -- Keeps the rows apart from their order: each is judged once.
+        OFFSET 0
+    ) AS judged
+    ORDER BY
+        array_position(
+            ARRAY['taken', 'time_off', 'outside_hours', 'too_soon', 'too_far', 'offline', 'not_offered'], judged.reason
+        ) NULLS FIRST,
+        (judged.country, judged.city) = ($6::text, $7::text) DESC,
+        judged.id
     LIMIT 1
 ) AS m ON TRUE
 WHERE s.id = $1 AND s.active
+
+-- name: misnamed
+-- Which field of a request that is not offered is at fault: an id that names nothing bookable, or the start.
+SELECT CASE
+    WHEN NOT EXISTS (SELECT FROM services WHERE id = $1 AND active) THEN 'service_id'
+    WHEN NOT EXISTS (SELECT FROM plans WHERE id = $2 AND service_id = $1 AND active) THEN 'plan_id'
+    WHEN NOT EXISTS (
+        SELECT FROM mechanic_services WHERE service_id = $1 AND ($3::uuid IS NULL OR mechanic_id = $3)
+    ) THEN 'mechanic_id'
+    ELSE 'start'
+END
 
 -- name: open_booking
 INSERT INTO bookings (

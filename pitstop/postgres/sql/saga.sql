@@ -213,12 +213,15 @@ WITH lapsed AS (
 UPDATE slot_reservations AS r SET status = 'expired' FROM lapsed WHERE r.id = lapsed.id
 RETURNING r.id
 
+-- name: forget_requests
+-- Requests that never got as far as a hold: whoever made them has no answer, and asks again with the same key.
+DELETE FROM bookings WHERE status = 'holding' AND hold_expires_at IS NULL AND created_at < $1 RETURNING id
+
 -- name: stranded_bookings
 -- Bookings whose next step is overdue: their workflow is late, or has been terminated.
 SELECT id AS booking_id, encode(request_fingerprint, 'hex') AS fingerprint, mechanic_id, customer_id, starts_at, status
 FROM bookings
-WHERE (status = 'holding' AND created_at < $1)
-    OR (status = 'awaiting_payment' AND hold_expires_at < $1)
+WHERE (status IN ('holding', 'awaiting_payment') AND hold_expires_at < $1)
     OR (status IN ('confirmed', 'in_progress') AND ends_at < $1)
     OR id IN (SELECT booking_id FROM refunds WHERE refunded_at IS NULL AND requested_at < $1)
 ORDER BY updated_at

@@ -1,0 +1,63 @@
+"""Histories of bookings: replayed as soon as they are made, and kept for later releases to replay."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from temporalio.client import WorkflowHandle, WorkflowHistory
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.worker import Replayer
+
+from workflows.booking import BookingWorkflow
+
+FOLDER = Path(__file__).parents[1] / "replay" / "histories"
+RELEASE = "0.1.0"
+# Set while a release is made: endings that have no recorded history yet get one. One that is there is never replaced.
+_RECORD = "PITSTOP_RECORD_HISTORIES"
+# What replay does not read, and what tells of the machine it was recorded on.
+_NOT_KEPT = ("identity", "stackTrace", "workerVersion", "sdkMetadata")
+
+
+async def replay(history: WorkflowHistory, workflow: type = BookingWorkflow) -> None:
+    """Raises when the present code would not take the steps that the history has."""
+    await Replayer(workflows=[workflow], data_converter=pydantic_data_converter).replay_workflow(history)
+
+
+async def replays(handle: WorkflowHandle[Any, Any], ending: str, about: str) -> None:
+    """The run so far replays on the code that made it."""
+    history = await handle.fetch_history()
+    await replay(history)
+    if os.environ.get(_RECORD):
+        _keep(history, ending, about)
+
+
+def recorded() -> list[Path]:
+    return sorted(FOLDER.glob("*/*.json"))
+
+
+def load(path: Path) -> WorkflowHistory:
+    record = json.loads(path.read_text(encoding="utf-8"))
+    return WorkflowHistory.from_json(record["workflow_id"], record["history"])
+
+
+def _keep(history: WorkflowHistory, ending: str, about: str) -> None:
+    path = FOLDER / RELEASE / f"{ending}.json"
+    if path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    record = {
+        "about": about,
+        "release": RELEASE,
+        "workflow_id": history.workflow_id,
+        "history": _without_machine(json.loads(history.to_json())),
+    }
+    path.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _without_machine(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_machine(each) for key, each in value.items() if key not in _NOT_KEPT}
+    if isinstance(value, list):
+        return [_without_machine(each) for each in value]
+    return value

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -88,7 +89,10 @@ async def serve(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for sign in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sign, stop.set)
-    client = await temporal_engine.connect(settings)
+    try:
+        client = await temporal_engine.connect(settings)
+    except RuntimeError as error:
+        sys.exit(f"Temporal cannot be reached at {settings.temporal_address} ({error}). Start it, then this worker.")
     await keep_sweeping(client, settings)
     async with at_work(client, settings):
         _log.info("working on task queue %s", settings.task_queue)

@@ -3,6 +3,7 @@
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.moments import not_before
 from pitstop.contracts import names
 from pitstop.contracts.booking import (
     BookingRef,
@@ -93,7 +94,7 @@ class PaymentActivities:
         if owed.issued:
             return
         refund_id = await self._payments.refund(owed.idempotency_key, owed.payment_intent_id, owed.amount, owed.reason)
-        await self._store.record_refund(request.booking_id, owed.idempotency_key, refund_id, request.now)
+        await self._store.record_refund(request.booking_id, owed.idempotency_key, refund_id, not_before(request.now))
 
 
 def _owed_reminder(paid: ConfirmBooking, reminder: ReminderDue) -> OwedNotice:

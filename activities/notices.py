@@ -2,6 +2,7 @@
 
 from temporalio import activity
 
+from activities.moments import not_before
 from pitstop.contracts import names
 from pitstop.contracts.booking import SendNotice
 from pitstop.domain.notices import Notice, notice_key
@@ -36,7 +37,7 @@ class NoticeActivities:
             if not failure.permanent:
                 await self._store.note_failure(key, str(failure))
                 raise
-            await self._store.mark_not_sent(key, str(failure), order.now)
+            await self._store.mark_not_sent(key, str(failure), not_before(order.now))
             return NoticeOutcome.NOT_SENT
-        await self._store.mark_sent(key, order.now)
+        await self._store.mark_sent(key, not_before(order.now))
         return NoticeOutcome.SENT

@@ -103,8 +103,8 @@ CREATE INDEX bookings_by_mechanic ON bookings (mechanic_id, starts_at);
 CREATE INDEX bookings_by_creator ON bookings (created_by, created_at);
 CREATE INDEX bookings_in_order ON bookings (created_at, id);
 -- The sweep looks for bookings that are under way and no longer driven by a workflow; ended ones never matter to it.
-CREATE INDEX bookings_under_way ON bookings (updated_at)
-WHERE status IN ('holding', 'awaiting_payment', 'pending', 'confirmed', 'in_progress');
+CREATE INDEX bookings_to_pay ON bookings (hold_expires_at) WHERE status IN ('holding', 'awaiting_payment');
+CREATE INDEX bookings_to_complete ON bookings (ends_at) WHERE status IN ('confirmed', 'in_progress');
 
 CREATE FUNCTION count_version() RETURNS trigger
 LANGUAGE plpgsql AS $$

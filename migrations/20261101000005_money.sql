@@ -31,6 +31,7 @@ CREATE TABLE refunds (
     refunded_at timestamptz
 );
 CREATE INDEX refunds_of_booking ON refunds (booking_id);
+CREATE INDEX refunds_to_issue ON refunds (requested_at) WHERE refunded_at IS NULL;
 
 -- Every event that Stripe has told us, once by its id: stored before it is acknowledged, applied after.
 CREATE TABLE webhook_inbox (
@@ -59,6 +60,8 @@ CREATE TABLE notifications (
     created_at timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX notifications_of_booking ON notifications (booking_id);
+-- The sweep looks for mails that should have gone by now.
+CREATE INDEX notifications_to_send ON notifications (COALESCE(due_at, created_at)) WHERE status IN ('pending', 'sending');
 
 RESET ROLE;
 

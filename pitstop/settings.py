@@ -22,7 +22,7 @@ def _longest_first(offsets: tuple[float, ...]) -> tuple[float, ...]:
 class Settings(BaseSettings):
     """The whole configuration. Each process reads all of it and uses its part."""
 
-    model_config = SettingsConfigDict(env_prefix="PITSTOP_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="PITSTOP_", extra="ignore", frozen=True, env_ignore_empty=True)
 
     environment: Literal["development", "production"] = Field(
         default="development", description="`production` refuses to start with a development secret."

@@ -31,7 +31,9 @@ with workflow.unsafe.imports_passed_through():
     from pitstop.domain.saga import HoldOutcome, HoldRefusal, IntentState, NoticeOutcome, PaymentEvent, Terms
     from workflows.policies import local, local_while_customer_waits, persistent, readable
 
+# What an operator can also query by BookingStatus, besides the booking's own states.
 AWAITING_REFUND = "awaiting_refund"
+REFUSED = "refused"
 
 
 @workflow.defn(name=names.BOOKING_WORKFLOW)
@@ -145,6 +147,7 @@ class BookingWorkflow:
 
     async def _refuse(self, outcome: HoldOutcome) -> BookingEnding:
         await self._withdraw()
+        self._show(REFUSED, f"Not held: {outcome.refusal}.")
         self._answer = HoldAnswer(refusal=outcome.refusal, reason=outcome.reason)
         return BookingEnding(status=None, refusal=outcome.refusal)
 

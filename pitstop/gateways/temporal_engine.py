@@ -101,7 +101,8 @@ class TemporalEngine:
                 task_queue=self._settings.task_queue,
                 task_timeout=self._task_timeout,
                 search_attributes=_search_attributes(standing),
-                static_summary="taken up again",
+                static_summary="taken up again by the sweep",
+                memo=_memo(standing),
                 start_signal=names.PAYMENT_SIGNAL if event else None,
                 start_signal_args=[event] if event else [],
             )
@@ -134,8 +135,12 @@ class TemporalEngine:
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             search_attributes=_search_attributes(standing),
             static_summary=summary,
-            memo={"booking_id": str(standing.booking_id)},
+            memo=_memo(standing),
         )
+
+
+def _memo(standing: Standing) -> dict[str, str]:
+    return {"booking_id": str(standing.booking_id), "mechanic_id": str(standing.mechanic_id)}
 
 
 def _search_attributes(standing: Standing) -> TypedSearchAttributes:

@@ -105,7 +105,7 @@ async def test_terminated_after_confirmation_keeps_its_reminders(
     await customer.pay(booking)
     await customer.sees(booking, "confirmed", "mail_sent")
     await clock.workflow(booking).terminate("by mistake")
-    await _sweep(temporal, stack, overdue=-timedelta(days=3))
+    await _sweep(temporal, stack, overdue=-timedelta(days=1, hours=1))
     ending = await clock.to_the_end(booking)
     assert ending["status"] == "completed"
     assert await customer.subjects() == ["Confirmed", "Reminder", "Reminder"]

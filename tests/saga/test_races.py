@@ -56,7 +56,7 @@ async def test_fifty_clients_one_slot(
 
 # Every hold takes its time before it commits, as on a busy disk: rivals look at a slot that is not yet taken.
 _SLOW_COMMITS = """
-CREATE FUNCTION take_time() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.3); RETURN NEW; END $$;
+CREATE FUNCTION take_time() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(1.5); RETURN NEW; END $$;
 CREATE TRIGGER slow AFTER INSERT ON slot_reservations FOR EACH ROW EXECUTE FUNCTION take_time();
 """
 

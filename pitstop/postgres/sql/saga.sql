@@ -224,6 +224,10 @@ FROM bookings
 WHERE (status IN ('holding', 'awaiting_payment') AND hold_expires_at < $1)
     OR (status IN ('confirmed', 'in_progress') AND ends_at < $1)
     OR id IN (SELECT booking_id FROM refunds WHERE refunded_at IS NULL AND requested_at < $1)
+    OR id IN (
+        SELECT booking_id FROM notifications
+        WHERE status IN ('pending', 'sending') AND COALESCE(due_at, created_at) < $1
+    )
 ORDER BY updated_at
 LIMIT $2
 

@@ -1,0 +1,98 @@
+"""What the production code sends to Stripe, checked against Stripe's own OpenAPI by its `stripe-mock`."""
+
+import asyncio
+import os
+import shutil
+import subprocess
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from pitstop.devstack.addresses import HOST
+from pitstop.domain.saga import IntentState, PaymentTerms
+from pitstop.gateways.stripe_payments import StripePayments, stripe_client
+from pitstop.ports import PaymentsRefused
+from pitstop.settings import Settings
+from tests.support.processes import ROOT, free_port
+
+VERSION = "v0.203.0"
+
+
+@pytest.fixture(scope="module")
+def stripe_mock() -> Path:
+    """The program, built once into .cache; skipped where there is neither Go nor a way to its modules."""
+    go = shutil.which("go")
+    program = ROOT / ".cache" / "bin" / "stripe-mock"
+    if program.exists():
+        return program
+    if go is None:
+        pytest.skip("stripe-mock is built with Go, which is not installed")
+    environment = dict(os.environ) | {"GOBIN": str(program.parent)}
+    built = subprocess.run(
+        [go, "install", f"github.com/stripe/stripe-mock@{VERSION}"], env=environment, capture_output=True, text=True
+    )
+    if built.returncode != 0:
+        pytest.skip(f"stripe-mock could not be built: {built.stderr[-300:]}")
+    return program
+
+
+@pytest.fixture
+async def payments(stripe_mock: Path) -> AsyncIterator[StripePayments]:
+    port, other = free_port(), free_port()
+    process = await asyncio.create_subprocess_exec(
+        *(str(stripe_mock), "-http-addr", f"{HOST}:{port}", "-https-addr", f"{HOST}:{other}"),
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    url = f"http://{HOST}:{port}"
+    try:
+        await _until_up(url)
+        settings = Settings.model_validate({"stripe_api_url": url, "stripe_secret_key": "sk_test_123"})
+        async with stripe_client(settings) as client:
+            yield StripePayments(client)
+    finally:
+        process.kill()
+        await process.wait()
+
+
+async def _until_up(url: str) -> None:
+    async with httpx.AsyncClient() as client:
+        for _ in range(100):
+            try:
+                await client.get(url)
+                return
+            except httpx.TransportError:
+                await asyncio.sleep(0.1)
+    raise RuntimeError("stripe-mock does not answer")
+
+
+def _terms(**changes: object) -> PaymentTerms:
+    agreed = {
+        "amount": 8900,
+        "currency": "cad",
+        "customer_email": "camille@example.com",
+        "mechanic_id": uuid4(),
+        "start": datetime.now(UTC),
+        "service_name": "Brake check",
+    }
+    return PaymentTerms(**(agreed | changes))  # type: ignore[arg-type]
+
+
+async def test_everything_that_is_sent_is_what_stripe_documents(payments: StripePayments) -> None:
+    intent = await payments.create_intent(uuid4(), uuid4(), _terms())
+    assert intent.id.startswith("pi_")
+    assert await payments.cancel_intent(intent.id) is IntentState.CANCELED
+    refund = await payments.refund(f"refund/{intent.id}/full", intent.id, 8900, "slot_gone")
+    assert refund.startswith(("re_", "pyr_"))
+    assert (await payments._client.v1.refunds.list_async({"payment_intent": intent.id, "limit": 1})).data
+    assert (await payments._client.v1.payment_intents.retrieve_async(intent.id)).id
+
+
+async def test_the_check_can_fail(payments: StripePayments) -> None:
+    """A control: an amount that is no integer is refused by Stripe's own description of the call."""
+    with pytest.raises(PaymentsRefused):
+        await payments.create_intent(uuid4(), uuid4(), _terms(amount="a lot"))

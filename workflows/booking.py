@@ -108,7 +108,9 @@ class BookingWorkflow:
             return await self._close_unpaid()
         reminders = self._all_reminders(terms)
         if not await self._confirm(reminders):
-            return await self._give_back("slot_gone", BookingStatus.REFUNDED)
+            await self._refund("slot_gone")
+            await self._notify(NoticeKind.REFUND)
+            return self._ended(BookingStatus.REFUNDED)
         return await self._through_session(terms, [reminder for reminder in reminders if not reminder.skipped])
 
     async def _through_session(self, terms: Terms, reminders: list[ReminderDue]) -> BookingEnding:
@@ -127,7 +129,11 @@ class BookingWorkflow:
     async def _after_the_end(self, terms: Terms) -> BookingEnding:
         """An earlier run has ended the booking. Nothing brings it back: money that came late goes back."""
         if terms.refund_due or (self._is_paid() and not terms.paid):
-            return await self._give_back("booking_ended", terms.status)
+            await self._refund("booking_ended")
+        for kind in (NoticeKind.CONFIRMATION, NoticeKind.CANCELLATION, NoticeKind.REFUND):
+            await self._notify(kind)
+        for reminder in self._all_reminders(terms):
+            await self._notify(NoticeKind.REMINDER, reminder)
         return self._ended(terms.status)
 
     # The undo: right at every point, because it goes by what the database and Stripe say was done
@@ -140,6 +146,7 @@ class BookingWorkflow:
         if paid:
             await self._refund("called_off")
             await self._notify(NoticeKind.CANCELLATION)
+            await self._notify(NoticeKind.REFUND)
         self._ended(BookingStatus.CANCELLED)
 
     async def _withdraw(self) -> None:
@@ -150,11 +157,6 @@ class BookingWorkflow:
         self._show(REFUSED, f"Not held: {outcome.refusal}.")
         self._answer = HoldAnswer(refusal=outcome.refusal, reason=outcome.reason)
         return BookingEnding(status=None, refusal=outcome.refusal)
-
-    async def _give_back(self, reason: str, status: BookingStatus) -> BookingEnding:
-        await self._refund(reason)
-        await self._notify(NoticeKind.REFUND)
-        return self._ended(status)
 
     # The steps
 
@@ -257,6 +259,7 @@ class BookingWorkflow:
         await persistent(names.REFUND_PAYMENT, request, type(None), self._spans.stripe_activity, "refund the payment")
 
     async def _notify(self, kind: NoticeKind, reminder: ReminderDue | None = None) -> None:
+        """Sends the mail if it is owed: the database knows, and knows whether it was sent before."""
         notice = SendNotice(**self._ref(), kind=kind, reminder_offset=reminder.offset if reminder else None)
         await persistent(names.SEND_NOTICE, notice, NoticeOutcome, self._spans.mail_activity, f"mail: {kind}")
 

@@ -78,7 +78,7 @@ class TokenVerifier:
                 answer = await self._http.get(self._settings.jwks_url)
                 answer.raise_for_status()
                 keys = jwt.PyJWKSet.from_dict(answer.json()).keys
-            except (httpx.HTTPError, jwt.PyJWKSetError, ValueError) as error:
+            except (httpx.HTTPError, jwt.PyJWTError, ValueError, TypeError, AttributeError) as error:
                 raise IssuerUnavailable(str(error)) from error
             self._keys = {str(key.key_id): key for key in keys}
             self._fetched = time.monotonic()

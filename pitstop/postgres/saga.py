@@ -110,7 +110,7 @@ class PostgresSaga:
                 return
             await connection.execute(_SQL["release_reservation"], booking_id, "cancelled")
             await connection.execute(_SQL["cancel_session"], booking_id)
-            await connection.execute(_SQL["skip_pending_notices"], booking_id, "the booking was cancelled")
+            await connection.execute(_SQL["skip_unsent_notices"], booking_id, "the booking was cancelled")
             if paid:
                 await connection.execute(_SQL["record_payment"], booking_id, now)
                 await connection.execute(_SQL["request_refund"], booking_id, reason, now)

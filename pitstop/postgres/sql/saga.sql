@@ -175,8 +175,8 @@ SELECT payment_intent_id FROM payments WHERE booking_id = $1
 -- name: void_payment_record
 UPDATE payments SET status = 'canceled', updated_at = $2 WHERE booking_id = $1 AND paid_at IS NULL
 
--- name: skip_pending_notices
-UPDATE notifications SET status = 'skipped', detail = $2 WHERE booking_id = $1 AND status = 'pending'
+-- name: skip_unsent_notices
+UPDATE notifications SET status = 'skipped', detail = $2 WHERE booking_id = $1 AND status IN ('pending', 'sending')
 
 -- name: owe_notice
 INSERT INTO notifications (key, booking_id, kind, status) VALUES ($1, $2, $3, 'pending') ON CONFLICT (key) DO NOTHING

@@ -73,3 +73,10 @@ async def _until_live(url: str) -> None:
             except httpx.TransportError:
                 await asyncio.sleep(0.05)
     raise RuntimeError(f"the API at {url} does not answer")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,102 @@
+"""Rows written by hand, as the database's superuser: states that the product reaches in many steps, or never."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from tests.support.shop import Shop
+
+_BOOKING = """
+INSERT INTO bookings (
+    id, status, request_fingerprint, created_by, customer_id, customer_name, customer_email, country, city, postal_code,
+    timezone, service_id, plan_id, mechanic_id, starts_at, ends_at, buffer_before_minutes, buffer_after_minutes, amount,
+    currency
+) VALUES ($1, $2, '', $3, $4, 'Camille Roy', 'camille@example.com', 'CA', 'Toronto', 'M5V 2T6', 'UTC', $5, $6, $7, $8,
+    $9, 0, 15, 8900, 'cad')
+"""
+_RESERVATION = """
+INSERT INTO slot_reservations (id, booking_id, mechanic_id, starts_at, ends_at, blocked, status, expires_at)
+VALUES ($1, $2, $3, $4, $5, tstzrange($6, $7), $8, $9)
+"""
+_SESSION = """
+INSERT INTO sessions (
+    booking_id, kind, status, plan_id, intake, price_paid, currency, slot_reservation_id, customer_id, mechanic_id,
+    country, city, postal_code, scheduled_for, scheduled_for_original
+) VALUES ($1, 'video', $2, $3, '{}', 8900, 'cad', $4, $5, $6, 'CA', 'Toronto', 'M5V 2T6', $7, $7) RETURNING id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One customer's booking."""
+
+    shop: Shop
+    booking_id: UUID
+    customer_id: UUID
+    created_by: str
+    start: datetime
+
+
+async def add_booking(connection: Any, shop: Shop, start: datetime, status: str = "confirmed") -> Case:
+    customer = uuid4()
+    case = Case(shop, uuid4(), customer, str(customer), start)
+    ids = (shop.service_id, shop.plan_id, shop.mechanic_id)
+    times = (start, start + shop.duration)
+    await connection.execute(_BOOKING, case.booking_id, status, case.created_by, customer, *ids, *times)
+    return case
+
+
+async def add_reservation(
+    connection: Any,
+    case: Case,
+    status: str = "confirmed",
+    *,
+    expires_in: timedelta = timedelta(minutes=15),
+    now: datetime | None = None,
+    buffers: tuple[int, int] = (0, 15),
+) -> UUID:
+    """Blocks the booking's time with these buffers (minutes). A hold lapses `expires_in` after `now` (the start)."""
+    id, end = uuid4(), case.start + case.shop.duration
+    before, after = (timedelta(minutes=minutes) for minutes in buffers)
+    blocked = (case.start - before, end + after)
+    lapses = (now or case.start) + expires_in
+    await connection.execute(
+        _RESERVATION, id, case.booking_id, case.shop.mechanic_id, case.start, end, *blocked, status, lapses
+    )
+    return id
+
+
+async def add_session(connection: Any, case: Case, status: str = "scheduled", reservation: UUID | None = None) -> UUID:
+    start = None if status == "pending" else case.start
+    ids = (case.shop.plan_id, reservation, case.customer_id, case.shop.mechanic_id)
+    session: UUID = await connection.fetchval(_SESSION, case.booking_id, status, *ids, start)
+    return session
+
+
+async def add_everything(connection: Any, shop: Shop, start: datetime) -> Case:
+    """A booking with a row in each table that belongs to one."""
+    case = await add_booking(connection, shop, start)
+    reservation = await add_reservation(connection, case)
+    await add_session(connection, case, reservation=reservation)
+    id, intent = case.booking_id, f"pi_{case.booking_id.hex}"
+    await connection.execute("INSERT INTO booking_events (booking_id, at, event) VALUES ($1, now(), 'confirmed')", id)
+    await connection.execute(
+        "INSERT INTO payments (payment_intent_id, booking_id, amount, currency, client_secret, status)"
+        " VALUES ($1, $2, 8900, 'cad', 'secret', 'succeeded')",
+        intent,
+        id,
+    )
+    await connection.execute(
+        "INSERT INTO refunds (idempotency_key, booking_id, payment_intent_id, amount, reason, requested_at)"
+        " VALUES ($1, $2, $3, 8900, 'called_off', now())",
+        f"refund/{intent}",
+        id,
+        intent,
+    )
+    await connection.execute(
+        "INSERT INTO notifications (key, booking_id, kind, status) VALUES ($1, $2, 'confirmation', 'sent')",
+        f"{id}/confirmation",
+        id,
+    )
+    return case

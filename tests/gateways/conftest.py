@@ -62,7 +62,7 @@ def running_sink(data: Path) -> Iterator[Sink]:
     smtp_port, http_port = free_ports(2)
     command = [sys.executable, "-m", "pitstop.devstack.mail_sink"]
     options = ["--smtp-port", str(smtp_port), "--http-port", str(http_port), "--data", str(data)]
-    with Popen(command + options, cwd=ROOT) as process:  # noqa: S603
+    with Popen(command + options, cwd=ROOT) as process:
         try:
             yield Sink(process, smtp_port, http_port)
         finally:

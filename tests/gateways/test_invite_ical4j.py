@@ -29,7 +29,7 @@ def class_path() -> str:
         CACHE.mkdir(exist_ok=True)
         options = [f"-Dmaven.repo.local={CACHE / 'm2'}", f"-Dmdep.outputFile={listing}"]
         command = ["mvn", "-q", "-B", "-f", str(HERE / "pom.xml"), *options, "dependency:build-classpath"]
-        fetched = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)  # noqa: S603
+        fetched = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
         if fetched.returncode:
             pytest.skip(f"Maven cannot fetch ical4j: {fetched.stdout[-300:]}")
     return listing.read_text()
@@ -40,7 +40,7 @@ def judged(class_path: str, folder: Path, invites: dict[str, str]) -> dict[str, 
     for file in files:
         file.write_text(invites[file.stem], newline="")
     command = ["java", "-cp", class_path, str(HERE / "CheckInvites.java"), *map(str, files)]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)  # noqa: S603
+    run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     return dict(line.split(".ics: ", 1) for line in run.stdout.splitlines())
 
 

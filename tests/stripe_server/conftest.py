@@ -18,9 +18,9 @@ import pytest
 import stripe
 
 ROOT = Path(__file__).parents[2]
-SECRET_KEY = "sk_test_of_the_dev_stack"  # noqa: S105
+SECRET_KEY = "sk_test_of_the_dev_stack"
 PUBLISHABLE_KEY = "pk_test_of_the_dev_stack"
-WEBHOOK_SECRET = "whsec_of_the_dev_stack"  # noqa: S105
+WEBHOOK_SECRET = "whsec_of_the_dev_stack"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -189,7 +189,7 @@ async def receiver() -> AsyncIterator[Receiver]:
 @pytest.fixture
 async def inbox(receiver: Receiver, http: httpx.AsyncClient, mark: dict[str, str]) -> AsyncIterator[Receiver]:
     """Receives the events of this test's payments, under a secret of its own."""
-    receiver.secret = "whsec_of_one_endpoint"  # noqa: S105
+    receiver.secret = "whsec_of_one_endpoint"
     wanted = {"url": receiver.url, "secret": receiver.secret, "metadata": mark}
     endpoint = (await http.post("/_control/endpoints", json=wanted)).raise_for_status().json()
     yield receiver

@@ -1,0 +1,286 @@
+"""A hand-written query sees what its caller may see, whatever it asks for: the database decides, not the query."""
+
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from tests.database.conftest import AsCaller
+from tests.support.databases import Urls
+from tests.support.rows import Case, add_booking, add_everything
+from tests.support.shop import Shop, open_shop
+
+Pool = Any
+# How each table's rows lead to their booking.
+TABLES = {
+    "bookings": "id",
+    "booking_events": "booking_id",
+    "sessions": "booking_id",
+    "slot_reservations": "booking_id",
+    "payments": "booking_id",
+    "refunds": "booking_id",
+    "notifications": "booking_id",
+}
+GUARDED = {*TABLES, "time_off", "webhook_inbox"}
+# What anybody may see: the catalogue, and the working hours that the search shows anyway.
+PUBLIC = {
+    *("mechanics", "services", "plans", "mechanic_services", "availability_rules", "status_transitions"),
+    "schema_migrations",
+}
+
+
+@pytest.fixture
+async def mine(database: Pool, shop: Shop) -> Case:
+    """A booking with a row in every table."""
+    return await add_everything(database, shop, shop.start())
+
+
+@pytest.fixture
+async def theirs(database: Pool) -> Case:
+    """Another customer's with another mechanic."""
+    other = await open_shop(database)
+    return await add_everything(database, other, other.start())
+
+
+async def _seen(connection: Any, table: str, *cases: Case) -> list[int]:
+    """How many rows of each booking this caller sees in the table."""
+    query = f"SELECT count(*) FROM {table} WHERE {TABLES[table]} = $1"  # noqa: S608 - our own names
+    return [await connection.fetchval(query, case.booking_id) for case in cases]
+
+
+async def test_every_table_is_accounted_for(database: Pool) -> None:
+    """A new table is either guarded, and forced upon its owner too, or public on purpose."""
+    rows = await database.fetch(
+        "SELECT relname, relrowsecurity, relforcerowsecurity FROM pg_class"
+        " WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')"
+    )
+    assert {row["relname"] for row in rows} == GUARDED | PUBLIC
+    for row in rows:
+        assert row["relrowsecurity"] == row["relforcerowsecurity"] == (row["relname"] in GUARDED), row["relname"]
+
+
+async def test_no_role_of_the_product_is_above_the_rules(database: Pool) -> None:
+    rows = await database.fetch(
+        "SELECT rolname, rolsuper, rolbypassrls, rolcreatedb, rolcreaterole FROM pg_roles WHERE rolname ^@ 'pitstop_'"
+    )
+    assert {row["rolname"] for row in rows} == {"pitstop_owner", "pitstop_worker", "pitstop_api"}
+    assert not any(value for row in rows for value in tuple(row)[1:])
+    owners = await database.fetch("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'")
+    assert "pitstop_owner" in {row["tableowner"] for row in owners}
+    assert not {"pitstop_api", "pitstop_worker"} & {row["tableowner"] for row in owners}
+
+
+@pytest.mark.parametrize("table", TABLES)
+async def test_who_sees_which_rows(database: Pool, as_api: AsCaller, mine: Case, theirs: Case, table: str) -> None:
+    assert await _seen(database, table, mine, theirs) == [1, 1], "they are there"
+    callers = {
+        ("customer", str(mine.customer_id)): [1, 0],
+        ("customer", str(theirs.customer_id)): [0, 1],
+        ("customer", str(uuid4())): [0, 0],
+        ("customer", ""): [0, 0],
+        ("customer", str(mine.shop.mechanic_id)): [0, 0],
+        ("mechanic", str(mine.shop.mechanic_id)): [1, 0],
+        ("mechanic", str(mine.customer_id)): [0, 0],
+        ("service", mine.created_by): [1, 0],
+        ("service", str(uuid4())): [0, 0],
+        ("link", str(theirs.booking_id)): [0, 1],
+        ("link", str(mine.customer_id)): [0, 0],
+        ("operator", "anybody"): [1, 1],
+        ("webhook", ""): [0, 0],
+        ("", ""): [0, 0],
+        ("admin", "x"): [0, 0],
+    }
+    for (role, subject), expected in callers.items():
+        async with as_api(role, subject) as connection:
+            assert await _seen(connection, table, mine, theirs) == expected, (role, subject)
+    async with as_api() as connection:
+        assert await _seen(connection, table, mine, theirs) == [0, 0], "nobody said who asks"
+
+
+@pytest.mark.parametrize("table", TABLES)
+async def test_customer_a_sees_nothing_of_anybody_else(as_api: AsCaller, mine: Case, theirs: Case, table: str) -> None:
+    """Not even by asking for everything."""
+    async with as_api("customer", str(mine.customer_id)) as connection:
+        query = f"SELECT {TABLES[table]} AS booking FROM {table} WHERE TRUE OR TRUE"  # noqa: S608 - our own names
+        assert {row["booking"] for row in await connection.fetch(query)} == {mine.booking_id}
+
+
+@pytest.mark.parametrize("table", TABLES)
+async def test_row_security_is_what_hides_them(rows: Any, mine: Case, theirs: Case, table: str) -> None:
+    """Without it the same role, as the same customer, sees the other's: so the tests above can fail."""
+    await rows.execute(f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY")
+    # What belongs to a booking is hidden with it.
+    await rows.execute("ALTER TABLE bookings DISABLE ROW LEVEL SECURITY")
+    await rows.execute("SET LOCAL ROLE pitstop_api")
+    identity = "SELECT set_config('pitstop.role', 'customer', TRUE), set_config('pitstop.subject', $1, TRUE)"
+    await rows.execute(identity, str(mine.customer_id))
+    assert await _seen(rows, table, mine, theirs) == [1, 1]
+
+
+async def test_an_identity_ends_with_its_transaction(urls: Urls, mine: Case) -> None:
+    """A connection that goes back to its pool takes nobody's name along."""
+    connection = await asyncpg.connect(urls.api)
+    async with connection.transaction():
+        await connection.execute("SELECT set_config('pitstop.role', 'operator', TRUE)")
+        assert await _seen(connection, "bookings", mine) == [1]
+    assert await _seen(connection, "bookings", mine) == [0]
+    await connection.close()
+
+
+async def test_time_off_is_its_mechanics(database: Pool, as_api: AsCaller, shop: Shop) -> None:
+    await database.execute(
+        "INSERT INTO time_off (mechanic_id, during, reason) VALUES ($1, tstzrange(now(), now() + '1 day'), 'surgery')",
+        shop.mechanic_id,
+    )
+    query = "SELECT count(*) FROM time_off WHERE mechanic_id = $1"
+    mechanic = str(shop.mechanic_id)
+    for role, subject, seen in (
+        ("mechanic", mechanic, 1),
+        ("operator", "x", 1),
+        ("mechanic", str(uuid4()), 0),
+        ("customer", mechanic, 0),
+        ("service", mechanic, 0),
+        ("", "", 0),
+    ):
+        async with as_api(role, subject) as connection:
+            assert await connection.fetchval(query, shop.mechanic_id) == seen, role
+
+
+async def test_webhooks_are_seen_by_nobody_else(database: Pool, as_api: AsCaller) -> None:
+    event = f"evt_{uuid4().hex}"
+    await database.execute("INSERT INTO webhook_inbox (event_id, type, payload) VALUES ($1, 'x', '{}')", event)
+    query = "SELECT count(*) FROM webhook_inbox WHERE event_id = $1"
+    for role, seen in (("webhook", 1), ("operator", 0), ("customer", 0), ("service", 0), ("", 0)):
+        async with as_api(role, "x") as connection:
+            assert await connection.fetchval(query, event) == seen, role
+    await database.execute("DELETE FROM webhook_inbox WHERE event_id = $1", event)
+
+
+FORBIDDEN = {
+    "update": "UPDATE bookings SET amount = 1",
+    "update-status": "UPDATE bookings SET status = 'cancelled'",
+    "reserve": "INSERT INTO slot_reservations SELECT * FROM slot_reservations",
+    "release": "UPDATE slot_reservations SET status = 'cancelled'",
+    "remove-reservation": "DELETE FROM slot_reservations",
+    "pay": "UPDATE payments SET paid_at = now()",
+    "refund": "INSERT INTO refunds SELECT * FROM refunds",
+    "session": "UPDATE sessions SET price_paid = 1",
+    "event": "INSERT INTO booking_events (booking_id, at, event) SELECT id, now(), 'x' FROM bookings",
+    "notice": "UPDATE notifications SET status = 'sent'",
+    "price": "UPDATE plans SET amount = 50",
+    "service": "INSERT INTO services (slug, name, kind, duration_minutes) VALUES ('x', 'x', 'video', 1)",
+    "mechanic": "UPDATE mechanics SET online = FALSE",
+    "hours": "DELETE FROM availability_rules",
+    "time-off": "INSERT INTO time_off (mechanic_id, during) SELECT id, tstzrange(now(), NULL) FROM mechanics",
+    "rules": "INSERT INTO status_transitions VALUES ('booking', 'expired', 'confirmed', 'x')",
+    "owner": "SET ROLE pitstop_owner",
+    "worker": "SET ROLE pitstop_worker",
+    "superuser": "SET ROLE postgres",
+    "authorization": "SET SESSION AUTHORIZATION postgres",
+    "guard": "ALTER TABLE bookings DISABLE ROW LEVEL SECURITY",
+    "policy": "CREATE POLICY x ON bookings USING (TRUE)",
+    "trigger": "ALTER TABLE bookings DISABLE TRIGGER honest_status",
+    "table": "CREATE TABLE x (y int)",
+    "function": "CREATE OR REPLACE FUNCTION caller_role() RETURNS text LANGUAGE sql AS $$ SELECT 'operator' $$",
+    "truncate": "TRUNCATE bookings CASCADE",
+    "file": "COPY bookings TO '/tmp/x'",
+    "program": "COPY bookings FROM PROGRAM 'id'",
+}
+
+
+@pytest.mark.parametrize("role", ["customer", "operator"])
+@pytest.mark.parametrize("what", FORBIDDEN)
+async def test_what_the_api_may_not_do(as_api: AsCaller, mine: Case, what: str, role: str) -> None:
+    async with as_api(role, str(mine.customer_id)) as connection:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.execute(FORBIDDEN[what])
+
+
+OPEN = """
+INSERT INTO bookings (
+    id, status, request_fingerprint, created_by, customer_id, customer_name, customer_email, country, city, postal_code,
+    timezone, service_id, plan_id, mechanic_id, starts_at, ends_at, buffer_before_minutes, buffer_after_minutes, amount,
+    currency
+) SELECT gen_random_uuid(), $1, '', $2, $3, 'x', 'x', 'CA', 'x', 'x', 'UTC', p.service_id, p.id, ms.mechanic_id,
+    now(), now() + '1 hour', 0, 0, 1, 'cad'
+FROM plans AS p JOIN mechanic_services AS ms ON ms.service_id = p.service_id WHERE p.id = $4
+"""
+
+
+@pytest.mark.parametrize(
+    ("role", "status", "by", "for_whom", "allowed"),
+    [
+        ("customer", "holding", "me", "me", True),
+        ("customer", "holding", "me", "other", False),
+        ("customer", "holding", "other", "me", False),
+        ("customer", "confirmed", "me", "me", False),
+        ("service", "holding", "me", "other", True),
+        ("service", "holding", "other", "other", False),
+        ("operator", "holding", "me", "other", True),
+        ("mechanic", "holding", "me", "me", False),
+        ("link", "holding", "me", "me", False),
+        ("webhook", "holding", "me", "me", False),
+        ("", "holding", "me", "me", False),
+    ],
+)
+async def test_for_whom_the_api_opens_bookings(
+    as_api: AsCaller, shop: Shop, role: str, status: str, by: str, for_whom: str, allowed: bool
+) -> None:
+    people = {"me": uuid4(), "other": uuid4()}
+    arguments = (status, str(people[by]), people[for_whom], shop.plan_id)
+    async with as_api(role, str(people["me"])) as connection:
+        if allowed:
+            assert await connection.execute(OPEN, *arguments) == "INSERT 0 1"
+        else:
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.execute(OPEN, *arguments)
+
+
+@pytest.mark.parametrize(
+    ("status", "held", "own", "removed"),
+    [
+        ("holding", False, True, 1),
+        ("holding", True, True, 0),
+        ("holding", False, False, 0),
+        ("awaiting_payment", False, True, 0),
+    ],
+)
+async def test_the_api_removes_only_what_holds_nothing_and_is_its_callers(
+    database: Pool, as_api: AsCaller, shop: Shop, status: str, held: bool, own: bool, removed: int
+) -> None:
+    case = await add_booking(database, shop, shop.start(), status)
+    if held:
+        await database.execute("UPDATE bookings SET hold_expires_at = now() WHERE id = $1", case.booking_id)
+    async with as_api("customer", str(case.customer_id if own else uuid4())) as connection:
+        assert await connection.execute("DELETE FROM bookings") == f"DELETE {removed}"
+
+
+async def test_forced_upon_the_owner(rows: Any, mine: Case) -> None:
+    """Row security binds the owner too; availability's functions, which are the owner's, read times and no more."""
+    await rows.execute("SET LOCAL ROLE pitstop_owner")
+    for table in ("bookings", "sessions", "payments", "booking_events", "notifications", "refunds"):
+        assert await rows.fetchval(f"SELECT count(*) FROM {table}") == 0, table  # noqa: S608 - our own names
+    assert await rows.fetchval("SELECT count(*) FROM slot_reservations") > 0
+
+
+CATALOGUE = ["mechanics", "services", "plans", "mechanic_services", "availability_rules", "status_transitions"]
+
+
+@pytest.mark.parametrize("table", [*CATALOGUE, "time_off"])
+@pytest.mark.parametrize("statement", ["UPDATE {} SET {} = {}", "DELETE FROM {}", "INSERT INTO {} SELECT * FROM {}"])
+async def test_the_worker_does_not_change_the_catalogue(
+    worker: Any, database: Pool, table: str, statement: str
+) -> None:
+    column = await database.fetchval(
+        "SELECT attname FROM pg_attribute WHERE attrelid = $1::text::regclass AND attnum = 1", table
+    )
+    words = (table, column, column) if statement.startswith("UPDATE") else (table, table)
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await worker.execute(statement.format(*words))
+
+
+@pytest.mark.parametrize("role", ["pitstop_owner", "pitstop_api", "postgres"])
+async def test_the_worker_stays_the_worker(worker: Any, role: str) -> None:
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await worker.execute(f"SET ROLE {role}")

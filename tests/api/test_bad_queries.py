@@ -58,8 +58,8 @@ WRONG: dict[str, dict[str, list[str]]] = {
         "limit": LIMITS,
         "customer_id": [SOME],
     },
-    f"/v1/bookings/{uuid4()}": {"token": ["x" * 2001], "x": ["1"]},
-    f"/v1/bookings/{uuid4()}/events": {"token": ["x" * 2001], "x": ["1"]},
+    f"/v1/bookings/{SOME}": {"token": ["x" * 2001], "x": ["1"]},
+    f"/v1/bookings/{SOME}/events": {"token": ["x" * 2001], "x": ["1"]},
     "/v1/services": {"x": ["1"], "\0": ["1"], "é": [""]},
 }
 

@@ -16,13 +16,16 @@ def start() -> tuple[subprocess.Popen[bytes], Path]:
     """Starts the stack in a folder of its own and waits until it is ready. A short path: sockets have short names."""
     folder = Path(tempfile.mkdtemp(prefix="pitstop-"))
     command = [sys.executable, "-m", "pitstop.devstack", "up", "--ephemeral", "--no-demo", "--time-skipping"]
-    log = (folder.parent / f"{folder.name}.log").open("wb")
-    process = subprocess.Popen([*command, "--data", str(folder)], stdout=log, stderr=log, start_new_session=True)
+    log = folder.with_suffix(".log")
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [*command, "--data", str(folder)], stdout=output, stderr=output, start_new_session=True
+        )
     deadline = time.monotonic() + _START_LIMIT_SECONDS
     while not (folder / NAME).exists():
         if process.poll() is not None or time.monotonic() > deadline:
             stop(process)
-            raise RuntimeError(f"the stack did not start:\n{Path(log.name).read_text()[-4000:]}")
+            raise RuntimeError(f"the stack did not start:\n{log.read_text()[-4000:]}")
         time.sleep(0.1)
     return process, folder
 

@@ -1,6 +1,6 @@
 """Percentiles and ratios. Latencies are milliseconds, CPU is seconds, unless a name says otherwise."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from pydantic import BaseModel
@@ -68,6 +68,16 @@ def summed_up(system: str, callers: int, batches: Sequence[Batch]) -> Figures:
     )
 
 
+def cpu_ratio(callers: int, of: tuple[str, Sequence[Batch]], to: tuple[str, Sequence[Batch]]) -> Ratio:
+    """The CPU of one call of one system, all processes together, over that of the other."""
+
+    def each(batches: Sequence[Batch]) -> float:
+        used = sum(sum(batch.cpu_seconds.values()) for batch in batches)
+        return used / sum(len(batch.latencies_ms) for batch in batches)
+
+    return _ratio("CPU", callers, of, to, each)
+
+
 def latency_ratio(
     percent: float, callers: int, of: tuple[str, Sequence[Batch]], to: tuple[str, Sequence[Batch]]
 ) -> Ratio:
@@ -76,12 +86,22 @@ def latency_ratio(
     def pooled(batches: Sequence[Batch]) -> float:
         return percentile([latency for batch in batches for latency in batch.latencies_ms], percent)
 
+    return _ratio(f"p{percent:g}", callers, of, to, pooled)
+
+
+def _ratio(
+    figure: str,
+    callers: int,
+    of: tuple[str, Sequence[Batch]],
+    to: tuple[str, Sequence[Batch]],
+    measure: Callable[[Sequence[Batch]], float],
+) -> Ratio:
     rounds = zip(of[1], to[1], strict=True)
     return Ratio(
-        figure=f"p{percent:g}",
+        figure=figure,
         of=of[0],
         to=to[0],
         callers=callers,
-        ratio=pooled(of[1]) / pooled(to[1]),
-        by_round=[pooled([first]) / pooled([second]) for first, second in rounds],
+        ratio=measure(of[1]) / measure(to[1]),
+        by_round=[measure([first]) / measure([second]) for first, second in rounds],
     )

@@ -16,7 +16,7 @@ from temporalio.client import Client
 from bench import machine, seed
 from bench.bare import BareClient, bare_worker
 from bench.cpu import Meter
-from bench.figures import Batch, Figures, Ratio, latency_ratio, summed_up
+from bench.figures import Batch, Figures, Ratio, cpu_ratio, latency_ratio, summed_up
 from bench.load import Call, press, repeat
 from bench.shop import open_shop
 from bench.stack import PRODUCT
@@ -149,7 +149,8 @@ def _meter(stack: Stack, worker: int, processes: tuple[str, ...]) -> Meter:
 
 def _ratios(batches: Batches, callers: int) -> list[Ratio]:
     hold, bare, insert = ((name, batches[name, callers]) for name in (HOLD, BARE, INSERT))
-    return [latency_ratio(percent, callers, hold, to) for percent in (50, 95, 99) for to in (bare, insert)]
+    latencies = [latency_ratio(percent, callers, hold, to) for to in (bare, insert) for percent in (50, 95, 99)]
+    return [cpu_ratio(callers, hold, bare), *latencies]
 
 
 def _aim(ratios: list[Ratio]) -> Aim:

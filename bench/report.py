@@ -31,8 +31,8 @@ def saga(console: Console, results: SagaResults) -> None:
     console.print(_events(costs))
     tasks = results.workflow_tasks_of_bookings
     console.print(
-        f"Workflow tasks of {len(tasks)} bookings: {tasks[0]} to {tasks[-1]}. Mails for each: {results.mails:.2f}. "
-        f"The bare saga before and after: {_listed(results.bare_by_batch_ms, '.0f')} ms."
+        f"Workflow tasks of {len(tasks)} bookings: {tasks[0]} to {tasks[-1]}, {results.tasks_timed_out} timed out. "
+        f"Mails for each: {results.mails:.2f}. Bare sagas, by batch: {_listed(results.bare_by_batch_ms, '.0f')} ms."
     )
     _aim(console, results.aim)
 

@@ -9,6 +9,7 @@ import asyncio
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import reduce
 from uuid import UUID
 
 import asyncpg
@@ -35,19 +36,27 @@ SETTINGS = {
 SESSION = timedelta(minutes=1)
 CALLERS = 8
 SETTLE_SECONDS = 3.0
+# Reminders begin this long before a minute; a minute's work is done this long after it.
+LEAD = timedelta(seconds=max(REMINDERS_SECONDS) + 2)
+QUIET = timedelta(seconds=7)
 BARE_SERVER = ("temporal", "bare worker")
 AIM = 1.3
 
 
 @dataclass(frozen=True, slots=True)
 class Extent:
+    """`bookings` in all, their sessions in `waves`; `sagas` are run once before and once in each wave's minute."""
+
     bookings: int
+    waves: int
     sagas: int
     idle_seconds: float
 
     @classmethod
     def of(cls, quick: bool) -> "Extent":
-        return cls(bookings=20, sagas=15, idle_seconds=8) if quick else cls(bookings=80, sagas=50, idle_seconds=20)
+        if quick:
+            return cls(bookings=20, waves=1, sagas=20, idle_seconds=10)
+        return cls(bookings=75, waves=3, sagas=25, idle_seconds=30)
 
 
 class Cost(BaseModel):
@@ -72,6 +81,7 @@ class SagaResults(BaseModel):
     bare_by_batch_ms: list[float]
     mails: float
     workflow_tasks_of_bookings: list[int]
+    tasks_timed_out: int
     aim: Aim
 
 
@@ -85,46 +95,73 @@ class Bench:
         self.shop = shop
         self.extent = extent
         self.bare = BareClient(client)
+        self.last_saga: WorkflowHandle[BareSaga, None]
+
+    async def warm_up(self, offer: seed.Offer) -> None:
+        """Fills pools and caches: bookings up to their confirmation mail, and bare sagas."""
+        slots = seed.free_slots(offer)
+
+        async def book() -> None:
+            await self.shop.pay(await self.shop.hold(offer, next(slots)))
+
+        await repeat(book, CALLERS, 4 * CALLERS)
+        await self.bare_sagas(2 * CALLERS)
 
     async def idle(self, seconds: float) -> Usage:
         before = self.meter.read()
         await asyncio.sleep(seconds)
         return self.meter.since(before)
 
-    async def bare_sagas(self) -> tuple[Usage, WorkflowHistory]:
+    async def bare_sagas(self, count: int) -> Usage:
         """All of them to the signal, all of them on from there: as bookings do, which wait for their payment."""
         before, sagas = self.meter.read(), list[WorkflowHandle[BareSaga, None]]()
 
         async def begin() -> None:
             sagas.append(await self.bare.start_saga())
 
-        await repeat(begin, CALLERS, self.extent.sagas)
+        await repeat(begin, CALLERS, count)
         await asyncio.sleep(SETTLE_SECONDS)
         waiting = iter(list(sagas))
-        await repeat(lambda: self.bare.finish_saga(next(waiting)), CALLERS, len(sagas))
+        await repeat(lambda: self.bare.finish_saga(next(waiting)), CALLERS, count)
         await asyncio.sleep(SETTLE_SECONDS / 2)
-        return self.meter.since(before), await sagas[0].fetch_history()
+        self.last_saga = sagas[-1]
+        return self.meter.since(before)
 
-    async def bookings(self, offer: seed.Offer, pool: "asyncpg.Pool[asyncpg.Record]") -> tuple[Usage, list[UUID]]:
-        """Held, paid, reminded; then, when their session is over, completed. The minute in between is not metered."""
-        start, held = _start(self.extent.bookings), list[Held]()
-        slots = iter([seed.Slot(mechanic, start) for mechanic in offer.mechanics])
+    async def book(self, offer: seed.Offer, first: datetime) -> list[UUID]:
+        """Holds and pays all bookings; their sessions are spread over the waves, which begin a minute apart."""
+        held = list[Held]()
+        starts = [first + wave * SESSION for wave in range(self.extent.waves)] * self.extent.bookings
+        slots = iter([seed.Slot(*each) for each in zip(offer.mechanics, starts, strict=False)])
 
         async def book() -> None:
             booking = await self.shop.hold(offer, next(slots))
             await self.shop.pay(booking)
             held.append(booking)
 
-        before = self.meter.read()
         await repeat(book, CALLERS, self.extent.bookings)
-        await _until(start + timedelta(seconds=SETTLE_SECONDS))
-        first = self.meter.since(before)
-        await _until(start + SESSION - timedelta(seconds=SETTLE_SECONDS))
+        await until(first - LEAD, "to book them all")
+        return [booking.booking_id for booking in held]
+
+    async def side_by_side(self, offer: seed.Offer) -> tuple[list[UUID], Usage, list[Usage]]:
+        """The bookings' usage, and that of each batch of bare sagas.
+
+        The bookings are metered while something happens to them: when they are made, and around each full minute, when
+        reminders go out and sessions end. In the quiet of the minutes in between run the bare sagas.
+        """
+        bare = [await self.bare_sagas(self.extent.sagas)]
+        first = _first_start(self.extent.bookings)
         before = self.meter.read()
-        ids = [booking.booking_id for booking in held]
-        await _completed(pool, ids, start + SESSION + timedelta(seconds=60))
-        await asyncio.sleep(SETTLE_SECONDS)
-        return first.plus(self.meter.since(before)), ids
+        ids = await self.book(offer, first)
+        await until(first + QUIET)
+        usage = self.meter.since(before)
+        for wave in range(1, self.extent.waves + 1):
+            minute = first + wave * SESSION
+            bare.append(await self.bare_sagas(self.extent.sagas))
+            await until(minute - LEAD, f"to run {self.extent.sagas} bare sagas")
+            before = self.meter.read()
+            await until(minute + QUIET)
+            usage = usage.plus(self.meter.since(before))
+        return ids, usage, bare
 
 
 async def measure(stack: Stack, quick: bool, console: Console) -> SagaResults:
@@ -143,22 +180,21 @@ async def _measured(
 ) -> SagaResults:
     async with seed.superuser(bench.database_url) as connection:
         offer, spare = await seed.minutes(connection, bench.extent.bookings), await seed.hours(connection)
-    slots = seed.free_slots(spare)
-    await repeat(lambda: bench.shop.hold(spare, next(slots)), CALLERS, 16)
-    await repeat(bench.bare.hold, CALLERS, 16)
+    console.print("  warming up")
+    await bench.warm_up(spare)
     console.print(f"  idle for {bench.extent.idle_seconds:.0f} s")
     await asyncio.sleep(SETTLE_SECONDS)
     idle = await bench.idle(bench.extent.idle_seconds)
-    console.print(f"  {bench.extent.sagas} bare sagas")
-    before, bare_history = await bench.bare_sagas()
-    console.print(f"  {bench.extent.bookings} bookings, hold to completed: some two minutes")
-    whole, ids = await bench.bookings(offer, pool)
-    console.print(f"  {bench.extent.sagas} bare sagas")
-    after, _ = await bench.bare_sagas()
-    histories = [await bench.client.get_workflow_handle(booking_workflow_id(id)).fetch_history() for id in ids[:20]]
-    bare = [usage.without(idle) for usage in (before, after)]
-    booking_cost = _cost("booking", len(ids), whole.without(idle), PRODUCT, histories[0])
-    bare_cost = _cost("bare saga", 2 * bench.extent.sagas, bare[0].plus(bare[1]), BARE_SERVER, bare_history)
+    console.print(
+        f"  {bench.extent.bookings} bookings, hold to completed, and bare sagas: some {bench.extent.waves + 2} min"
+    )
+    ids, usage, batches = await bench.side_by_side(offer)
+    await _require_completed(pool, ids)
+    histories = [await bench.client.get_workflow_handle(booking_workflow_id(id)).fetch_history() for id in ids[:40]]
+    bare = [batch.without(idle) for batch in batches]
+    sagas = bench.extent.sagas * len(bare)
+    booking_cost = _cost("booking", len(ids), usage.without(idle), PRODUCT, histories[0])
+    bare_cost = _cost("bare saga", sagas, reduce(Usage.plus, bare), BARE_SERVER, await bench.last_saga.fetch_history())
     return SagaResults(
         machine=facts,
         idle_ms_a_second={name: 1000 * used / idle.seconds for name, used in idle.used.items()},
@@ -167,6 +203,7 @@ async def _measured(
         bare_by_batch_ms=[_total(usage.of_one(bench.extent.sagas), BARE_SERVER) for usage in bare],
         mails=await _mails(pool, ids) / len(ids),
         workflow_tasks_of_bookings=sorted(workflow_tasks(history) for history in histories),
+        tasks_timed_out=sum(events(history)["WORKFLOW_TASK_TIMED_OUT"] for history in histories),
         aim=_aim(booking_cost, bare_cost),
     )
 
@@ -195,22 +232,25 @@ def _aim(booking: Cost, bare: Cost) -> Aim:
     return Aim(text=text, wanted=AIM, measured=ratio, met=ratio <= AIM)
 
 
-def _start(bookings: int) -> datetime:
+def _first_start(bookings: int) -> datetime:
     """The first whole minute that leaves time to book them all, four a second at least, before the first reminder."""
-    earliest = datetime.now(UTC) + timedelta(seconds=bookings / 4 + max(REMINDERS_SECONDS) + SETTLE_SECONDS)
+    earliest = datetime.now(UTC) + timedelta(seconds=bookings / 4) + LEAD
     return earliest.replace(second=0, microsecond=0) + timedelta(minutes=1)
 
 
-async def _until(moment: datetime) -> None:
-    await asyncio.sleep(max(0.0, (moment - datetime.now(UTC)).total_seconds()))
+async def until(moment: datetime, what_for: str = "") -> None:
+    """Waits. TimeoutError when the moment has passed and `what_for` says what there was too little time for."""
+    left = (moment - datetime.now(UTC)).total_seconds()
+    if left < 0 and what_for:
+        raise TimeoutError(f"the machine is too busy {what_for} in time: the figures would be mixed up")
+    await asyncio.sleep(max(0.0, left))
 
 
-async def _completed(pool: "asyncpg.Pool[asyncpg.Record]", ids: list[UUID], deadline: datetime) -> None:
+async def _require_completed(pool: "asyncpg.Pool[asyncpg.Record]", ids: list[UUID]) -> None:
     query = "SELECT count(*) FROM bookings WHERE id = ANY($1) AND status = 'completed'"
-    while (done := await pool.fetchval(query, ids)) < len(ids):
-        if datetime.now(UTC) > deadline:
-            raise TimeoutError(f"{len(ids) - done} of {len(ids)} bookings are not completed")
-        await asyncio.sleep(0.5)
+    done = await pool.fetchval(query, ids)
+    if done < len(ids):
+        raise TimeoutError(f"{len(ids) - done} of {len(ids)} bookings are not completed in time")
 
 
 async def _mails(pool: "asyncpg.Pool[asyncpg.Record]", ids: list[UUID]) -> int:

@@ -10,8 +10,10 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
+import uvloop
 from temporalio.client import Client
-from temporalio.worker import Interceptor, Worker
+from temporalio.worker import Interceptor, UnsandboxedWorkflowRunner, Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from activities.booking import PaymentActivities, ReservationActivities
 from activities.notices import NoticeActivities
@@ -76,6 +78,7 @@ def _worker(
             sweep.drain_inbox,
             sweep.revive_stranded,
         ],
+        workflow_runner=SandboxedWorkflowRunner() if settings.workflow_sandbox else UnsandboxedWorkflowRunner(),
         # A dead worker's runs go to another one after this long; the engine's default of 10 s would dominate recovery.
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=settings.sticky_seconds),
         graceful_shutdown_timeout=timedelta(seconds=settings.drain_seconds),
@@ -109,4 +112,7 @@ def _tell_ready() -> None:
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    asyncio.run(serve(Settings()))
+    # Its client logs each call; so does the engine, with what it was for.
+    for chatty in ("stripe", "httpx"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    uvloop.run(serve(Settings()))

@@ -29,8 +29,7 @@ class NoticeActivities:
         claim = await self._store.claim(key, order.now)
         if claim is None:
             return NoticeOutcome.NOT_SENT
-        facts = await self._store.facts(claim.booking_id)
-        mail = self._writer.write(Notice(key, order.kind, facts, order.reminder_offset))
+        mail = self._writer.write(Notice(key, order.kind, claim.facts, order.reminder_offset))
         try:
             await self._mailer.send(mail, claim.attempt)
         except MailNotAccepted as failure:

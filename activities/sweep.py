@@ -48,7 +48,7 @@ class SweepActivities:
 
     async def _apply(self, event: StoredEvent) -> str:
         if event.payment is None or event.booking_id is None:
-            return "ignored"
+            return "no booking's"
         try:
             await self._engine.signal_payment(event.booking_id, event.payment)
         except NoRunningWorkflow:

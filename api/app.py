@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 from temporalio.client import Client
 
-from api import problems
+from api import openapi, problems
 from api.composition import build
 from api.limits import BodyLimit
 from api.routes import bookings, catalogue, invites, operations, pages, webhooks
@@ -34,6 +34,7 @@ def create_app(settings: Settings | None = None, client: Client | None = None) -
         redirect_slashes=False,
     )
     problems.install(app)
+    openapi.install(app)
     app.add_middleware(BodyLimit)
     for routes in (catalogue, bookings, invites, webhooks, operations, pages):
         app.include_router(routes.router)

@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Depends, Query, Security
+from fastapi import Depends, Path, Query, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from api.composition import InRooms
@@ -12,6 +12,10 @@ from pitstop.domain.caller import Caller, Role
 from pitstop.gateways.tokens import InvalidToken
 
 _bearer = HTTPBearer(auto_error=False, bearerFormat="JWT", description="A token of the configured issuer.")
+BookingId = Annotated[UUID, Path(description="The booking's id.", examples=["7d0c9d1c-6a5e-5f0b-9f43-0a8a5d0f3c11"])]
+LinkToken = Annotated[
+    str | None, Query(description="The token of a signed manage link.", max_length=2000, examples=["eyJhbGciOi…"])
+]
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
 
 
@@ -36,10 +40,10 @@ async def _caller(credentials: Credentials, rooms: InRooms) -> Caller:
 
 
 async def _reader(
-    id: UUID,
+    id: BookingId,
     credentials: Credentials,
     rooms: InRooms,
-    token: Annotated[str | None, Query(description="The token of a signed manage link.", max_length=2000)] = None,
+    token: LinkToken = None,
 ) -> Caller:
     if token is None:
         return await _caller(credentials, rooms)

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, StringConstraints
+from pydantic.config import JsonDict
 
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
 _CONTROLS = ("Cc", "Cs", "Zl", "Zp")
@@ -24,6 +25,11 @@ def _clean(text: str) -> str:
     if any(unicodedata.category(character) in _CONTROLS for character in text):
         raise ValueError("must not contain control characters or broken Unicode; write plain text on one line")
     return text
+
+
+def _plain(value: Any) -> Any:
+    """Looks before blanks are cut off both ends: a line end there is refused too."""
+    return _clean(value) if isinstance(value, str) else value
 
 
 def _clean_lines(text: str) -> str:
@@ -94,6 +100,10 @@ def _weigh(value: JsonValue, depth: int) -> int:
             return 16
 
 
+# For readers of the document; `_clean` is what refuses, and says why.
+_ONE_LINE: JsonDict = {"pattern": r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$"}
+
+
 Instant = Annotated[
     datetime,
     BeforeValidator(_instant),
@@ -119,20 +129,20 @@ Intake = Annotated[
 Name = Annotated[
     str,
     StringConstraints(min_length=1, max_length=200, strip_whitespace=True),
-    AfterValidator(_clean),
-    Field(examples=["Camille Roy"]),
+    BeforeValidator(_plain),
+    Field(examples=["Camille Roy"], json_schema_extra=_ONE_LINE),
 ]
 City = Annotated[
     str,
     StringConstraints(min_length=1, max_length=100, strip_whitespace=True),
-    AfterValidator(_clean),
-    Field(examples=["Toronto"]),
+    BeforeValidator(_plain),
+    Field(examples=["Toronto"], json_schema_extra=_ONE_LINE),
 ]
 PostalCode = Annotated[
     str,
     StringConstraints(min_length=1, max_length=16, strip_whitespace=True),
-    AfterValidator(_clean),
-    Field(examples=["M5V 2T6"]),
+    BeforeValidator(_plain),
+    Field(examples=["M5V 2T6"], json_schema_extra=_ONE_LINE),
 ]
 Country = Annotated[
     str, StringConstraints(pattern=r"^[A-Z]{2}$"), Field(description="ISO 3166-1 alpha-2, upper case.", examples=["CA"])

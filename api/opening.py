@@ -7,7 +7,7 @@ from uuid import UUID
 
 from api.callers import forbidden
 from api.composition import Rooms
-from api.problems import Problem, invalid_field, unavailable
+from api.problems import FieldError, Problem, invalid_field, unavailable
 from api.schemas import BookingIn
 from pitstop.domain.booking import BookingStatus, SlotRefusal
 from pitstop.domain.caller import Caller, Role
@@ -25,8 +25,14 @@ _REFUSALS = {
     SlotRefusal.TOO_SOON: "The start has passed, or is sooner than the mechanic's minimum notice.",
     SlotRefusal.TOO_FAR: "The start is further ahead than the mechanic plans.",
     SlotRefusal.OFFLINE: "The mechanic takes no bookings at the moment.",
-    SlotRefusal.NOT_OFFERED: "No such slot: the service, plan or mechanic is unknown, the mechanic does not "
-    "offer the service, or the start is off the grid.",
+    SlotRefusal.NOT_OFFERED: "There is no such slot.",
+}
+_SEARCH = "take a start from GET /v1/availability"
+_MISNAMED = {
+    "service_id": "names no service that can be booked; GET /v1/services lists them",
+    "plan_id": "names no plan of this service; GET /v1/services lists them",
+    "mechanic_id": "names nobody who offers this service; GET /v1/mechanics?service_id=… lists them",
+    "start": f"is not on the grid of starts; {_SEARCH}",
 }
 
 
@@ -39,12 +45,7 @@ class Opened:
 def request_of(sent: BookingIn, key: str, caller: Caller) -> BookingRequest:
     """The request as the desk takes it. Raises problems for what no catalogue needs to be asked about."""
     if sent.start is None:
-        raise Problem(
-            422,
-            "slot_not_offered",
-            "Not offered",
-            "Immediate sessions are not offered by this release: choose a start from the availability search.",
-        )
+        raise _not_offered("start", f"Immediate sessions are not offered by this release: {_SEARCH}.")
     return BookingRequest(
         id=booking_id(f"{caller.role}:{caller.subject}", key),
         fingerprint=fingerprint(sent.model_dump(mode="json")),
@@ -109,7 +110,7 @@ async def _taken(rooms: Rooms, caller: Caller, request: BookingRequest, opening:
     if outcome.refusal is HoldRefusal.PAYMENT_UNAVAILABLE:
         raise unavailable("payment_unavailable", "The payment provider")
     if outcome.refusal is HoldRefusal.SLOT_NOT_OFFERED:
-        raise _not_offered(outcome.reason or SlotRefusal.NOT_OFFERED)
+        raise _refused(outcome.reason or SlotRefusal.NOT_OFFERED)
     return outcome.refusal is not None
 
 
@@ -119,7 +120,7 @@ def _refuse_what_differs_or_is_not_offered(opening: Opening) -> None:
     if opening.refusal is SlotRefusal.TAKEN:
         raise _slot_unavailable()
     if opening.refusal is not None:
-        raise _not_offered(opening.refusal)
+        raise _refused(opening.refusal, opening.misnamed)
 
 
 def _key_reused() -> Problem:
@@ -132,5 +133,13 @@ def _slot_unavailable() -> Problem:
     return Problem(409, "slot_unavailable", "The slot is taken", detail)
 
 
-def _not_offered(reason: SlotRefusal) -> Problem:
-    return Problem(422, "slot_not_offered", "Not offered", f"{_REFUSALS[reason]} ({reason})")
+def _refused(reason: SlotRefusal, misnamed: str | None = None) -> Problem:
+    if misnamed:
+        return _not_offered(misnamed, _MISNAMED[misnamed])
+    field = "mechanic_id" if reason is SlotRefusal.OFFLINE else "start"
+    return _not_offered(field, f"{_REFUSALS[reason]} ({reason}) For another, {_SEARCH}.")
+
+
+def _not_offered(field: str, message: str) -> Problem:
+    error = FieldError(field=f"body.{field}", message=message)
+    return Problem(422, "slot_not_offered", "Not offered", f"{error.field}: {message}", [error])

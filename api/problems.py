@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from pitstop.gateways.tokens import IssuerUnavailable
 from pitstop.ports import EngineUnavailable
@@ -20,6 +21,7 @@ RETRY_AFTER_SECONDS = "2"
 # An answer about a body of many thousand mistakes is no longer than one about a few.
 _MOST_ERRORS = 20
 _LONGEST_NAME = 100
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
 class FieldError(BaseModel):
@@ -39,7 +41,7 @@ class ProblemBody(BaseModel):
 
 
 class Problem(HTTPException):
-    """An answer that is not what was asked for. An HTTPException, because FastAPI lets only those out of a body's reading."""
+    """An answer that is not what was asked for. An HTTPException: FastAPI lets only those out of a body's reading."""
 
     def __init__(
         self,
@@ -55,7 +57,7 @@ class Problem(HTTPException):
 
 
 class ProblemResponse(JSONResponse):
-    """What a client sent and is told again may have halves of surrogate pairs in it: they go back as they came, escaped."""
+    """Halves of surrogate pairs in what a client sent, and is told again, go back as they came: escaped."""
 
     media_type = "application/problem+json"
 
@@ -106,7 +108,19 @@ def _of_http(error: HTTPException) -> Problem:
     codes = {404: "not_found", 405: "method_not_allowed", 400: "malformed_request"}
     code = codes.get(error.status_code, "error")
     headers = dict(error.headers) if error.headers else None
-    return Problem(error.status_code, code, str(error.detail), _DETAILS.get(error.status_code, str(error.detail)), headers=headers)
+    return Problem(
+        error.status_code, code, str(error.detail), _DETAILS.get(error.status_code, str(error.detail)), headers=headers
+    )
+
+
+def _allowed(request: Request) -> list[str]:
+    """The methods of all routes at this address; each route by itself knows only its own."""
+    return [method for method in _METHODS if _is_served(request, method)]
+
+
+def _is_served(request: Request, method: str) -> bool:
+    scope = dict(request.scope) | {"method": method}
+    return any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
 
 
 _DETAILS = {
@@ -127,8 +141,11 @@ def install(app: FastAPI) -> None:
         return answer(_of_validation(error))
 
     @app.exception_handler(HTTPException)
-    async def _http(_: Request, error: HTTPException) -> JSONResponse:
-        return answer(_of_http(error))
+    async def _http(request: Request, error: HTTPException) -> JSONResponse:
+        problem = _of_http(error)
+        if problem.status_code == 405:
+            problem.headers = {"Allow": ", ".join(_allowed(request))}
+        return answer(problem)
 
     @app.exception_handler(EngineUnavailable)
     async def _engine(_: Request, error: EngineUnavailable) -> JSONResponse:

@@ -1,14 +1,15 @@
 """How requests are read: strictly. What two readers could understand in two ways is refused."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from email.message import Message
 from typing import Any
 
 from fastapi import Request, Response
-from fastapi.dependencies.utils import get_flat_dependant
+from fastapi.dependencies.utils import get_flat_params
+from fastapi.params import Cookie, Header, Path
 from fastapi.routing import APIRoute
-from pydantic import BaseModel
 
 from api.problems import Problem, invalid_field
 
@@ -27,9 +28,10 @@ class StrictRoute(APIRoute):
 
     def get_route_handler(self) -> Handler:
         handle = super().get_route_handler()
-        flat = get_flat_dependant(self.dependant)
-        known = {name for param in flat.query_params for name in _names(param)}
-        headers = [param.alias for param in flat.header_params]
+        params = get_flat_params(self.dependant)
+        # The fields of a query model stand here as themselves, so what is nothing else is a query parameter.
+        known = {param.alias for param in params if not isinstance(param.field_info, Path | Header | Cookie)}
+        headers = [param.alias for param in params if isinstance(param.field_info, Header)]
 
         async def strictly(request: Request) -> Response:
             _check_query(request, known)
@@ -40,14 +42,6 @@ class StrictRoute(APIRoute):
             return await handle(strict)
 
         return strictly
-
-
-def _names(param: Any) -> list[str]:
-    """The names that a parameter stands for: many when it is a model."""
-    model = param.field_info.annotation
-    if isinstance(model, type) and issubclass(model, BaseModel):
-        return [field.alias or name for name, field in model.model_fields.items()]
-    return [param.alias]
 
 
 def _check_query(request: Request, known: set[str]) -> None:
@@ -88,9 +82,8 @@ def _parsed(body: bytes) -> Any:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     read = dict(pairs)
     if len(read) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in read if names.count(name) > 1)
-        raise _malformed(f"The field {ascii(twice[:100])} is written twice; write it once.")
+        [(twice, _)] = Counter(name for name, _ in pairs).most_common(1)
+        raise _malformed(f"The field {twice[:100]!a} is written twice; write it once.")
     return read
 
 

@@ -1,16 +1,26 @@
 """What clients send and get. Amounts are minor units (cents) with an ISO 4217 code; instants are RFC 3339 in UTC."""
 
 from datetime import datetime, timedelta
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from api.fields import City, Country, Email, Instant, Intake, Name, Phone, PostalCode, Timezone
 from pitstop.domain.booking import BookingStatus, SlotRefusal
 from pitstop.domain.catalogue import SessionKind
 
 MAX_SPAN = timedelta(days=62)
+ServiceId = Annotated[UUID, Field(examples=["00000000-0000-4000-8000-0000000000b1"])]
+MechanicId = Annotated[UUID, Field(examples=["00000000-0000-4000-8000-0000000000a1"])]
+Cursor = Annotated[
+    str,
+    Field(
+        max_length=200,
+        description="`next_cursor` of the page before.",
+        examples=["MjAyNi0xMi0wMVQxNTowMDowMCswMDowMHwwMDAwMDAwMC0wMDAwLTQwMDAtODAwMC0wMDAwMDAwMDAwYTE"],
+    ),
+]
 
 
 class Sent(BaseModel):
@@ -121,15 +131,27 @@ class BookingPage(BaseModel):
     next_cursor: str | None
 
 
+def _later(to: datetime, info: ValidationInfo) -> datetime:
+    start = info.data.get("from_")
+    if start and to <= start:
+        raise ValueError("must be later than `from`")
+    return to
+
+
 class BookingQuery(Sent):
     """`from` and `to` bound the start, half-open."""
 
-    status: BookingStatus | None = None
-    mechanic_id: UUID | None = None
-    from_: Instant | None = Field(default=None, alias="from")
-    to: Instant | None = None
-    cursor: str | None = Field(default=None, max_length=200)
-    limit: int = Field(default=50, ge=1, le=200)
+    status: BookingStatus | None = Field(default=None, examples=["confirmed"])
+    mechanic_id: MechanicId | None = None
+    from_: Instant | None = Field(default=None, alias="from", examples=["2026-12-01T00:00:00Z"])
+    to: Instant | None = Field(default=None, examples=["2026-12-08T00:00:00Z"])
+    cursor: Cursor | None = None
+    limit: int = Field(default=50, ge=1, le=200, examples=[50])
+
+    @field_validator("to")
+    @classmethod
+    def _order(cls, to: datetime | None, info: ValidationInfo) -> datetime | None:
+        return to and _later(to, info)
 
 
 class Plan(BaseModel):
@@ -172,7 +194,7 @@ class MechanicPage(BaseModel):
 
 
 class MechanicQuery(Sent):
-    service_id: UUID | None = None
+    service_id: ServiceId | None = None
     country: Country | None = None
     city: City | None = None
 
@@ -180,21 +202,21 @@ class MechanicQuery(Sent):
 class AvailabilityQuery(Sent):
     """Slots that start from `from` on and before `to`: 62 days at most."""
 
-    service_id: UUID
-    from_: Instant = Field(alias="from")
-    to: Instant
-    mechanic_id: UUID | None = None
+    service_id: ServiceId
+    from_: Instant = Field(alias="from", examples=["2026-12-01T00:00:00Z"])
+    to: Instant = Field(examples=["2026-12-08T00:00:00Z"])
+    mechanic_id: MechanicId | None = None
     timezone: Timezone | None = None
-    cursor: str | None = Field(default=None, max_length=200)
-    limit: int = Field(default=2000, ge=1, le=5000)
+    cursor: Cursor | None = None
+    limit: int = Field(default=2000, ge=1, le=5000, examples=[2000])
 
-    @model_validator(mode="after")
-    def _span(self) -> Self:
-        if self.to <= self.from_:
-            raise ValueError("`to` must be later than `from`")
-        if self.to - self.from_ > MAX_SPAN:
-            raise ValueError(f"`from` and `to` may be {MAX_SPAN.days} days apart at most; ask in parts")
-        return self
+    @field_validator("to")
+    @classmethod
+    def _span(cls, to: datetime, info: ValidationInfo) -> datetime:
+        start = info.data.get("from_")
+        if start and _later(to, info) - start > MAX_SPAN:
+            raise ValueError(f"must be {MAX_SPAN.days} days after `from` at most; ask in parts")
+        return to
 
 
 class Slot(BaseModel):
@@ -210,8 +232,8 @@ class SlotPage(BaseModel):
 
 
 class SlotCheck(Sent):
-    mechanic_id: UUID
-    service_id: UUID
+    mechanic_id: MechanicId
+    service_id: ServiceId
     start: Instant
 
 

@@ -38,7 +38,8 @@ CREATE TABLE webhook_inbox (
     event_id text PRIMARY KEY,
     type text NOT NULL,
     booking_id uuid,
-    payload jsonb NOT NULL,
+    -- As it came: jsonb refuses some escapes that JSON allows, and nothing is searched in it.
+    payload json NOT NULL,
     received_at timestamptz NOT NULL DEFAULT now(),
     applied_at timestamptz,
     outcome text

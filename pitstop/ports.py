@@ -6,9 +6,8 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from pitstop.domain.booking import BookingStatus
-from pitstop.domain.notices import BookingFacts, Notice
+from pitstop.domain.notices import Claim, Notice
 from pitstop.domain.saga import (
-    Claim,
     HoldOutcome,
     IntentState,
     OwedNotice,
@@ -137,8 +136,6 @@ class NoticeStore(Protocol):
     async def claim(self, key: str, now: datetime) -> Claim | None:
         """None when the mail was sent already, or is not to be sent any more."""
 
-    async def facts(self, booking_id: UUID) -> BookingFacts: ...
-
     async def mark_sent(self, key: str, now: datetime) -> None: ...
 
     async def mark_not_sent(self, key: str, why: str, now: datetime) -> None: ...
@@ -172,7 +169,7 @@ class Inbox(Protocol):
     """Stripe's events, stored once by id."""
 
     async def store(self, event: dict[str, Any]) -> bool:
-        """Keeps a verified event. Whether the event still has to be applied: False for one that was applied before."""
+        """Keeps a verified event, once by its id. Whether it still has to be applied."""
 
     async def unapplied(self, limit: int) -> list[StoredEvent]: ...
 

@@ -104,7 +104,12 @@ class Settings(BaseSettings):
         default=5, description="How soon the server gives a workflow task of a dead worker to another one."
     )
     sticky_seconds: PositiveFloat = Field(
-        default=1, description="How long a workflow task waits for the worker that has the run in its cache."
+        default=2, description="How long a workflow task waits for the worker that has the run in its cache."
+    )
+    workflow_sandbox: bool = Field(
+        default=False,
+        description="Runs workflows in the engine's sandbox, which catches what would not replay. It costs a third of "
+        "a worker's CPU: for development and tests.",
     )
     drain_seconds: PositiveFloat = Field(default=15, description="How long a worker finishes its work after SIGTERM.")
 

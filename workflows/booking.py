@@ -52,7 +52,7 @@ class BookingWorkflow:
         self._terms: Terms | None = None
         self._intent: str | None = None
         self._events: list[PaymentEvent] = []
-        self._shown = ""
+        self._shown: str = BookingStatus.AWAITING_PAYMENT
         self._declined = False
         self._confirmed = False
 
@@ -278,7 +278,7 @@ class BookingWorkflow:
         return plan_reminders(terms.start, self._spans.reminder_offsets, workflow.now())
 
     def _show(self, status: str, details: str) -> None:
-        """What operators see: the status as a search attribute, the rest as current details."""
+        """What operators see: the status as a search attribute (set at the start, too), the rest as current details."""
         if status != self._shown:
             workflow.upsert_search_attributes([names.BOOKING_STATUS.value_set(status)])
             self._shown = status

@@ -11,10 +11,13 @@ from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import StreamingResponse
 
 from api import cursors
-from api.callers import Authenticated, Reader
+from api.callers import Authenticated, BookingId, Reader
 from api.composition import InRooms, Rooms
+from api.examples import BOOKING, BOOKINGS, EVENTS, OPENED, shown
+from api.openapi import problems as problems  # the other routers of bookings take it from here
 from api.opening import open_booking, request_of
-from api.problems import ProblemBody, not_found
+from api.problems import not_found
+from api.reading import StrictRoute
 from api.schemas import (
     BookingIn,
     BookingOpened,
@@ -31,14 +34,12 @@ from pitstop.postgres.desk import BookingFilter
 
 _POLL_SECONDS = 0.5
 _POLLS_BETWEEN_HEARTBEATS = 30
+# A booking that has ended may still have something to say (a refund issued, a mail sent): so long nothing new comes.
+_QUIET_POLLS_AT_THE_END = 4
+_LAST_BIGINT = 2**63 - 1
 
 
-def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    schema = {"application/problem+json": {"schema": ProblemBody.model_json_schema()}}
-    return {status: {"description": "A problem (RFC 9457).", "content": schema} for status in statuses}
-
-
-router = APIRouter(prefix="/v1/bookings", tags=["bookings"])
+router = APIRouter(prefix="/v1/bookings", tags=["bookings"], route_class=StrictRoute)
 
 IdempotencyKey = Annotated[
     str,
@@ -54,7 +55,13 @@ IdempotencyKey = Annotated[
 
 
 @router.post(
-    "", status_code=201, responses={200: {"model": BookingOpened}, **problems(400, 401, 403, 409, 413, 422, 503)}
+    "",
+    status_code=201,
+    responses={
+        201: shown(OPENED),
+        200: shown(OPENED, model=BookingOpened, description="The booking that this key has opened before."),
+        **problems(400, 401, 403, 409, 413, 415, 422, 503),
+    },
 )
 async def create_booking(
     sent: BookingIn, idempotency_key: IdempotencyKey, caller: Authenticated, rooms: InRooms, response: Response
@@ -66,7 +73,7 @@ async def create_booking(
     return _opened(opened.booking, rooms)
 
 
-@router.get("", responses=problems(401, 403, 422, 503))
+@router.get("", responses={200: shown(BOOKINGS), **problems(401, 422, 503)})
 async def list_bookings(query: Annotated[BookingQuery, Query()], caller: Authenticated, rooms: InRooms) -> BookingPage:
     """The bookings that the caller may see, newest first."""
     wanted = BookingFilter(
@@ -78,8 +85,8 @@ async def list_bookings(query: Annotated[BookingQuery, Query()], caller: Authent
     return BookingPage(items=[BookingSummary.model_validate(row) for row in page], next_cursor=more)
 
 
-@router.get("/{id}", responses=problems(401, 404, 422, 503))
-async def read_booking(id: UUID, caller: Reader, rooms: InRooms) -> BookingOut:
+@router.get("/{id}", responses={200: shown(BOOKING), **problems(401, 404, 422, 503)})
+async def read_booking(id: BookingId, caller: Reader, rooms: InRooms) -> BookingOut:
     """The booking with its timeline."""
     row = await rooms.desk.booking(caller, id)
     if row is None:
@@ -93,13 +100,16 @@ async def read_booking(id: UUID, caller: Reader, rooms: InRooms) -> BookingOut:
 @router.get(
     "/{id}/events",
     response_class=StreamingResponse,
-    responses={200: {"content": {"text/event-stream": {}}}, **problems(401, 404, 422, 503)},
+    responses={200: shown(EVENTS, "text/event-stream"), **problems(401, 404, 422, 503)},
 )
 async def follow_booking(
-    id: UUID,
+    id: BookingId,
     caller: Reader,
     rooms: InRooms,
-    last_event_id: Annotated[int, Header(alias="Last-Event-ID", ge=0, description="Goes on after this entry.")] = 0,
+    last_event_id: Annotated[
+        int,
+        Header(alias="Last-Event-ID", ge=0, le=_LAST_BIGINT, description="Goes on after this entry.", examples=[41]),
+    ] = 0,
 ) -> StreamingResponse:
     """Server-sent events, one for each timeline entry, until the booking has ended."""
     if await rooms.desk.events(caller, id, last_event_id) is None:
@@ -115,9 +125,9 @@ async def _follow(rooms: Rooms, caller: Caller, id: UUID, after: int) -> AsyncIt
         for entry in entries:
             after = entry["id"]
             yield _server_sent(entry, status)
-        if status.is_end and not entries:
-            return
         quiet = 0 if entries else quiet + 1
+        if status.is_end and quiet >= _QUIET_POLLS_AT_THE_END:
+            return
         if quiet % _POLLS_BETWEEN_HEARTBEATS == _POLLS_BETWEEN_HEARTBEATS - 1:
             yield ": still here\n\n"
         await asyncio.sleep(_POLL_SECONDS)

@@ -8,13 +8,14 @@ from fastapi import APIRouter, Response
 from api.callers import Reader
 from api.composition import InRooms
 from api.problems import Problem, not_found
+from api.reading import StrictRoute
 from api.routes.bookings import problems
 from api.sheets import sheet_of
 from pitstop.domain.booking import BookingStatus
 from pitstop.gateways.invite import invite
 from pitstop.gateways.wording import one_line
 
-router = APIRouter(prefix="/v1/bookings", tags=["bookings"])
+router = APIRouter(prefix="/v1/bookings", tags=["bookings"], route_class=StrictRoute)
 
 
 @router.get(

@@ -6,18 +6,19 @@ import asyncpg
 from fastapi import APIRouter, Response
 
 from api.composition import InRooms, Rooms
+from api.examples import LIVE, NOT_READY, READY, shown
 from api.schemas import Health, Live
 
 router = APIRouter(prefix="/health", tags=["operations"])
 
 
-@router.get("/live")
+@router.get("/live", responses={200: shown(LIVE)})
 async def live() -> Live:
     """The process answers."""
     return Live()
 
 
-@router.get("/ready", responses={503: {"model": Health}})
+@router.get("/ready", responses={200: shown(READY), 503: shown(NOT_READY, model=Health)})
 async def ready(rooms: InRooms, response: Response) -> Health:
     """Names each dependency; 503 while one of them is away."""
     postgres, temporal = await asyncio.gather(_postgres(rooms), rooms.engine.is_reachable())

@@ -2,25 +2,38 @@
 
 import json
 import logging
-from typing import Any
+from typing import Annotated, Any
 
 import stripe
 from fastapi import APIRouter, Header, Request, Response
 
 from api.composition import InRooms, Rooms
+from api.openapi import problems
 from api.problems import Problem
-from api.routes.bookings import problems
 from pitstop.domain.stripe_events import booking_of, payment_event
 from pitstop.ports import EngineUnavailable, NoRunningWorkflow
 
 _log = logging.getLogger("pitstop.webhooks")
+# The body is read raw, because the signature covers its bytes; so the document has to be told of it.
+_EVENT = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {"type": "object", "description": "A Stripe event."},
+                "example": {"id": "evt_1", "type": "payment_intent.succeeded", "data": {"object": {"id": "pi_1"}}},
+            }
+        },
+    }
+}
 router = APIRouter(prefix="/webhooks", tags=["webhooks"])
 
 
-@router.post("/stripe", status_code=204, responses=problems(400, 413, 503))
-async def stripe_event(
-    request: Request, rooms: InRooms, stripe_signature: str = Header(default="", alias="Stripe-Signature")
-) -> Response:
+Signature = Annotated[str, Header(alias="Stripe-Signature", examples=["t=1764000000,v1=5257a869e7ecebeda3"])]
+
+
+@router.post("/stripe", status_code=204, responses=problems(400, 413, 503), openapi_extra=_EVENT)
+async def stripe_event(request: Request, rooms: InRooms, stripe_signature: Signature = "") -> Response:
     """2xx says that the event is stored, no more: what cannot be applied now is applied by the sweep."""
     event = _verified(await request.body(), stripe_signature, rooms)
     if await rooms.inbox.store(event):
@@ -42,7 +55,6 @@ def _verified(body: bytes, signature: str, rooms: Rooms) -> dict[str, Any]:
 async def _apply(event: dict[str, Any], rooms: Rooms) -> None:
     payment, booking = payment_event(event), booking_of(event)
     if payment is None or booking is None:
-        await rooms.inbox.mark_applied(event["id"], "ignored")
         return
     try:
         await rooms.engine.signal_payment(booking, payment)

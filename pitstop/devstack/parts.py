@@ -18,6 +18,7 @@ from pitstop.devstack.addresses import HOST, Addresses
 from pitstop.devstack.credentials import Credentials
 from pitstop.devstack.names import ROOT
 from pitstop.devstack.processes import Command
+from pitstop.domain.stripe_events import EVENT_TYPES
 
 NAMESPACE = "pitstop"
 SEARCH_ATTRIBUTES = {
@@ -138,7 +139,7 @@ def _stripe(plan: Plan) -> Part:
     port, secrets = plan.addresses.stripe, plan.credentials
     arguments = [
         *("--port", str(port), "--data", str(plan.data / "stripe.sqlite")),
-        *("--webhook-url", f"{plan.addresses.url('api')}/webhooks/stripe"),
+        *("--webhook-url", f"{plan.addresses.url('api')}/webhooks/stripe", "--webhook-events", ",".join(EVENT_TYPES)),
         *("--webhook-secret", secrets.stripe_webhook_secret, "--secret-key", secrets.stripe_secret_key),
         *("--publishable-key", secrets.stripe_publishable_key),
     ]

@@ -57,6 +57,14 @@ class Notice:
     reminder_offset: timedelta | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A mail claimed for its `attempt`-th sending, with the facts as they are then."""
+
+    attempt: int
+    facts: BookingFacts
+
+
 def notice_key(booking_id: UUID, kind: NoticeKind, reminder_offset: timedelta | None = None) -> str:
     """Names one mail for ever: the same key is never sent twice."""
     if reminder_offset is None:

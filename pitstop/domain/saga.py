@@ -5,6 +5,8 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
+from pydantic import BaseModel, ConfigDict
+
 from pitstop.domain.booking import BookingStatus, SlotRefusal
 
 
@@ -17,8 +19,13 @@ class HoldRefusal(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Message(BaseModel):
+    """What goes through the engine as it is. A model, whose reader is built once, not at each reading."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Terms(Message):
     """What was agreed, as the database has it: the snapshot that the whole saga goes by.
 
     `reservation_id` is that of the live reservation. `refund_due`: money is owed to the customer and not yet sent.
@@ -37,8 +44,7 @@ class Terms:
     refund_due: bool
 
 
-@dataclass(frozen=True, slots=True)
-class HoldOutcome:
+class HoldOutcome(Message):
     """Either the terms of a booking that holds its slot, or why there is none."""
 
     terms: Terms | None = None
@@ -65,8 +71,7 @@ class IntentState(StrEnum):
     SUCCEEDED = "succeeded"
 
 
-@dataclass(frozen=True, slots=True)
-class PaymentEvent:
+class PaymentEvent(Message):
     """A verified Stripe event about a booking's PaymentIntent; `kind` is the event's type after `payment_intent.`."""
 
     event_id: str
@@ -96,14 +101,6 @@ class OwedRefund:
     amount: int
     reason: str
     issued: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A mail claimed for its `attempt`-th sending."""
-
-    booking_id: UUID
-    attempt: int
 
 
 class NoticeOutcome(StrEnum):

@@ -13,6 +13,10 @@ _KINDS = {
 }
 
 
+# What a webhook endpoint has to be subscribed to (Stripe: `enabled_events`).
+EVENT_TYPES = tuple(_KINDS)
+
+
 def booking_of(event: Mapping[str, Any]) -> UUID | None:
     """The booking that the event's object names in its metadata; None when it names none of ours."""
     try:

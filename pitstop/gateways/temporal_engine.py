@@ -146,7 +146,8 @@ def _memo(standing: Standing) -> dict[str, str]:
 def _search_attributes(standing: Standing) -> TypedSearchAttributes:
     return TypedSearchAttributes(
         [
-            SearchAttributePair(names.BOOKING_STATUS, BookingStatus.HOLDING),
+            # A booking is `holding` for milliseconds: it starts with the status that it is about to have.
+            SearchAttributePair(names.BOOKING_STATUS, BookingStatus.AWAITING_PAYMENT),
             SearchAttributePair(names.MECHANIC_ID, str(standing.mechanic_id)),
             SearchAttributePair(names.CUSTOMER_ID, str(standing.customer_id)),
             SearchAttributePair(names.SCHEDULED_FOR, standing.start),

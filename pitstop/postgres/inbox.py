@@ -10,6 +10,7 @@ from pitstop.postgres import queries
 from pitstop.postgres.pool import Connection, Pool
 
 _SQL = queries.load("inbox")
+IGNORED = "ignored"
 
 
 class PostgresInbox:
@@ -19,9 +20,10 @@ class PostgresInbox:
         self._pool = pool
 
     async def store(self, event: dict[str, Any]) -> bool:
+        outcome = IGNORED if payment_event(event) is None else None
+        arguments = (event["id"], event["type"], booking_of(event), event, outcome)
         async with self._as_webhook() as connection:
-            applicable = await connection.fetchval(_SQL["store"], event["id"], event["type"], booking_of(event), event)
-            return bool(applicable)
+            return bool(await connection.fetchval(_SQL["store"], *arguments))
 
     async def unapplied(self, limit: int) -> list[StoredEvent]:
         async with self._as_webhook() as connection:

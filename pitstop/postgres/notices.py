@@ -6,8 +6,7 @@ from uuid import UUID
 
 from pitstop.domain.catalogue import SessionKind
 from pitstop.domain.identity import invite_uid
-from pitstop.domain.notices import BookingFacts
-from pitstop.domain.saga import Claim
+from pitstop.domain.notices import BookingFacts, Claim
 from pitstop.postgres import queries
 from pitstop.postgres.pool import Pool
 
@@ -23,18 +22,14 @@ class PostgresNotices:
 
     async def claim(self, key: str, now: datetime) -> Claim | None:
         row = await self._pool.fetchrow(_SQL["claim_notice"], key, now)
-        if row is None or row["status"] != "sending":
+        if row is None or row["state"] != "sending":
             return None
-        return Claim(booking_id=row["booking_id"], attempt=row["attempts"])
-
-    async def facts(self, booking_id: UUID) -> BookingFacts:
-        row = await self._pool.fetchrow(_SQL["facts"], booking_id)
-        if row is None:
-            raise LookupError(f"no booking {booking_id}")
         columns = dict(row) | {"kind": SessionKind(row["kind"])}
-        return BookingFacts(
-            **columns, manage_url=self._manage_url(booking_id, row["end"]), invite_uid=invite_uid(booking_id)
-        )
+        del columns["state"]
+        attempt: int = columns.pop("attempts")
+        booking_id = columns["booking_id"]
+        link = self._manage_url(booking_id, columns["end"])
+        return Claim(attempt, BookingFacts(**columns, manage_url=link, invite_uid=invite_uid(booking_id)))
 
     async def mark_sent(self, key: str, now: datetime) -> None:
         await self._pool.execute(_SQL["mark_sent"], key, now)

@@ -17,7 +17,12 @@ else:
 
 
 async def _prepare_connection(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
-    await connection.set_type_codec("jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
+    for name in ("json", "jsonb"):
+        await connection.set_type_codec(name, encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
+
+
+async def _leave_as_it_is(_: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """Nothing outlives a transaction on our connections (identity is set for one, too): there is nothing to reset."""
 
 
 @asynccontextmanager
@@ -29,6 +34,7 @@ async def open_pool(url: str, size: int, application_name: str) -> AsyncIterator
         min_size=0,
         max_size=size,
         init=_prepare_connection,
+        reset=_leave_as_it_is,
         server_settings=settings,
         command_timeout=15,
         timeout=5,

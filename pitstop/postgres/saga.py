@@ -1,6 +1,5 @@
 """The saga's steps on PostgreSQL: each method is one transaction, and safe to repeat."""
 
-from dataclasses import fields
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -186,15 +185,7 @@ async def _owe(connection: Connection, booking_id: UUID, kind: NoticeKind) -> No
 
 
 def _terms(row: asyncpg.Record, **changed: Any) -> Terms:
-    names = [field.name for field in fields(Terms)]
-    columns = {
-        **row,
-        "start": row["starts_at"],
-        "end": row["ends_at"],
-        "status": BookingStatus(row["status"]),
-        **changed,
-    }
-    return Terms(**{name: columns[name] for name in names})
+    return Terms.model_validate({**row, "start": row["starts_at"], "end": row["ends_at"], **changed})
 
 
 def _held_before(booking: asyncpg.Record) -> HoldOutcome:

@@ -7,59 +7,23 @@ import hmac
 import json
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
 import httpx
 import jwt
 import pytest
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm
 
 from pitstop.devstack.stackfile import Stack
 from tests.api.conftest import problem_of
+from tests.support.keys import Keys
 from tests.support.people import Customer, Issuer
 from tests.support.processes import serving, settings
 
 Claims = dict[str, Any]
 SUBJECT = str(uuid4())
-
-
-@dataclass
-class Keys:
-    """An issuer in this process: its published keys, served at `url`, and whether it answers at all."""
-
-    url: str = ""
-    private: dict[str, ec.EllipticCurvePrivateKey] = field(default_factory=dict)
-    away: bool = False
-    nonsense: bytes | None = None
-    fetches: int = 0
-
-    def add(self, kid: str) -> str:
-        self.private[kid] = ec.generate_private_key(ec.SECP256R1())
-        return kid
-
-    def pem(self, kid: str) -> bytes:
-        kind, format = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-        return self.private[kid].public_key().public_bytes(kind, format)
-
-    def document(self) -> bytes:
-        keys = [
-            ECAlgorithm.to_jwk(key.public_key(), as_dict=True) | {"kid": kid, "alg": "ES256"}
-            for kid, key in self.private.items()
-        ]
-        return json.dumps({"keys": keys}).encode()
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        self.fetches += 1
-        body = b"" if self.away else self.nonsense or self.document()
-        status = b"503 Away" if self.away else b"200 OK"
-        writer.write(b"HTTP/1.1 %b\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b" % (status, len(body), body))
-        await writer.drain()
-        writer.close()
 
 
 @pytest.fixture(scope="module")

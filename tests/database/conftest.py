@@ -9,6 +9,8 @@ import pytest
 
 from pitstop.devstack.stackfile import Stack
 from tests.support.databases import Urls, fresh_database
+from tests.support.rows import Case, add_everything
+from tests.support.shop import Shop, open_shop
 
 # Opens a transaction as the API's role for this caller: role and subject of a token; none for nobody.
 AsCaller = Callable[..., AbstractAsyncContextManager[Any]]
@@ -64,3 +66,16 @@ async def rows(urls: Urls) -> AsyncIterator[Any]:
     """The superuser, who may write what the product never would."""
     async with _transaction(urls.superuser) as connection:
         yield connection
+
+
+@pytest.fixture
+async def mine(database: Any, shop: Shop) -> Case:
+    """A booking with a row in every table."""
+    return await add_everything(database, shop, shop.start())
+
+
+@pytest.fixture
+async def theirs(database: Any) -> Case:
+    """Another customer's with another mechanic."""
+    other = await open_shop(database)
+    return await add_everything(database, other, other.start())

@@ -10,6 +10,8 @@ from pathlib import Path
 from pitstop.devstack.stackfile import NAME, Stack
 
 _START_LIMIT_SECONDS = 120
+# In the sandbox, a workflow that would not replay fails at once.
+_SETTINGS = {"PITSTOP_WORKFLOW_SANDBOX": "true"}
 
 
 def start() -> tuple[subprocess.Popen[bytes], Path]:
@@ -19,7 +21,11 @@ def start() -> tuple[subprocess.Popen[bytes], Path]:
     log = folder.with_suffix(".log")
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [*command, "--data", str(folder)], stdout=output, stderr=output, start_new_session=True
+            [*command, "--data", str(folder)],
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            env=dict(os.environ) | _SETTINGS,
         )
     deadline = time.monotonic() + _START_LIMIT_SECONDS
     while not (folder / NAME).exists():

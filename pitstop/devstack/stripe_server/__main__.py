@@ -19,6 +19,9 @@ def main(
     webhook_secret: Annotated[str, typer.Option(help="Signs the webhooks (whsec_…).")],
     secret_key: Annotated[str, typer.Option(help="The API key of servers (sk_test_…).")],
     publishable_key: Annotated[str, typer.Option(help="The API key of browsers (pk_test_…).")],
+    webhook_events: Annotated[
+        str, typer.Option(help="The types of event that go there, separated by commas; all of them if empty.")
+    ] = "",
     retry_first: Annotated[
         float, typer.Option(min=0.01, help="Seconds until an undelivered webhook is sent again; doubles each time.")
     ] = 0.5,
@@ -32,11 +35,12 @@ def main(
 
     GET / shows payments and deliveries, /docs the control interface, which injects faults. Listens on 127.0.0.1 only.
     """
+    wanted = frozenset(name for name in webhook_events.split(",") if name)
     config = Config(
         data=data,
         secret_key=secret_key,
         publishable_key=publishable_key,
-        default_endpoint=Endpoint(webhook_url, webhook_secret),
+        default_endpoint=Endpoint(webhook_url, webhook_secret, wanted),
         retries=Retries(retry_first, retry_longest, retry_give_up_after),
         webhook_timeout=webhook_timeout,
     )

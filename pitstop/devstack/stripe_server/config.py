@@ -22,10 +22,14 @@ class Retries:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where webhooks go, and the secret that signs them."""
+    """Where webhooks go, the secret that signs them, and the types of event that it wants; none named: all of them."""
 
     url: str
     secret: str
+    enabled_events: frozenset[str] = frozenset()
+
+    def wants(self, event_type: str) -> bool:
+        return not self.enabled_events or event_type in self.enabled_events
 
 
 @dataclass(frozen=True, slots=True)

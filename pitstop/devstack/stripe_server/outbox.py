@@ -4,6 +4,7 @@ import json
 import sqlite3
 import time
 
+from pitstop.devstack.stripe_server.config import Endpoint
 from pitstop.devstack.stripe_server.errors import Json
 from pitstop.devstack.stripe_server.rules import Rules, covers
 from pitstop.devstack.stripe_server.storage import Objects
@@ -15,8 +16,8 @@ class Outbox:
     """The deliveries. An event goes to each endpoint whose metadata it bears, else to the default one; the first
     webhook rule that it matches may drop, delay, multiply or hold it back."""
 
-    def __init__(self, database: sqlite3.Connection, objects: Objects, rules: Rules) -> None:
-        self._database, self._objects, self._rules = database, objects, rules
+    def __init__(self, database: sqlite3.Connection, objects: Objects, rules: Rules, default: Endpoint) -> None:
+        self._database, self._objects, self._rules, self._default = database, objects, rules, default
 
     def emit(self, event: Json) -> None:
         subject = event["data"]["object"]
@@ -24,6 +25,8 @@ class Outbox:
         metadata = self._objects.metadata_of(intent or "") | subject["metadata"]
         self._objects.add_event(event, intent, metadata)
         endpoints = [rule["id"] for rule in self._rules.listing("endpoint") if covers(rule["metadata"], metadata)]
+        if not endpoints and not self._default.wants(event["type"]):
+            return
         mischief = self._mischief(event["type"], metadata)
         for endpoint in endpoints or [None]:
             self._plan(event["id"], endpoint, mischief)

@@ -31,6 +31,6 @@ class Parts:
             objects=objects,
             calls=Calls(database),
             rules=rules,
-            outbox=Outbox(database, objects, rules),
+            outbox=Outbox(database, objects, rules, config.default_endpoint),
             faults=Faults(rules, objects),
         )

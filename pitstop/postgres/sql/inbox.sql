@@ -4,7 +4,9 @@
 SELECT set_config('pitstop.role', 'webhook', TRUE)
 
 -- name: store
-INSERT INTO webhook_inbox (event_id, type, booking_id, payload) VALUES ($1, $2, $3, $4)
+-- An event that is of no concern to a booking is applied by being stored: $5 says so.
+INSERT INTO webhook_inbox (event_id, type, booking_id, payload, applied_at, outcome)
+VALUES ($1, $2, $3, $4, CASE WHEN $5::text IS NOT NULL THEN clock_timestamp() END, $5)
 ON CONFLICT (event_id) DO UPDATE SET event_id = excluded.event_id
 RETURNING applied_at IS NULL
 

@@ -2,12 +2,8 @@
 
 -- name: claim_notice
 -- Claims the mail for sending unless it was sent, or no longer holds: a reminder and a confirmation want a booking that
--- stands, a reminder also one that has not begun.
-UPDATE notifications AS n SET
-    attempts = n.attempts + CASE WHEN judged.stands THEN 1 ELSE 0 END,
-    status = CASE WHEN judged.stands THEN 'sending' ELSE 'skipped' END,
-    detail = CASE WHEN judged.stands THEN NULL ELSE 'the booking no longer stands, or its session has begun' END
-FROM (
+-- stands, a reminder also one that has not begun. Brings back what the mail is written from.
+WITH judged AS (
     SELECT
         o.key,
         CASE o.kind
@@ -18,23 +14,29 @@ FROM (
     FROM notifications AS o
     JOIN bookings AS b ON b.id = o.booking_id
     WHERE o.key = $1
-) AS judged
-WHERE n.key = judged.key AND n.status IN ('pending', 'sending')
-RETURNING n.booking_id, n.status, n.attempts
-
--- name: facts
+),
+claimed AS (
+    UPDATE notifications AS n SET
+        attempts = n.attempts + CASE WHEN judged.stands THEN 1 ELSE 0 END,
+        status = CASE WHEN judged.stands THEN 'sending' ELSE 'skipped' END,
+        detail = CASE WHEN judged.stands THEN NULL ELSE 'the booking no longer stands, or its session has begun' END
+    FROM judged
+    WHERE n.key = judged.key AND n.status IN ('pending', 'sending')
+    RETURNING n.booking_id, n.status, n.attempts
+)
 SELECT
+    claimed.status AS state, claimed.attempts,
     b.id AS booking_id, s.kind, s.name AS service_name, p.name AS plan_name, m.name AS mechanic_name,
     b.customer_name, b.customer_email, b.starts_at AS start, b.ends_at AS "end", b.timezone AS customer_timezone,
     m.timezone AS venue_timezone, CASE s.kind WHEN 'in_person' THEN m.address END AS venue_address,
     b.amount, b.currency, b.invite_sequence,
     COALESCE((SELECT sum(r.amount) FROM refunds AS r WHERE r.booking_id = b.id AND r.refunded_at IS NOT NULL), 0)::bigint
     AS amount_refunded
-FROM bookings AS b
+FROM claimed
+JOIN bookings AS b ON b.id = claimed.booking_id
 JOIN services AS s ON s.id = b.service_id
 JOIN plans AS p ON p.id = b.plan_id
 JOIN mechanics AS m ON m.id = b.mechanic_id
-WHERE b.id = $1
 
 -- name: mark_sent
 WITH sent AS (

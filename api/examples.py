@@ -1,0 +1,140 @@
+"""Answers as the documentation shows them: one for each operation, and one for each kind of problem."""
+
+from typing import Any
+
+Json = dict[str, Any]
+
+_BOOKING = "7d0c9d1c-6a5e-5f0b-9f43-0a8a5d0f3c11"
+_MECHANIC = "00000000-0000-4000-8000-0000000000a1"
+_SERVICE = "00000000-0000-4000-8000-0000000000b1"
+_PLAN = "00000000-0000-4000-8000-00000000b101"
+_INTENT = "pi_3PqLxk2eZvKYlo2C1h7bJ0aT"
+_ENTRIES: list[Json] = [
+    {
+        "at": "2026-11-24T14:00:00.120000Z",
+        "event": "hold_placed",
+        "detail": {"hold_expires_at": "2026-11-24T14:15:00.100000+00:00"},
+    },
+    {"at": "2026-11-24T14:00:00.310000Z", "event": "awaiting_payment", "detail": {"payment_intent_id": _INTENT}},
+]
+
+SERVICES: Json = {
+    "items": [
+        {
+            "id": _SERVICE,
+            "slug": "video-consultation",
+            "name": "Video consultation",
+            "kind": "video",
+            "duration_minutes": 60,
+            "buffer_before_minutes": 0,
+            "buffer_after_minutes": 15,
+            "plans": [{"id": _PLAN, "slug": "standard", "name": "Standard", "amount": 8900, "currency": "cad"}],
+        }
+    ],
+    "next_cursor": None,
+}
+MECHANICS: Json = {
+    "items": [
+        {
+            "id": _MECHANIC,
+            "name": "Amélie Tremblay",
+            "timezone": "America/Toronto",
+            "city": "Toronto",
+            "country": "CA",
+            "online": True,
+            "service_ids": [_SERVICE],
+        }
+    ],
+    "next_cursor": None,
+}
+SLOTS: Json = {
+    "slots": [
+        {
+            "mechanic_id": _MECHANIC,
+            "start": "2026-12-01T15:00:00Z",
+            "end": "2026-12-01T16:00:00Z",
+            "local_start": "2026-12-01T10:00:00-05:00",
+        }
+    ],
+    "next_cursor": None,
+}
+VERDICT: Json = {"available": False, "reason": "taken"}
+OPENED: Json = {
+    "id": _BOOKING,
+    "status": "awaiting_payment",
+    "mechanic_id": _MECHANIC,
+    "start": "2026-12-01T15:00:00Z",
+    "end": "2026-12-01T16:00:00Z",
+    "hold_expires_at": "2026-11-24T14:15:00.100000Z",
+    "amount": 8900,
+    "currency": "cad",
+    "payment": {
+        "payment_intent_id": _INTENT,
+        "client_secret": f"{_INTENT}_secret_Yh3V",
+        "publishable_key": "pk_live_51Hx",
+    },
+    "manage_url": f"https://pitstop.example/manage/{_BOOKING}?token=eyJhbGciOi…",
+}
+SUMMARY: Json = {
+    "id": _BOOKING,
+    "status": "awaiting_payment",
+    "version": 3,
+    "service_id": _SERVICE,
+    "plan_id": _PLAN,
+    "mechanic_id": _MECHANIC,
+    "customer_id": "00000000-0000-4000-8000-0000000000c1",
+    "start": "2026-12-01T15:00:00Z",
+    "end": "2026-12-01T16:00:00Z",
+    "timezone": "America/Toronto",
+    "hold_expires_at": "2026-11-24T14:15:00.100000Z",
+    "amount": 8900,
+    "currency": "cad",
+    "created_at": "2026-11-24T14:00:00.090000Z",
+}
+BOOKINGS: Json = {"items": [SUMMARY], "next_cursor": None}
+BOOKING: Json = SUMMARY | {
+    "session_id": None,
+    "amount_refunded": 0,
+    "payment": {"payment_intent_id": _INTENT, "status": "requires_payment_method"},
+    "waiver_status": "not_required",
+    "timeline": _ENTRIES,
+}
+EVENTS = (
+    "id: 41\nevent: hold_placed\n"
+    'data: {"at": "2026-11-24T14:00:00.120000+00:00", "event": "hold_placed", '
+    '"detail": {"hold_expires_at": "2026-11-24T14:15:00.100000+00:00"}, "status": "awaiting_payment"}\n\n'
+)
+LIVE: Json = {"status": "ok"}
+READY: Json = {"status": "ok", "dependencies": {"postgres": "ok", "temporal": "ok"}}
+NOT_READY: Json = {"status": "unavailable", "dependencies": {"postgres": "ok", "temporal": "unavailable"}}
+
+# By status: code, title and detail.
+PROBLEMS: dict[int, tuple[str, str, str]] = {
+    400: (
+        "malformed_json",
+        "The body is not JSON",
+        "Expecting value at line 1, column 42. Send one JSON object.",
+    ),
+    401: ("unauthenticated", "Who is calling?", "Send a token: Authorization: Bearer <JWT>."),
+    403: ("forbidden", "Not for this role", "Bookings are made by customers, by services and by operators."),
+    404: ("not_found", "Not found", "There is no such booking, or it is not yours."),
+    409: ("slot_unavailable", "The slot is taken", "Somebody else has this slot. Search again and choose another."),
+    413: ("body_too_large", "The body is too large", "The body may have 256 KB at most."),
+    415: ("unsupported_media_type", "The body is not JSON", "Send the body as JSON: Content-Type: application/json."),
+    422: ("invalid_request", "The request is not valid", "body.timezone: must be an IANA time zone"),
+    503: ("engine_unavailable", "Try again soon", "The booking engine cannot be reached at the moment."),
+}
+
+
+def shown(example: Any, media_type: str = "application/json", **more: Any) -> Json:
+    """A documented answer with its example."""
+    return more | {"content": {media_type: {"example": example}}}
+
+
+def problem(status: int) -> Json:
+    code, title, detail = PROBLEMS[status]
+    body = {"type": "about:blank", "title": title, "status": status, "detail": detail, "code": code}
+    if status != 422:
+        return body
+    field, message = detail.split(": ")
+    return body | {"errors": [{"field": field, "message": message}]}

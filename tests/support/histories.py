@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ RELEASE = "0.1.0"
 _RECORD = "PITSTOP_RECORD_HISTORIES"
 # What replay does not read, and what tells of the machine it was recorded on.
 _NOT_KEPT = ("identity", "stackTrace", "workerVersion", "sdkMetadata")
+
+# A sticky task queue bears the name of its worker: process id and host.
+_WORKER_NAME = re.compile(r"^\d+@\S+$")
 
 
 async def replay(history: WorkflowHistory, workflow: type = BookingWorkflow) -> None:
@@ -60,4 +64,4 @@ def _without_machine(value: Any) -> Any:
         return {key: _without_machine(each) for key, each in value.items() if key not in _NOT_KEPT}
     if isinstance(value, list):
         return [_without_machine(each) for each in value]
-    return value
+    return _WORKER_NAME.sub("a-worker", value) if isinstance(value, str) else value

@@ -75,7 +75,7 @@ def not_found(what: str = "booking") -> Problem:
 
 
 def unavailable(code: str, what: str) -> Problem:
-    detail = f"{what} cannot be reached at the moment. Nothing was changed; try again with the same Idempotency-Key."
+    detail = f"{what} cannot be reached at the moment. Try again with the same Idempotency-Key: nothing is done twice."
     return Problem(503, code, "Try again soon", detail, headers={"Retry-After": RETRY_AFTER_SECONDS})
 
 

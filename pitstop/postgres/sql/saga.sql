@@ -218,16 +218,20 @@ RETURNING r.id
 DELETE FROM bookings WHERE status = 'holding' AND hold_expires_at IS NULL AND created_at < $1 RETURNING id
 
 -- name: stranded_bookings
--- Bookings whose next step is overdue: their workflow is late, or has been terminated.
-SELECT id AS booking_id, encode(request_fingerprint, 'hex') AS fingerprint, mechanic_id, customer_id, starts_at, status
-FROM bookings
-WHERE (status IN ('holding', 'awaiting_payment') AND hold_expires_at < $1)
-    OR (status IN ('confirmed', 'in_progress') AND ends_at < $1)
-    OR id IN (SELECT booking_id FROM refunds WHERE refunded_at IS NULL AND requested_at < $1)
-    OR id IN (
-        SELECT booking_id FROM notifications
-        WHERE status IN ('pending', 'sending') AND COALESCE(due_at, created_at) < $1
-    )
+-- Bookings whose next step is overdue: their workflow is late, or has been terminated. Each part has an index of its own.
+WITH overdue AS (
+    SELECT id FROM bookings WHERE status IN ('holding', 'awaiting_payment') AND hold_expires_at < $1
+    UNION
+    SELECT id FROM bookings WHERE status IN ('confirmed', 'in_progress') AND ends_at < $1
+    UNION
+    SELECT booking_id FROM refunds WHERE refunded_at IS NULL AND requested_at < $1
+    UNION
+    SELECT booking_id FROM notifications
+    WHERE status IN ('pending', 'sending') AND COALESCE(due_at, created_at) < $1
+)
+SELECT b.id AS booking_id, encode(request_fingerprint, 'hex') AS fingerprint, mechanic_id, customer_id, starts_at, status
+FROM bookings AS b
+JOIN overdue ON overdue.id = b.id
 ORDER BY updated_at
 LIMIT $2
 

@@ -73,6 +73,7 @@ def _worker(
             payments.cancel,
             payments.refund,
             notices.send,
+            notices.give_up,
             sweep.expire_lapsed_holds,
             sweep.forget_requests,
             sweep.drain_inbox,

@@ -16,10 +16,12 @@ from pitstop.contracts.booking import (
     RecordDecline,
     RefundPayment,
     RequestPayment,
+    RequestRef,
+    Withdrawal,
 )
 from pitstop.domain.notices import NoticeKind, notice_key
 from pitstop.domain.reminders import ReminderDue
-from pitstop.domain.saga import HoldOutcome, IntentState, OwedNotice
+from pitstop.domain.saga import CalledOff, HoldOutcome, IntentState, OwedNotice
 from pitstop.ports import PaymentGateway, PaymentsRefused, SagaStore
 
 
@@ -32,12 +34,12 @@ class ReservationActivities:
     @activity.defn(name=names.PLACE_HOLD)
     async def place_hold(self, hold: PlaceHold) -> HoldOutcome:
         return await self._store.place_hold(
-            hold.booking_id, hold.reservation_id, hold.now, hold.hold_expires_at, hold.lapses_at
+            hold.booking_id, hold.fingerprint, hold.reservation_id, hold.now, hold.hold_expires_at, hold.lapses_at
         )
 
     @activity.defn(name=names.WITHDRAW_BOOKING)
-    async def withdraw(self, booking: BookingRef) -> None:
-        await self._store.withdraw(booking.booking_id)
+    async def withdraw(self, request: RequestRef) -> Withdrawal:
+        return Withdrawal(gone=await self._store.withdraw(request.booking_id, request.fingerprint))
 
     @activity.defn(name=names.CONFIRM_BOOKING)
     async def confirm(self, paid: ConfirmBooking) -> Confirmation:
@@ -51,8 +53,8 @@ class ReservationActivities:
         await self._store.close_unpaid(unpaid.booking_id, unpaid.status, unpaid.now)
 
     @activity.defn(name=names.CALL_OFF)
-    async def call_off(self, call: CallOff) -> None:
-        await self._store.call_off(call.booking_id, call.paid, call.reason, call.now)
+    async def call_off(self, call: CallOff) -> CalledOff:
+        return await self._store.call_off(call.booking_id, call.paid, call.reason, call.now)
 
     @activity.defn(name=names.COMPLETE_SESSION)
     async def complete(self, booking: BookingRef) -> None:
@@ -72,6 +74,8 @@ class PaymentActivities:
         terms = await self._store.payment_terms(request.booking_id)
         if terms is None:
             raise ApplicationError("the booking waits for no payment", type="NothingToPay", non_retryable=True)
+        if terms.payment_intent_id is not None:
+            return PaymentRequested(payment_intent_id=terms.payment_intent_id)
         try:
             intent = await self._payments.create_intent(request.booking_id, request.reservation_id, terms)
         except PaymentsRefused as refused:

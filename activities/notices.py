@@ -26,7 +26,7 @@ class NoticeActivities:
         second attempt: SMTP offers no better.
         """
         key = notice_key(order.booking_id, order.kind, order.reminder_offset)
-        claim = await self._store.claim(key, order.now)
+        claim = await self._store.claim(key, not_before(order.now))
         if claim is None:
             return NoticeOutcome.NOT_SENT
         mail = self._writer.write(Notice(key, order.kind, claim.facts, order.reminder_offset))
@@ -40,3 +40,9 @@ class NoticeActivities:
             return NoticeOutcome.NOT_SENT
         await self._store.mark_sent(key, not_before(order.now))
         return NoticeOutcome.SENT
+
+    @activity.defn(name=names.GIVE_UP_NOTICE)
+    async def give_up(self, order: SendNotice) -> None:
+        """The mail could not be sent while it was of use."""
+        key = notice_key(order.booking_id, order.kind, order.reminder_offset)
+        await self._store.mark_not_sent(key, "the mail server did not take it in time", not_before(order.now))

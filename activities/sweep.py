@@ -33,6 +33,8 @@ class SweepActivities:
                 outcome = await self._apply(event)
             except EngineUnavailable:
                 break
+            except NoRunningWorkflow:
+                continue
             await self._inbox.mark_applied(event.event_id, outcome)
             applied += 1
         return applied
@@ -62,5 +64,7 @@ class SweepActivities:
             return "no such booking"
         if standing.status.is_end and event.payment and event.payment.kind != "succeeded":
             return "ended"
-        await self._engine.revive(standing, event.payment)
+        if not await self._engine.revive(standing, event.payment):
+            # Somebody else has just started it: the next sweep tells it.
+            raise NoRunningWorkflow
         return "revived"

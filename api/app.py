@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
+from fastapi_offline import FastAPIOffline
 from temporalio.client import Client
 
 from api import openapi, problems
@@ -25,7 +26,8 @@ def create_app(settings: Settings | None = None, client: Client | None = None) -
             app.state.rooms = rooms
             yield
 
-    app = FastAPI(
+    # Its documentation pages come from here, not from somebody's network.
+    app = FastAPIOffline(
         title="Pitstop",
         version="0.1.0",
         summary="Bookings that cannot be lost, doubled or half-done.",

@@ -6,6 +6,7 @@ import unicodedata
 import zoneinfo
 from datetime import UTC, datetime
 from functools import cache
+from importlib import resources
 from typing import Annotated, Any
 
 from email_validator import EmailNotValidError, validate_email
@@ -64,6 +65,19 @@ def _zone(name: str) -> str:
     if name not in _zones():
         raise ValueError("must be an IANA time zone such as America/Toronto")
     return name
+
+
+@cache
+def _countries() -> frozenset[str]:
+    """ISO 3166-1 alpha-2, as the time zone database lists them (`iso3166.tab`)."""
+    listed = resources.files("tzdata.zoneinfo").joinpath("iso3166.tab").read_text(encoding="utf-8")
+    return frozenset(line[:2] for line in listed.splitlines() if not line.startswith("#"))
+
+
+def _country(code: str) -> str:
+    if code not in _countries():
+        raise ValueError("must be an ISO 3166-1 country code such as CA")
+    return code
 
 
 def _email(address: str) -> str:
@@ -145,7 +159,10 @@ PostalCode = Annotated[
     Field(examples=["M5V 2T6"], json_schema_extra=_ONE_LINE),
 ]
 Country = Annotated[
-    str, StringConstraints(pattern=r"^[A-Z]{2}$"), Field(description="ISO 3166-1 alpha-2, upper case.", examples=["CA"])
+    str,
+    StringConstraints(pattern=r"^[A-Z]{2}$"),
+    AfterValidator(_country),
+    Field(description="ISO 3166-1 alpha-2, upper case.", examples=["CA"]),
 ]
 Phone = Annotated[
     str, StringConstraints(pattern=r"^\+[1-9][0-9]{6,14}$"), Field(description="E.164.", examples=["+14165550123"])

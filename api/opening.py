@@ -103,9 +103,10 @@ async def _taken(rooms: Rooms, caller: Caller, request: BookingRequest, opening:
     try:
         outcome = await rooms.engine.hold(standing, opening.summary)
     except IdempotencyKeyReused:
+        await rooms.desk.withdraw(caller, request)
         raise _key_reused() from None
     except EngineUnavailable:
-        await rooms.desk.withdraw(caller, request.id)
+        await rooms.desk.withdraw(caller, request)
         raise
     if outcome.refusal is HoldRefusal.PAYMENT_UNAVAILABLE:
         raise unavailable("payment_unavailable", "The payment provider")

@@ -95,9 +95,12 @@ def _place(location: Sequence[Any]) -> str:
     return ".".join(str(part)[:_LONGEST_NAME] for part in location)
 
 
+_WHAT_TO_SEND = {"Idempotency-Key": "is required: send 1 to 255 printable ASCII characters, new for each booking"}
+
+
 def _remedy(fault: Any) -> str:
     if fault["type"] == "missing":
-        return "is required"
+        return _WHAT_TO_SEND.get(fault["loc"][-1], "is required")
     if fault["type"] == "extra_forbidden":
         return "is not known here; remove it"
     message: str = fault["msg"].removeprefix("Value error, ")

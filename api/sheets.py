@@ -7,10 +7,13 @@ from uuid import UUID
 
 from api.composition import Rooms
 from pitstop.domain.booking import BookingStatus
-from pitstop.domain.caller import Caller
+from pitstop.domain.caller import Caller, Role
 from pitstop.domain.catalogue import SessionKind
 from pitstop.domain.identity import invite_uid
 from pitstop.domain.notices import BookingFacts
+
+# Whoever holds the link acts as the customer: only the customer's side is given it.
+_CUSTOMERS_SIDE = (Role.CUSTOMER, Role.LINK, Role.SERVICE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,7 @@ async def sheet_of(rooms: Rooms, caller: Caller, booking_id: UUID) -> Sheet | No
     own = {name: row.pop(name) for name in ("status", "hold_expires_at", "was_confirmed", "timeline")}
     facts = BookingFacts(
         **row | {"kind": SessionKind(row["kind"])},
-        manage_url=rooms.links.url(booking_id, row["end"]),
+        manage_url=rooms.links.url(booking_id, row["end"]) if caller.role in _CUSTOMERS_SIDE else "",
         invite_uid=invite_uid(booking_id),
     )
     return Sheet(facts=facts, **own | {"status": BookingStatus(own["status"])})

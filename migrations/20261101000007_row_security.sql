@@ -42,7 +42,7 @@ CREATE POLICY own_bookings ON bookings FOR SELECT TO pitstop_api USING (
 );
 -- A customer opens bookings for itself, a service for whom it names; operators book on behalf of a customer.
 CREATE POLICY open_own_bookings ON bookings FOR INSERT TO pitstop_api WITH CHECK (
-    status = 'holding' AND created_by = (SELECT caller())
+    status = 'holding' AND hold_expires_at IS NULL AND created_by = (SELECT caller())
     AND CASE (SELECT caller_role())
         WHEN 'customer' THEN customer_id::text = (SELECT caller())
         ELSE (SELECT caller_role()) IN ('service', 'operator')

@@ -8,6 +8,7 @@ from uuid import UUID
 from pitstop.domain.booking import BookingStatus
 from pitstop.domain.notices import Claim, Notice
 from pitstop.domain.saga import (
+    CalledOff,
     HoldOutcome,
     IntentState,
     OwedNotice,
@@ -96,10 +97,18 @@ class SagaStore(Protocol):
     """The database as the saga's steps see it: each call is one transaction, and safe to repeat."""
 
     async def place_hold(
-        self, booking_id: UUID, reservation_id: UUID, now: datetime, hold_expires_at: datetime, lapses_at: datetime
-    ) -> HoldOutcome: ...
+        self,
+        booking_id: UUID,
+        fingerprint: str,
+        reservation_id: UUID,
+        now: datetime,
+        hold_expires_at: datetime,
+        lapses_at: datetime,
+    ) -> HoldOutcome:
+        """Holds the slot of the booking as long as it is that of the request with this fingerprint (hex)."""
 
-    async def withdraw(self, booking_id: UUID) -> None: ...
+    async def withdraw(self, booking_id: UUID, fingerprint: str) -> bool:
+        """Removes a request that waits for its PaymentIntent. False when it has one: then it stays."""
 
     async def payment_terms(self, booking_id: UUID) -> PaymentTerms | None:
         """None when the booking does not wait for a PaymentIntent any more."""
@@ -118,7 +127,7 @@ class SagaStore(Protocol):
 
     async def close_unpaid(self, booking_id: UUID, status: BookingStatus, now: datetime) -> None: ...
 
-    async def call_off(self, booking_id: UUID, paid: bool, reason: str, now: datetime) -> None:
+    async def call_off(self, booking_id: UUID, paid: bool, reason: str, now: datetime) -> CalledOff:
         """Frees slot and session of a booking that has not ended; if paid, all of the money is owed from here on."""
 
     async def complete(self, booking_id: UUID, now: datetime) -> None: ...

@@ -1,6 +1,7 @@
 """One booking, from the hold to the end of its session: the order of events, and what undoes them."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -23,17 +24,22 @@ with workflow.unsafe.imports_passed_through():
         RecordDecline,
         RefundPayment,
         RequestPayment,
+        RequestRef,
         SendNotice,
+        Withdrawal,
     )
     from pitstop.domain.booking import BookingStatus
     from pitstop.domain.notices import NoticeKind
     from pitstop.domain.reminders import ReminderDue, plan_reminders
-    from pitstop.domain.saga import HoldOutcome, HoldRefusal, IntentState, NoticeOutcome, PaymentEvent, Terms
+    from pitstop.domain.saga import CalledOff, HoldOutcome, HoldRefusal, IntentState, NoticeOutcome, PaymentEvent, Terms
     from workflows.policies import local, local_while_customer_waits, persistent, readable
 
 # What an operator can also query by BookingStatus, besides the booking's own states.
 AWAITING_REFUND = "awaiting_refund"
 REFUSED = "refused"
+# How long a mail is tried that is not bound to the session's time.
+_LETTER_PATIENCE = timedelta(days=3)
+_SHORTEST_PATIENCE = timedelta(minutes=1)
 
 
 @workflow.defn(name=names.BOOKING_WORKFLOW)
@@ -52,6 +58,7 @@ class BookingWorkflow:
         self._terms: Terms | None = None
         self._intent: str | None = None
         self._events: list[PaymentEvent] = []
+        self._letters: list[asyncio.Task[None]] = []
         self._shown: str = BookingStatus.AWAITING_PAYMENT
         self._declined = False
         self._confirmed = False
@@ -88,19 +95,28 @@ class BookingWorkflow:
     # The order of events
 
     async def _see_through(self) -> BookingEnding:
-        held = await self._place_hold()
+        held = await self._hold_and_request_payment()
         if held.terms is None:
-            return await self._refuse(held)
-        terms = self._terms = held.terms
-        self._intent = terms.payment_intent_id
-        if terms.status is BookingStatus.HOLDING and not await self._request_payment(terms):
-            return await self._refuse(HoldOutcome(refusal=HoldRefusal.PAYMENT_UNAVAILABLE))
+            return self._refused(held)
+        terms = held.terms
         self._answer = HoldAnswer()
         if terms.status.is_end:
             return await self._after_the_end(terms)
         if terms.status in (BookingStatus.HOLDING, BookingStatus.AWAITING_PAYMENT):
             return await self._through_payment(terms)
-        return await self._through_session(terms, self._all_reminders(terms))
+        return await self._through_session(terms, terms.unsent_reminders)
+
+    async def _hold_and_request_payment(self) -> HoldOutcome:
+        """The terms of a booking that has its slot and its PaymentIntent; otherwise nothing is left of the request."""
+        held = await self._place_hold()
+        if held.terms is None:
+            await self._withdraw()
+        elif held.terms.status is BookingStatus.HOLDING and not await self._request_payment(held.terms):
+            if await self._withdraw():
+                return HoldOutcome(refusal=HoldRefusal.PAYMENT_UNAVAILABLE)
+            # A try that seemed to have failed had put the PaymentIntent on record: it counts.
+            return await self._place_hold()
+        return held
 
     async def _through_payment(self, terms: Terms) -> BookingEnding:
         self._show(BookingStatus.AWAITING_PAYMENT, f"The customer may pay until {terms.hold_expires_at:%H:%M:%S} UTC.")
@@ -113,16 +129,17 @@ class BookingWorkflow:
             return self._ended(BookingStatus.REFUNDED)
         return await self._through_session(terms, [reminder for reminder in reminders if not reminder.skipped])
 
-    async def _through_session(self, terms: Terms, reminders: list[ReminderDue]) -> BookingEnding:
+    async def _through_session(self, terms: Terms, reminders: Sequence[ReminderDue]) -> BookingEnding:
         self._confirmed = True
         self._show(
             BookingStatus.CONFIRMED, f"The session is from {terms.start:%Y-%m-%d %H:%M} to {terms.end:%H:%M} UTC."
         )
-        await self._notify(NoticeKind.CONFIRMATION)
+        self._post(terms, NoticeKind.CONFIRMATION)
         for reminder in reminders:
             await _until(reminder.due, f"reminder {readable(reminder.offset)} before the session")
-            await self._notify(NoticeKind.REMINDER, reminder)
+            self._post(terms, NoticeKind.REMINDER, reminder)
         await _until(terms.end, "end of the session")
+        await asyncio.gather(*self._letters)
         await self._step(names.COMPLETE_SESSION, self._here(), "complete the session")
         return self._ended(BookingStatus.COMPLETED)
 
@@ -132,28 +149,38 @@ class BookingWorkflow:
             await self._refund("booking_ended")
         for kind in (NoticeKind.CONFIRMATION, NoticeKind.CANCELLATION, NoticeKind.REFUND):
             await self._notify(kind)
-        for reminder in self._all_reminders(terms):
+        for reminder in terms.unsent_reminders:
             await self._notify(NoticeKind.REMINDER, reminder)
         return self._ended(terms.status)
 
     # The undo: right at every point, because it goes by what the database and Stripe say was done
 
     async def _undo(self) -> None:
+        for letter in self._letters:
+            letter.cancel()
         if self._answer is None:
             await self._withdraw()
         paid = self._confirmed or await self._void_payment()
-        await self._step(names.CALL_OFF, CallOff(**self._ref(), paid=paid, reason="called_off"), "call the booking off")
-        if paid:
+        called_off = await self._call_off(paid)
+        if called_off.refund_due:
             await self._refund("called_off")
+        if paid:
             await self._notify(NoticeKind.CANCELLATION)
             await self._notify(NoticeKind.REFUND)
-        self._ended(BookingStatus.CANCELLED)
+        self._ended(called_off.status or BookingStatus.CANCELLED)
 
-    async def _withdraw(self) -> None:
-        await self._step(names.WITHDRAW_BOOKING, self._here(), "give the slot back")
+    async def _call_off(self, paid: bool) -> CalledOff:
+        """What has ended already stays as it ended: then nothing is owed that was not owed before."""
+        call = CallOff(**self._ref(), paid=paid, reason="called_off")
+        return await local(names.CALL_OFF, call, CalledOff, self._spans.database_activity, "call the booking off")
 
-    async def _refuse(self, outcome: HoldOutcome) -> BookingEnding:
-        await self._withdraw()
+    async def _withdraw(self) -> bool:
+        """False when the request has got its PaymentIntent: then it stands."""
+        request = RequestRef(**self._ref(), fingerprint=self._order.fingerprint)
+        limit = self._spans.database_activity
+        return (await local(names.WITHDRAW_BOOKING, request, Withdrawal, limit, "give the slot back")).gone
+
+    def _refused(self, outcome: HoldOutcome) -> BookingEnding:
         self._show(REFUSED, f"Not held: {outcome.refusal}.")
         self._answer = HoldAnswer(refusal=outcome.refusal, reason=outcome.reason)
         return BookingEnding(status=None, refusal=outcome.refusal)
@@ -164,11 +191,15 @@ class BookingWorkflow:
         expires = workflow.now() + self._spans.hold
         request = PlaceHold(
             **self._ref(),
+            fingerprint=self._order.fingerprint,
             reservation_id=workflow.uuid4(),
             hold_expires_at=expires,
             lapses_at=expires + self._spans.hold_grace,
         )
-        return await local(names.PLACE_HOLD, request, HoldOutcome, self._spans.database_activity, "hold the slot")
+        held = await local(names.PLACE_HOLD, request, HoldOutcome, self._spans.database_activity, "hold the slot")
+        self._terms = held.terms
+        self._intent = held.terms.payment_intent_id if held.terms else None
+        return held
 
     async def _request_payment(self, terms: Terms) -> bool:
         """False when Stripe cannot be had while the customer waits."""
@@ -239,6 +270,7 @@ class BookingWorkflow:
             await workflow.wait_condition(lambda: voiding.done() or self._is_paid())
         finally:
             voiding.cancel()
+            voiding.add_done_callback(lambda task: task.cancelled() or task.exception())
         return self._is_paid() or voiding.result() is IntentState.SUCCEEDED
 
     async def _close_unpaid(self) -> BookingEnding:
@@ -258,10 +290,23 @@ class BookingWorkflow:
         request = RefundPayment(**self._ref(), reason=reason)
         await persistent(names.REFUND_PAYMENT, request, type(None), self._spans.stripe_activity, "refund the payment")
 
-    async def _notify(self, kind: NoticeKind, reminder: ReminderDue | None = None) -> None:
+    def _post(self, terms: Terms, kind: NoticeKind, reminder: ReminderDue | None = None) -> None:
+        """Sends a mail beside the timers: one that does not get through holds up neither the next nor the session."""
+        patience = max(terms.end - workflow.now(), _SHORTEST_PATIENCE)
+        self._letters.append(asyncio.create_task(self._notify(kind, reminder, patience)))
+
+    async def _notify(
+        self, kind: NoticeKind, reminder: ReminderDue | None = None, patience: timedelta = _LETTER_PATIENCE
+    ) -> None:
         """Sends the mail if it is owed: the database knows, and knows whether it was sent before."""
         notice = SendNotice(**self._ref(), kind=kind, reminder_offset=reminder.offset if reminder else None)
-        await persistent(names.SEND_NOTICE, notice, NoticeOutcome, self._spans.mail_activity, f"mail: {kind}")
+        limit = self._spans.mail_activity
+        try:
+            await persistent(names.SEND_NOTICE, notice, NoticeOutcome, limit, f"mail: {kind}", patience)
+        except FailureError as failure:
+            if is_cancelled_exception(failure):
+                raise
+            await self._step(names.GIVE_UP_NOTICE, notice, f"give the mail up: {kind}")
 
     async def _step(self, activity: str, argument: BookingRef, summary: str) -> None:
         await local(activity, argument, type(None), self._spans.database_activity, summary)

@@ -60,8 +60,18 @@ async def local_while_customer_waits(
     return outcome
 
 
-async def persistent(activity: str, argument: Any, result: type[Result], limit: timedelta, summary: str) -> Result:
-    """A step on somebody else's server: one quick local try, and if that fails an activity that never gives up."""
+async def persistent(
+    activity: str,
+    argument: Any,
+    result: type[Result],
+    limit: timedelta,
+    summary: str,
+    patience: timedelta | None = None,
+) -> Result:
+    """A step on somebody else's server: one quick local try, and if that fails an activity that never gives up.
+
+    With `patience` it gives up after so long, with `FailureError`.
+    """
     try:
         first: Result = await workflow.execute_local_activity(
             activity,
@@ -80,6 +90,7 @@ async def persistent(activity: str, argument: Any, result: type[Result], limit: 
         argument,
         result_type=result,
         start_to_close_timeout=limit,
+        schedule_to_close_timeout=patience,
         retry_policy=UNTIL_DONE,
         summary=summary,
     )

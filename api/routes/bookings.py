@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.responses import StreamingResponse
 
 from api import cursors
@@ -28,7 +28,6 @@ from api.schemas import (
     PaymentState,
     PaymentToMake,
 )
-from pitstop.domain.booking import BookingStatus
 from pitstop.domain.caller import Caller
 from pitstop.postgres.desk import BookingFilter
 
@@ -39,7 +38,12 @@ _QUIET_POLLS_AT_THE_END = 4
 _LAST_BIGINT = 2**63 - 1
 
 
-router = APIRouter(prefix="/v1/bookings", tags=["bookings"], route_class=StrictRoute)
+def _no_store(response: Response) -> None:
+    """A booking's answer bears a client secret or a link, and is the caller's own: nothing on the way keeps it."""
+    response.headers["Cache-Control"] = "no-store"
+
+
+router = APIRouter(dependencies=[Depends(_no_store)], prefix="/v1/bookings", tags=["bookings"], route_class=StrictRoute)
 
 IdempotencyKey = Annotated[
     str,
@@ -124,7 +128,7 @@ async def _follow(rooms: Rooms, caller: Caller, id: UUID, after: int) -> AsyncIt
         status, entries = news
         for entry in entries:
             after = entry["id"]
-            yield _server_sent(entry, status)
+            yield _server_sent(entry)
         quiet = 0 if entries else quiet + 1
         if status.is_end and quiet >= _QUIET_POLLS_AT_THE_END:
             return
@@ -133,9 +137,9 @@ async def _follow(rooms: Rooms, caller: Caller, id: UUID, after: int) -> AsyncIt
         await asyncio.sleep(_POLL_SECONDS)
 
 
-def _server_sent(entry: dict[str, Any], status: BookingStatus) -> str:
+def _server_sent(entry: dict[str, Any]) -> str:
     at: datetime = entry["at"]
-    data = {"at": at.isoformat(), "event": entry["event"], "detail": entry["detail"], "status": status}
+    data = {"at": at.isoformat(), "event": entry["event"], "detail": entry["detail"]}
     return f"id: {entry['id']}\nevent: {entry['event']}\ndata: {json.dumps(data)}\n\n"
 
 

@@ -53,7 +53,13 @@ class BookingRef(Payload):
     now: datetime
 
 
-class PlaceHold(BookingRef):
+class RequestRef(BookingRef):
+    """A booking as long as it is that of this request (`fingerprint`, hex): another may have taken its key since."""
+
+    fingerprint: str
+
+
+class PlaceHold(RequestRef):
     """The customer may pay until `hold_expires_at`; the hold blocks the slot until `lapses_at`, a grace later."""
 
     reservation_id: UUID
@@ -101,6 +107,12 @@ class RefundPayment(BookingRef):
     """All of the payment goes back."""
 
     reason: str
+
+
+class Withdrawal(Payload):
+    """`gone`: nothing is left of the request. Otherwise it had got further than was known: its payment is on record."""
+
+    gone: bool
 
 
 class SendNotice(BookingRef):

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
@@ -46,7 +47,11 @@ def up(
 ) -> None:
     """Starts the stack and stays until Ctrl-C. When all is ready, DIR/stack.json says how to reach it."""
     where = folder.temporary() if ephemeral and data is None else _resolved(data)
-    where.mkdir(parents=True, exist_ok=True)
+    _check_settings()
+    try:
+        folder.settle(where)
+    except (folder.NotEmpty, OSError) as refusal:
+        raise _failed(str(refusal)) from None
     try:
         claim = control.Claim(where)
     except control.AlreadyRunning as refusal:
@@ -102,6 +107,17 @@ def status(data: Data = None) -> None:
     for record in processes.load_records(where / folder.PROCESSES):
         table.add_row(record.name, str(record.pid), "running" if record.find() else "[red]ended[/]")
     console.print(table)
+
+
+def _check_settings() -> None:
+    """A setting that worker and API would refuse is refused before anything is started."""
+    from pitstop.settings import Settings  # here, because it takes a moment that the other commands can spare
+
+    try:
+        Settings()
+    except ValidationError as error:
+        faults = (f"PITSTOP_{'_'.join(map(str, fault['loc'])).upper()}: {fault['msg']}" for fault in error.errors())
+        raise _failed("\n".join(faults)) from None
 
 
 def _resolved(data: Path | None) -> Path:

@@ -19,18 +19,30 @@ OWN = (
 )
 
 
+MARK = ".pitstop-data"
+
+
 class NotEmpty(Exception):
-    """A folder that was named for a throw-away stack holds a lasting one."""
+    """A folder that was named for a stack's data holds somebody else's, or a lasting stack's where it may not."""
+
+
+def settle(data: Path) -> None:
+    """Makes the folder, or sees to it that it is a stack's own: a folder with other people's files is never touched."""
+    data.mkdir(parents=True, exist_ok=True)
+    if not (data / MARK).exists() and any(data.iterdir()):
+        raise NotEmpty(f"{data} is not empty and no stack has made it. Name a folder that is new or empty.")
+    (data / MARK).touch()
 
 
 def temporary() -> Path:
     data = Path(tempfile.mkdtemp(prefix="pitstop-")).resolve()
+    settle(data)
     (data / EPHEMERAL_MARK).touch()
     return data
 
 
 def wipe(data: Path) -> None:
-    """Removes what stacks have put there, and nothing else. No stack may be running on it."""
+    """Removes what stacks put into a folder of theirs (`settle`). No stack may be running on it."""
     for pattern in OWN:
         for path in data.glob(pattern):
             if path.is_dir() and not path.is_symlink():
@@ -53,7 +65,7 @@ def remove_ephemeral(data: Path) -> None:
     if not (data / EPHEMERAL_MARK).exists():
         return
     wipe(data)
-    for name in (EPHEMERAL_MARK, control.LOCK):
+    for name in (EPHEMERAL_MARK, control.LOCK, MARK):
         (data / name).unlink(missing_ok=True)
     with suppress(OSError):
         data.rmdir()

@@ -92,7 +92,7 @@ def _summary(stack: Stack, data: Path) -> Panel:
         "Temporal": f"{stack.temporal_ui_url}/namespaces/{stack.temporal_namespace}/workflows",
         "mail": stack.mail_url,
         "Stripe server": stack.stripe_api_url,
-        "tokens": stack.issuer_url,
+        "token keys": stack.jwks_url,
         "PostgreSQL": stack.database_url.rpartition("@")[2],
         "all of it": str(data / "stack.json"),
         "logs": str(data / folder.LOGS),

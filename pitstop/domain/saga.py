@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict
 
 from pitstop.domain.booking import BookingStatus, SlotRefusal
+from pitstop.domain.reminders import ReminderDue
 
 
 class HoldRefusal(StrEnum):
@@ -29,6 +30,7 @@ class Terms(Message):
     """What was agreed, as the database has it: the snapshot that the whole saga goes by.
 
     `reservation_id` is that of the live reservation. `refund_due`: money is owed to the customer and not yet sent.
+    `unsent_reminders`: of a confirmed booking, those that are owed, earliest first.
     """
 
     booking_id: UUID
@@ -42,6 +44,7 @@ class Terms(Message):
     payment_intent_id: str | None
     paid: bool
     refund_due: bool
+    unsent_reminders: tuple[ReminderDue, ...] = ()
 
 
 class HoldOutcome(Message):
@@ -52,9 +55,16 @@ class HoldOutcome(Message):
     reason: SlotRefusal | None = None
 
 
+class CalledOff(Message):
+    """Where a booking stands once it was called off (None: there is none), and whether money is owed for it."""
+
+    status: BookingStatus | None
+    refund_due: bool
+
+
 @dataclass(frozen=True, slots=True)
 class PaymentTerms:
-    """What a PaymentIntent is made from."""
+    """What a PaymentIntent is made from; `payment_intent_id` of the one that an earlier try has made."""
 
     amount: int
     currency: str
@@ -62,6 +72,7 @@ class PaymentTerms:
     mechanic_id: UUID
     start: datetime
     service_name: str
+    payment_intent_id: str | None = None
 
 
 class IntentState(StrEnum):

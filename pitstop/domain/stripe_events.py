@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
+from pydantic import ValidationError
+
 from pitstop.domain.saga import PaymentEvent
 
 _KINDS = {
@@ -31,12 +33,17 @@ def payment_event(event: Mapping[str, Any]) -> PaymentEvent | None:
     if kind is None or booking_of(event) is None:
         return None
     intent = event["data"]["object"]
-    error = intent.get("last_payment_error") or {}
-    return PaymentEvent(
-        event_id=event["id"],
-        kind=kind,
-        payment_intent_id=intent["id"],
-        amount=intent["amount"],
-        currency=intent["currency"],
-        failure_code=error.get("decline_code") or error.get("code"),
-    )
+    error = intent.get("last_payment_error")
+    error = error if isinstance(error, dict) else {}
+    try:
+        return PaymentEvent(
+            event_id=event["id"],
+            kind=kind,
+            payment_intent_id=intent["id"],
+            amount=intent["amount"],
+            currency=intent["currency"],
+            failure_code=error.get("decline_code") or error.get("code"),
+        )
+    except (KeyError, ValidationError):
+        # Signed, but no PaymentIntent as Stripe documents it: it confirms nothing.
+        return None

@@ -85,7 +85,8 @@ def _event(facts: BookingFacts, method: Method, now: datetime) -> Event:
     event.add("summary", f"{facts.service_name} with {facts.mechanic_name}")
     event.add("description", _description(facts, method))
     event.add("location", _location(facts))
-    event.add("url", _uri(facts.manage_url))
+    if facts.manage_url:
+        event.add("url", _uri(facts.manage_url))
     event.add("status", "CONFIRMED" if method == "REQUEST" else "CANCELLED")
     event.add("transp", "OPAQUE" if method == "REQUEST" else "TRANSPARENT")
     return event
@@ -133,14 +134,14 @@ def _location(facts: BookingFacts) -> str:
 
 def _description(facts: BookingFacts, method: Method) -> str:
     if method == "CANCEL":
-        return f"This booking is cancelled.\n{_uri(facts.manage_url)}"
+        return f"This booking is cancelled.\n{_uri(facts.manage_url)}".strip()
     lines = (
         f"{facts.service_name}, {facts.plan_name}",
         f"Mechanic: {facts.mechanic_name}",
         f"Price: {money(facts.amount, facts.currency)}",
-        f"See, move or cancel your booking: {_uri(facts.manage_url)}",
     )
-    return "\n".join(lines)
+    own = (f"Your booking: {_uri(facts.manage_url)}",) if facts.manage_url else ()
+    return "\n".join(lines + own)
 
 
 def _uri(uri: str) -> str:

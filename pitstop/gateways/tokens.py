@@ -35,6 +35,7 @@ class TokenVerifier:
         self._http = http
         self._keys: dict[str, jwt.PyJWK] = {}
         self._fetched = -float(_KEYS_LIVE_SECONDS)
+        self._failed = -float(_KEYS_LIVE_SECONDS)
         self._fetching = asyncio.Lock()
 
     async def caller(self, token: str) -> Caller:
@@ -65,20 +66,31 @@ class TokenVerifier:
     async def _key(self, key_id: str) -> jwt.PyJWK:
         age = time.monotonic() - self._fetched
         if age > _KEYS_LIVE_SECONDS or (key_id not in self._keys and age > _LOOK_AGAIN_SECONDS):
-            await self._fetch(self._fetched)
+            await self._look_again(key_id)
         if key_id not in self._keys:
             raise InvalidToken("the token is signed with a key that its issuer does not publish")
         return self._keys[key_id]
+
+    async def _look_again(self, key_id: str) -> None:
+        """While the issuer cannot be asked, a key that is known goes on to count; nobody waits for it twice."""
+        try:
+            await self._fetch(self._fetched)
+        except IssuerUnavailable:
+            if key_id not in self._keys:
+                raise
 
     async def _fetch(self, seen: float) -> None:
         async with self._fetching:
             if self._fetched != seen:
                 return
+            if time.monotonic() - self._failed < _LOOK_AGAIN_SECONDS:
+                raise IssuerUnavailable("the issuer could not be asked a moment ago")
             try:
                 answer = await self._http.get(self._settings.jwks_url)
                 answer.raise_for_status()
                 keys = jwt.PyJWKSet.from_dict(answer.json()).keys
             except (httpx.HTTPError, jwt.PyJWTError, ValueError, TypeError, AttributeError) as error:
+                self._failed = time.monotonic()
                 raise IssuerUnavailable(str(error)) from error
             self._keys = {str(key.key_id): key for key in keys}
             self._fetched = time.monotonic()

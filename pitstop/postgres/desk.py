@@ -90,10 +90,10 @@ class BookingDesk:
             summary = f"{offer['service_name']} with {offer['mechanic_name']}, {request.start:%Y-%m-%d %H:%M} UTC"
             return Opening(BookingStatus.HOLDING, mechanic_id=offer["mechanic_id"], summary=summary)
 
-    async def withdraw(self, caller: Caller, booking_id: UUID) -> None:
+    async def withdraw(self, caller: Caller, request: BookingRequest) -> None:
         """Takes back a request that holds nothing."""
         async with self._as(caller) as connection:
-            await connection.execute(_SQL["withdraw"], booking_id)
+            await connection.execute(_SQL["withdraw"], request.id, request.fingerprint)
 
     async def booking(self, caller: Caller, booking_id: UUID) -> dict[str, Any] | None:
         """The booking with its timeline; None when there is none that this caller may see."""

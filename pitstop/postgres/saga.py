@@ -8,7 +8,17 @@ import asyncpg
 
 from pitstop.domain.booking import BookingStatus, SlotRefusal
 from pitstop.domain.notices import NoticeKind, notice_key
-from pitstop.domain.saga import HoldOutcome, HoldRefusal, OwedNotice, OwedRefund, PaymentTerms, Standing, Terms
+from pitstop.domain.reminders import ReminderDue
+from pitstop.domain.saga import (
+    CalledOff,
+    HoldOutcome,
+    HoldRefusal,
+    OwedNotice,
+    OwedRefund,
+    PaymentTerms,
+    Standing,
+    Terms,
+)
 from pitstop.ports import PaymentIntent
 from pitstop.postgres import queries
 from pitstop.postgres.pool import Connection, Pool
@@ -23,14 +33,20 @@ class PostgresSaga:
         self._pool = pool
 
     async def place_hold(
-        self, booking_id: UUID, reservation_id: UUID, now: datetime, hold_expires_at: datetime, lapses_at: datetime
+        self,
+        booking_id: UUID,
+        fingerprint: str,
+        reservation_id: UUID,
+        now: datetime,
+        hold_expires_at: datetime,
+        lapses_at: datetime,
     ) -> HoldOutcome:
         async with self._pool.acquire() as connection, connection.transaction():
             booking = await _lock(connection, booking_id)
-            if booking is None:
+            if booking is None or booking["fingerprint"] != fingerprint:
                 return HoldOutcome(refusal=HoldRefusal.WITHDRAWN)
             if booking["hold_expires_at"] is not None:
-                return _held_before(booking)
+                return await _held_before(connection, booking)
             await connection.execute(_SQL["lapse_rivals"], booking["mechanic_id"], booking["blocked"], now)
             granted = await connection.fetchval(
                 _SQL["grant_hold"], booking_id, reservation_id, now, hold_expires_at, lapses_at
@@ -41,10 +57,16 @@ class PostgresSaga:
                 )
             return _refused(await connection.fetchval(_SQL["why_refused"], booking_id, now))
 
-    async def withdraw(self, booking_id: UUID) -> None:
+    async def withdraw(self, booking_id: UUID, fingerprint: str) -> bool:
         async with self._pool.acquire() as connection, connection.transaction():
+            booking = await _lock(connection, booking_id)
+            if booking is None or booking["fingerprint"] != fingerprint:
+                return True
+            if booking["status"] != BookingStatus.HOLDING:
+                return False
             await connection.execute(_SQL["release_hold_of_withdrawn"], booking_id)
             await connection.execute(_SQL["withdraw_booking"], booking_id)
+            return True
 
     async def payment_terms(self, booking_id: UUID) -> PaymentTerms | None:
         row = await self._pool.fetchrow(_SQL["payment_terms"], booking_id)
@@ -57,6 +79,7 @@ class PostgresSaga:
             mechanic_id=row["mechanic_id"],
             start=row["starts_at"],
             service_name=row["service_name"],
+            payment_intent_id=row["payment_intent_id"],
         )
 
     async def record_intent(self, booking_id: UUID, intent: PaymentIntent, now: datetime) -> None:
@@ -100,16 +123,18 @@ class PostgresSaga:
             await connection.execute(_SQL["void_payment_record"], booking_id, now)
             await _end(connection, booking_id, status, [BookingStatus.AWAITING_PAYMENT], now)
 
-    async def call_off(self, booking_id: UUID, paid: bool, reason: str, now: datetime) -> None:
+    async def call_off(self, booking_id: UUID, paid: bool, reason: str, now: datetime) -> CalledOff:
         async with self._pool.acquire() as connection, connection.transaction():
-            await _lock(connection, booking_id)
+            booking = await _lock(connection, booking_id)
+            if booking is None:
+                return CalledOff(status=None, refund_due=False)
             had_session = await connection.fetchval(_SQL["session_of_booking"], booking_id) is not None
             standing = [BookingStatus.AWAITING_PAYMENT, BookingStatus.PENDING, BookingStatus.CONFIRMED]
             if not await _end(connection, booking_id, BookingStatus.CANCELLED, standing, now, invite_change=1):
-                return
+                return CalledOff(status=BookingStatus(booking["status"]), refund_due=booking["refund_due"])
             await connection.execute(_SQL["release_reservation"], booking_id, "cancelled")
             await connection.execute(_SQL["cancel_session"], booking_id)
-            await connection.execute(_SQL["skip_unsent_notices"], booking_id, "the booking was cancelled")
+            await _skip_notices(connection, booking_id, "the booking was cancelled", *NoticeKind)
             if paid:
                 await connection.execute(_SQL["record_payment"], booking_id, now)
                 await connection.execute(_SQL["request_refund"], booking_id, reason, now)
@@ -117,11 +142,13 @@ class PostgresSaga:
             if had_session or paid:
                 kind = NoticeKind.CANCELLATION if had_session else NoticeKind.REFUND
                 await _owe(connection, booking_id, kind)
+            return CalledOff(status=BookingStatus.CANCELLED, refund_due=paid)
 
     async def complete(self, booking_id: UUID, now: datetime) -> None:
         async with self._pool.acquire() as connection, connection.transaction():
             await _lock(connection, booking_id)
             await connection.execute(_SQL["complete_session"], booking_id)
+            await _skip_notices(connection, booking_id, "the session is over", NoticeKind.REMINDER)
             running = [BookingStatus.CONFIRMED, BookingStatus.IN_PROGRESS]
             await _end(connection, booking_id, BookingStatus.COMPLETED, running, now)
 
@@ -188,11 +215,17 @@ def _terms(row: asyncpg.Record, **changed: Any) -> Terms:
     return Terms.model_validate({**row, "start": row["starts_at"], "end": row["ends_at"], **changed})
 
 
-def _held_before(booking: asyncpg.Record) -> HoldOutcome:
+async def _skip_notices(connection: Connection, booking_id: UUID, why: str, *kinds: NoticeKind) -> None:
+    await connection.execute(_SQL["skip_unsent_notices"], booking_id, why, kinds)
+
+
+async def _held_before(connection: Connection, booking: asyncpg.Record) -> HoldOutcome:
     """The hold of an earlier try; it is of no use if it was lost before anybody could be told of it."""
     if booking["status"] == BookingStatus.HOLDING and booking["reservation_id"] is None:
         return HoldOutcome(refusal=HoldRefusal.SLOT_UNAVAILABLE, reason=SlotRefusal.TAKEN)
-    return HoldOutcome(terms=_terms(booking))
+    unsent = await connection.fetch(_SQL["unsent_reminders"], booking["booking_id"])
+    reminders = [ReminderDue(booking["starts_at"] - row["due"], row["due"], skipped=False) for row in unsent]
+    return HoldOutcome(terms=_terms(booking, unsent_reminders=reminders))
 
 
 def _refused(reason: str | None) -> HoldOutcome:

@@ -97,7 +97,7 @@ async def saga(urls: Urls) -> AsyncIterator[PostgresSaga]:
 
 
 async def _hold(saga: PostgresSaga, case: Case, now: datetime) -> HoldRefusal | None:
-    outcome = await saga.place_hold(case.booking_id, uuid4(), now, now + 15 * MINUTE, now + 16 * MINUTE)
+    outcome = await saga.place_hold(case.booking_id, "", uuid4(), now, now + 15 * MINUTE, now + 16 * MINUTE)
     return outcome.refusal
 
 

@@ -72,6 +72,19 @@ def test_wiping_takes_the_stacks_files_and_no_others(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"notes.txt", "stack.lock"}
 
 
+def test_a_strangers_folder_is_never_settled_in(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    with pytest.raises(folder.NotEmpty):
+        folder.settle(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["logs"]
+
+
+def test_a_stacks_own_folder_is_settled_in_again(tmp_path: Path) -> None:
+    folder.settle(tmp_path / "data")
+    (tmp_path / "data" / "notes.txt").touch()
+    folder.settle(tmp_path / "data")
+
+
 def test_a_lasting_stack_is_not_thrown_away(tmp_path: Path) -> None:
     Credentials.of(tmp_path)
     with pytest.raises(folder.NotEmpty):

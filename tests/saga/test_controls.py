@@ -13,6 +13,7 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, 
 
 import worker
 from pitstop.contracts import names
+from pitstop.contracts.booking import Withdrawal
 from pitstop.devstack.stackfile import Stack
 from pitstop.domain.saga import IntentState
 from tests.support.people import Customer, events
@@ -64,7 +65,7 @@ async def test_unless_stripe_is_asked_first_a_paid_booking_expires(
     assert lost["amount_refunded"] == 0
 
 
-@pytest.mark.parametrize("without", [{names.WITHDRAW_BOOKING: None}], indirect=True)
+@pytest.mark.parametrize("without", [{names.WITHDRAW_BOOKING: Withdrawal(gone=True)}], indirect=True)
 @pytest.mark.usefixtures("without")
 async def test_unless_a_refused_booking_is_withdrawn_it_blocks_the_slot(
     customer: Customer, rival: Customer, shop: Shop, stripe: StripeControl

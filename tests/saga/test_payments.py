@@ -1,7 +1,6 @@
 """Payments that come early, late, twice, forged, out of order or not at all."""
 
 import asyncio
-import json
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -10,7 +9,6 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
-import stripe as stripe_library
 
 from pitstop.devstack.stackfile import Stack
 from tests.support.histories import replays
@@ -19,6 +17,7 @@ from tests.support.processes import serving, settings
 from tests.support.shop import Shop
 from tests.support.stripe_control import StripeControl
 from tests.support.time import Clock
+from tests.support.webhooks import event_about, signed
 
 HOLD = timedelta(minutes=15)
 
@@ -176,30 +175,6 @@ async def test_duplicated_and_reordered_webhooks(
     assert await customer.subjects() == ["Confirmed"]
 
 
-def _signed(payload: str, secret: str, at: float) -> str:
-    stamp = int(at)
-    signature = stripe_library.WebhookSignature._compute_signature(f"{stamp}.{payload}", secret)
-    return f"t={stamp},v1={signature}"
-
-
-def _event(booking: dict[str, Any], shop: Shop, **changes: Any) -> str:
-    intent = {
-        "id": booking["payment"]["payment_intent_id"],
-        "object": "payment_intent",
-        "amount": shop.amount,
-        "currency": shop.currency,
-        "metadata": {"booking_id": booking["id"]},
-    } | changes
-    return json.dumps(
-        {
-            "id": f"evt_{booking['id']}",
-            "type": "payment_intent.succeeded",
-            "data": {"object": intent},
-            "object": "event",
-        }
-    )
-
-
 @pytest.mark.parametrize("forgery", ["no signature", "another secret", "an hour old", "another body", "no event"])
 async def test_forged_webhooks(
     customer: Customer,
@@ -210,13 +185,13 @@ async def test_forged_webhooks(
     forgery: str,
 ) -> None:
     booking = await customer.book(shop, shop.start())
-    body, secret = _event(booking, shop), stack.stripe_webhook_secret
+    body, secret = event_about(booking, shop), stack.stripe_webhook_secret
     signature = {
         "no signature": "",
-        "another secret": _signed(body, "whsec_of_somebody_else", time.time()),
-        "an hour old": _signed(body, secret, time.time() - 3600),
-        "another body": _signed(body.replace("8900", "1"), secret, time.time()),
-        "no event": _signed("[]", secret, time.time()),
+        "another secret": signed(body, "whsec_of_somebody_else"),
+        "an hour old": signed(body, secret, time.time() - 3600),
+        "another body": signed(body.replace("8900", "1"), secret),
+        "no event": signed("[]", secret),
     }[forgery]
     sent = "[]" if forgery == "no event" else body
     answer = await http.post(f"{stack.api_url}/webhooks/stripe", content=sent, headers={"Stripe-Signature": signature})
@@ -232,8 +207,8 @@ async def test_a_payment_that_is_not_the_agreed_one_confirms_nothing(
     customer: Customer, shop: Shop, stack: Stack, http: httpx.AsyncClient, clock: Clock, change: dict[str, Any]
 ) -> None:
     booking = await customer.book(shop, shop.start())
-    body = _event(booking, shop, **change)
-    headers = {"Stripe-Signature": _signed(body, stack.stripe_webhook_secret, time.time())}
+    body = event_about(booking, shop, **change)
+    headers = {"Stripe-Signature": signed(body, stack.stripe_webhook_secret)}
     answer = await http.post(f"{stack.api_url}/webhooks/stripe", content=body, headers=headers)
     assert answer.status_code == 204
     await clock.forward(booking, timedelta(minutes=1))

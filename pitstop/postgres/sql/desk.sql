@@ -59,7 +59,8 @@ ON CONFLICT (id) DO NOTHING
 RETURNING id
 
 -- name: withdraw
-DELETE FROM bookings WHERE id = $1 AND status = 'holding' AND hold_expires_at IS NULL
+DELETE FROM bookings
+WHERE id = $1 AND request_fingerprint = $2 AND status = 'holding' AND hold_expires_at IS NULL
 
 -- name: booking
 SELECT

@@ -9,7 +9,7 @@ SELECT
         b.starts_at - make_interval(mins => b.buffer_before_minutes), b.ends_at + make_interval(mins => b.buffer_after_minutes)
     ) AS blocked,
     r.id AS reservation_id,
-    p.payment_intent_id, COALESCE(p.paid_at IS NOT NULL, FALSE) AS paid,
+    encode(b.request_fingerprint, 'hex') AS fingerprint, p.payment_intent_id, COALESCE(p.paid_at IS NOT NULL, FALSE) AS paid,
     EXISTS (SELECT FROM refunds AS f WHERE f.booking_id = b.id) AS refund_owed,
     EXISTS (SELECT FROM refunds AS f WHERE f.booking_id = b.id AND f.refunded_at IS NULL) AS refund_due
 FROM bookings AS b
@@ -17,6 +17,11 @@ LEFT JOIN slot_reservations AS r ON r.booking_id = b.id AND r.status IN ('reserv
 LEFT JOIN payments AS p ON p.booking_id = b.id
 WHERE b.id = $1
 FOR UPDATE OF b
+
+-- name: unsent_reminders
+SELECT due_at AS due FROM notifications
+WHERE booking_id = $1 AND kind = 'reminder' AND status IN ('pending', 'sending')
+ORDER BY due_at
 
 -- name: lapse_rivals
 -- Holds on this mechanic's interval that have run out make way.
@@ -51,18 +56,18 @@ RETURNING bookings.id
 SELECT slot_refusal(mechanic_id, service_id, starts_at, $2) FROM bookings WHERE id = $1
 
 -- name: release_hold_of_withdrawn
-DELETE FROM slot_reservations
-WHERE booking_id = $1 AND (SELECT status FROM bookings WHERE id = $1 FOR UPDATE) = 'holding'
+DELETE FROM slot_reservations WHERE booking_id = $1
 
 -- name: withdraw_booking
 -- What was refused leaves nothing behind.
-DELETE FROM bookings WHERE id = $1 AND status = 'holding'
+DELETE FROM bookings WHERE id = $1
 
 -- name: payment_terms
 SELECT
-    b.amount, b.currency, b.customer_email, b.mechanic_id, b.starts_at, s.name AS service_name
+    b.amount, b.currency, b.customer_email, b.mechanic_id, b.starts_at, s.name AS service_name, p.payment_intent_id
 FROM bookings AS b
 JOIN services AS s ON s.id = b.service_id
+LEFT JOIN payments AS p ON p.booking_id = b.id
 WHERE b.id = $1 AND b.status IN ('holding', 'awaiting_payment')
 
 -- name: record_intent
@@ -176,7 +181,8 @@ SELECT payment_intent_id FROM payments WHERE booking_id = $1
 UPDATE payments SET status = 'canceled', updated_at = $2 WHERE booking_id = $1 AND paid_at IS NULL
 
 -- name: skip_unsent_notices
-UPDATE notifications SET status = 'skipped', detail = $2 WHERE booking_id = $1 AND status IN ('pending', 'sending')
+UPDATE notifications SET status = 'skipped', detail = $2
+WHERE booking_id = $1 AND status IN ('pending', 'sending') AND kind = ANY($3::text[])
 
 -- name: owe_notice
 INSERT INTO notifications (key, booking_id, kind, status) VALUES ($1, $2, $3, 'pending') ON CONFLICT (key) DO NOTHING
@@ -232,7 +238,8 @@ WITH overdue AS (
 SELECT b.id AS booking_id, encode(request_fingerprint, 'hex') AS fingerprint, mechanic_id, customer_id, starts_at, status
 FROM bookings AS b
 JOIN overdue ON overdue.id = b.id
-ORDER BY updated_at
+-- At random: however many are late though their workflow runs, each of the others has its turn.
+ORDER BY random()
 LIMIT $2
 
 -- name: booking_order

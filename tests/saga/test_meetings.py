@@ -1,0 +1,144 @@
+"""Two events that seldom meet are made to meet; each of these once went wrong."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import httpx
+import pytest
+from temporalio.client import Client
+
+import worker as front_desk
+from pitstop.devstack.stackfile import Stack
+from pitstop.gateways.temporal_engine import TemporalEngine
+from pitstop.postgres.pool import open_pool
+from pitstop.postgres.saga import PostgresSaga
+from tests.support.people import Customer, Issuer, events
+from tests.support.processes import environment, serving, settings, worker
+from tests.support.shop import Shop
+from tests.support.stripe_control import StripeControl
+from tests.support.time import Clock
+from tests.support.webhooks import event_about, signed
+
+_MODULE = "tests.support.crashing_worker"
+_HOLDS = "SELECT count(*) FROM slot_reservations WHERE mechanic_id = $1"
+
+
+@pytest.fixture
+async def queue(stack: Stack, customer: Customer) -> AsyncIterator[str]:
+    """A task queue that only the test's own workers work on."""
+    name = f"meeting-{uuid4()}"
+    quick = settings(stack, task_queue=name, workflow_task_seconds=2, intent_patience_seconds=3)
+    async with serving(quick) as url:
+        customer.api_url = url
+        yield name
+
+
+async def test_a_cancellation_meets_the_completion(
+    queue: str, stack: Stack, customer: Customer, shop: Shop, clock: Clock, stripe: StripeControl
+) -> None:
+    """What is completed stays so, and stays paid."""
+    doing = environment(stack, task_queue=queue)
+    async with worker(doing | {"CRASH_AT": "complete_session:after"}, _MODULE) as doomed:
+        booking = await customer.book(shop, shop.start())
+        await customer.pay(booking)
+        await customer.sees(booking, "confirmed", "mail_sent")
+        ahead = asyncio.create_task(clock.forward(booking, timedelta(days=4)))
+        assert await doomed.wait() == -9
+    await clock.workflow(booking).cancel()
+    async with worker(doing, _MODULE):
+        await asyncio.wait([asyncio.ensure_future(clock.workflow(booking).result())], timeout=30)
+    ahead.cancel()
+    assert (await customer.read(booking))["status"] == "completed"
+    assert await stripe.events(booking["payment"]["payment_intent_id"], "charge.refunded") == []
+
+
+async def test_another_request_takes_the_key_of_one_that_was_never_answered(
+    queue: str, stack: Stack, customer: Customer, shop: Shop, database: "asyncpg.Pool[asyncpg.Record]"
+) -> None:
+    """Nobody works: the first request is given up. The run that it left behind must not serve the second."""
+    assert (await customer.post(customer.request(shop, shop.start()), "one key")).status_code == 503
+    call = asyncio.create_task(customer.post(customer.request(shop, shop.start(days=5)), "one key"))
+    await asyncio.sleep(1)
+    async with worker(environment(stack, task_queue=queue), _MODULE):
+        answer = await call
+        held = await database.fetchval(
+            "SELECT count(*) FROM slot_reservations WHERE mechanic_id = $1", shop.mechanic_id
+        )
+        if answer.status_code == 422:
+            assert held == 0
+            answer = await customer.post(customer.request(shop, shop.start(days=5)), "one key")
+        assert answer.status_code in (200, 201)
+        assert datetime.fromisoformat(answer.json()["start"]) == shop.start(days=5)
+
+
+async def test_a_refusal_meets_the_payment_intent_that_was_made(
+    queue: str, stack: Stack, customer: Customer, shop: Shop, stripe: StripeControl
+) -> None:
+    """The worker dies when the PaymentIntent is on record; the next one cannot reach Stripe, and need not."""
+    doing = environment(stack, task_queue=queue)
+    async with worker(doing | {"CRASH_AT": "request_payment:after"}, _MODULE) as doomed:
+        call = asyncio.create_task(customer.book(shop, shop.start()))
+        assert await doomed.wait() == -9
+    async with worker(doing | {"PITSTOP_STRIPE_API_URL": "http://127.0.0.1:9"}, _MODULE):
+        booking = await call
+    assert booking["status"] == "awaiting_payment"
+    assert len(await stripe.events(booking["payment"]["payment_intent_id"], "payment_intent.created")) == 1
+
+
+async def test_a_revived_booking_keeps_the_reminders_that_it_was_confirmed_with(
+    stack: Stack, temporal: Client, customer: Customer, shop: Shop, clock: Clock
+) -> None:
+    """The offsets were changed between the confirmation and the second run."""
+    before = settings(stack, task_queue=f"revive-{uuid4()}")
+    after = before.model_copy(update={"reminder_offsets_seconds": (7200.0,)})
+    async with (
+        front_desk.at_work(temporal, before),
+        serving(before) as url,
+        open_pool(before.worker_database_url, 2, "test") as pool,
+    ):
+        customer.api_url = url
+        booking = await customer.book(shop, shop.start())
+        await customer.pay(booking)
+        await customer.sees(booking, "confirmed", "mail_sent")
+        await clock.workflow(booking).terminate("by mistake")
+        saga = PostgresSaga(pool)
+        standing = await saga.standing(UUID(booking["id"]))
+        assert standing is not None
+        assert await TemporalEngine(temporal, after).revive(standing, None)
+        await clock.to_the_end(booking)
+        assert await customer.subjects() == ["Confirmed", "Reminder", "Reminder"]
+        overdue = await saga.overdue_bookings(datetime.now(UTC) + timedelta(days=10), 10_000)
+        assert UUID(booking["id"]) not in {late.booking_id for late in overdue}
+
+
+async def test_only_the_customers_side_is_given_the_link(
+    stack: Stack, issuer: Issuer, customer: Customer, shop: Shop, http: httpx.AsyncClient
+) -> None:
+    booking = await customer.book(shop, shop.start())
+    await customer.pay(booking)
+    await customer.sees(booking, "confirmed")
+    links: dict[str, bool] = {}
+    for role, subject in (("customer", customer.id), ("mechanic", shop.mechanic_id), ("operator", uuid4())):
+        headers = {"Authorization": f"Bearer {await issuer.token(str(subject), role)}"}
+        answer = await http.get(f"{stack.api_url}/v1/bookings/{booking['id']}/invite.ics", headers=headers)
+        assert answer.status_code == 200, answer.text
+        links[role] = "/manage/" in answer.text.replace("\r\n ", "")
+        read = await http.get(f"{stack.api_url}/v1/bookings/{booking['id']}", headers=headers)
+        assert read.headers["Cache-Control"] == "no-store"
+    assert links == {"customer": True, "mechanic": False, "operator": False}
+
+
+@pytest.mark.parametrize("strange", [{"amount": "a lot"}, {"last_payment_error": "odd"}, {"amount": None}])
+async def test_a_signed_event_of_a_strange_form_is_kept_and_confirms_nothing(
+    customer: Customer, shop: Shop, stack: Stack, http: httpx.AsyncClient, strange: dict[str, Any]
+) -> None:
+    booking = await customer.book(shop, shop.start())
+    body = event_about(booking, shop, **strange)
+    headers = {"Stripe-Signature": signed(body, stack.stripe_webhook_secret)}
+    answer = await http.post(f"{stack.api_url}/webhooks/stripe", content=body, headers=headers)
+    assert answer.status_code == 204
+    assert "refund_issued" not in events(await customer.read(booking))

@@ -80,11 +80,12 @@ class TokenVerifier:
                 raise
 
     async def _fetch(self, seen: float) -> None:
+        asked = time.monotonic()
         async with self._fetching:
             if self._fetched != seen:
                 return
-            if time.monotonic() - self._failed < _LOOK_AGAIN_SECONDS:
-                raise IssuerUnavailable("the issuer could not be asked a moment ago")
+            if self._failed > asked:
+                raise IssuerUnavailable("the issuer could not be asked while this request waited for its turn")
             try:
                 answer = await self._http.get(self._settings.jwks_url)
                 answer.raise_for_status()

@@ -125,8 +125,9 @@ class BookingWorkflow:
         reminders = self._all_reminders(terms)
         if not await self._confirm(reminders):
             await self._refund("slot_gone")
+            ending = self._ended(BookingStatus.REFUNDED)
             await self._notify(NoticeKind.REFUND)
-            return self._ended(BookingStatus.REFUNDED)
+            return ending
         return await self._through_session(terms, [reminder for reminder in reminders if not reminder.skipped])
 
     async def _through_session(self, terms: Terms, reminders: Sequence[ReminderDue]) -> BookingEnding:
@@ -156,18 +157,18 @@ class BookingWorkflow:
     # The undo: right at every point, because it goes by what the database and Stripe say was done
 
     async def _undo(self) -> None:
-        for letter in self._letters:
-            letter.cancel()
+        await self._stop_letters()
         if self._answer is None:
             await self._withdraw()
         paid = self._confirmed or await self._void_payment()
         called_off = await self._call_off(paid)
         if called_off.refund_due:
             await self._refund("called_off")
+        status = called_off.status
+        self._ended(status if status is not None and status.is_end else BookingStatus.CANCELLED)
         if paid:
             await self._notify(NoticeKind.CANCELLATION)
             await self._notify(NoticeKind.REFUND)
-        self._ended(called_off.status or BookingStatus.CANCELLED)
 
     async def _call_off(self, paid: bool) -> CalledOff:
         """What has ended already stays as it ended: then nothing is owed that was not owed before."""
@@ -295,6 +296,12 @@ class BookingWorkflow:
         patience = max(terms.end - workflow.now(), _SHORTEST_PATIENCE)
         self._letters.append(asyncio.create_task(self._notify(kind, reminder, patience)))
 
+    async def _stop_letters(self) -> None:
+        """A try that is under way is waited for: a confirmation must not come after the cancellation."""
+        for letter in self._letters:
+            letter.cancel()
+        await asyncio.gather(*self._letters, return_exceptions=True)
+
     async def _notify(
         self, kind: NoticeKind, reminder: ReminderDue | None = None, patience: timedelta = _LETTER_PATIENCE
     ) -> None:
@@ -302,7 +309,15 @@ class BookingWorkflow:
         notice = SendNotice(**self._ref(), kind=kind, reminder_offset=reminder.offset if reminder else None)
         limit = self._spans.mail_activity
         try:
-            await persistent(names.SEND_NOTICE, notice, NoticeOutcome, limit, f"mail: {kind}", patience)
+            await persistent(
+                names.SEND_NOTICE,
+                notice,
+                NoticeOutcome,
+                limit,
+                f"mail: {kind}",
+                patience,
+                workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+            )
         except FailureError as failure:
             if is_cancelled_exception(failure):
                 raise

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from temporalio import workflow
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import FailureError, is_cancelled_exception
+from temporalio.workflow import ActivityCancellationType
 
 Result = TypeVar("Result")
 
@@ -67,6 +68,7 @@ async def persistent(
     limit: timedelta,
     summary: str,
     patience: timedelta | None = None,
+    cancellation: ActivityCancellationType = ActivityCancellationType.TRY_CANCEL,
 ) -> Result:
     """A step on somebody else's server: one quick local try, and if that fails an activity that never gives up.
 
@@ -92,6 +94,7 @@ async def persistent(
         start_to_close_timeout=limit,
         schedule_to_close_timeout=patience,
         retry_policy=UNTIL_DONE,
+        cancellation_type=cancellation,
         summary=summary,
     )
     return later

@@ -131,7 +131,7 @@ class PostgresSaga:
             had_session = await connection.fetchval(_SQL["session_of_booking"], booking_id) is not None
             standing = [BookingStatus.AWAITING_PAYMENT, BookingStatus.PENDING, BookingStatus.CONFIRMED]
             if not await _end(connection, booking_id, BookingStatus.CANCELLED, standing, now, invite_change=1):
-                return CalledOff(status=BookingStatus(booking["status"]), refund_due=booking["refund_due"])
+                return await _ended_before(connection, booking, paid, reason, now)
             await connection.execute(_SQL["release_reservation"], booking_id, "cancelled")
             await connection.execute(_SQL["cancel_session"], booking_id)
             await _skip_notices(connection, booking_id, "the booking was cancelled", *NoticeKind)
@@ -213,6 +213,17 @@ async def _owe(connection: Connection, booking_id: UUID, kind: NoticeKind) -> No
 
 def _terms(row: asyncpg.Record, **changed: Any) -> Terms:
     return Terms.model_validate({**row, "start": row["starts_at"], "end": row["ends_at"], **changed})
+
+
+async def _ended_before(
+    connection: Connection, booking: asyncpg.Record, paid: bool, reason: str, now: datetime
+) -> CalledOff:
+    """What had ended stays as it ended; but money that came after the end, and is not on record yet, is owed back."""
+    came_late = paid and not booking["paid"]
+    if came_late:
+        await connection.execute(_SQL["record_payment"], booking["booking_id"], now)
+        await connection.execute(_SQL["request_refund"], booking["booking_id"], reason, now)
+    return CalledOff(status=BookingStatus(booking["status"]), refund_due=came_late or booking["refund_due"])
 
 
 async def _skip_notices(connection: Connection, booking_id: UUID, why: str, *kinds: NoticeKind) -> None:

@@ -20,6 +20,8 @@ ENDINGS = {
     "refunded_after_lapse",
     "called_off_unpaid",
     "called_off_confirmed",
+    "called_off_while_mailing_0",
+    "called_off_while_mailing_1",
     "slot_lost",
     "payment_unavailable",
     "taken_up_again",

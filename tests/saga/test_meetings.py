@@ -13,9 +13,12 @@ from temporalio.client import Client
 
 import worker as front_desk
 from pitstop.devstack.stackfile import Stack
+from pitstop.gateways.smtp_mailer import SmtpMailer
 from pitstop.gateways.temporal_engine import TemporalEngine
+from pitstop.ports import OutgoingMail
 from pitstop.postgres.pool import open_pool
 from pitstop.postgres.saga import PostgresSaga
+from tests.support.histories import replays
 from tests.support.people import Customer, Issuer, events
 from tests.support.processes import environment, serving, settings, worker
 from tests.support.shop import Shop
@@ -113,6 +116,72 @@ async def test_a_revived_booking_keeps_the_reminders_that_it_was_confirmed_with(
         assert await customer.subjects() == ["Confirmed", "Reminder", "Reminder"]
         overdue = await saga.overdue_bookings(datetime.now(UTC) + timedelta(days=10), 10_000)
         assert UUID(booking["id"]) not in {late.booking_id for late in overdue}
+
+
+async def test_late_money_meets_a_cancellation(
+    stack: Stack,
+    temporal: Client,
+    customer: Customer,
+    shop: Shop,
+    clock: Clock,
+    stripe: StripeControl,
+    database: "asyncpg.Pool[asyncpg.Record]",
+) -> None:
+    """A booking has ended, money comes all the same, and an operator cancels the run that is to give it back."""
+    changed = settings(stack, task_queue=f"late-{uuid4()}", workflow_task_seconds=2)
+    async with serving(changed) as url, open_pool(changed.worker_database_url, 2, "test") as pool:
+        customer.api_url = url
+        async with front_desk.at_work(temporal, changed):
+            booking = await customer.book(shop, shop.start())
+            await clock.workflow(booking).terminate("by mistake")
+        await database.execute("UPDATE slot_reservations SET status = 'expired' WHERE booking_id = $1", booking["id"])
+        await database.execute("UPDATE bookings SET status = 'expired' WHERE id = $1", booking["id"])
+        await customer.pay(booking)
+        standing = await PostgresSaga(pool).standing(UUID(booking["id"]))
+        assert standing is not None
+        assert await TemporalEngine(temporal, changed).revive(standing, None)
+        await clock.workflow(booking).cancel()
+        async with front_desk.at_work(temporal, changed):
+            refunded = await customer.sees(booking, "expired", "refund_issued")
+    assert refunded["amount_refunded"] == shop.amount
+
+
+@pytest.mark.parametrize("refusals", [0, 1])
+async def test_a_cancellation_meets_the_confirmation_on_its_way(
+    stack: Stack,
+    temporal: Client,
+    customer: Customer,
+    shop: Shop,
+    clock: Clock,
+    http: httpx.AsyncClient,
+    monkeypatch: pytest.MonkeyPatch,
+    refusals: int,
+) -> None:
+    """The mail server takes its time over the confirmation, at the first try or at a later one."""
+    real, sending = SmtpMailer.send, asyncio.Event()
+
+    async def slow(self: SmtpMailer, mail: OutgoingMail, attempt: int) -> None:
+        if mail.subject.startswith("Confirmed") and attempt > refusals:
+            sending.set()
+            await asyncio.sleep(2)
+        await real(self, mail, attempt)
+
+    monkeypatch.setattr(SmtpMailer, "send", slow)
+    changed = settings(stack, task_queue=f"mail-{uuid4()}")
+    async with serving(changed) as url, front_desk.at_work(temporal, changed):
+        customer.api_url = url
+        booking = await customer.book(shop, shop.start())
+        fault = {"kind": "reject_4xx", "to": customer.email, "times": refusals}
+        if refusals:
+            await http.post(f"{stack.mail_url}/api/faults", json=fault)
+        await customer.pay(booking)
+        await asyncio.wait_for(sending.wait(), 20)
+        await clock.workflow(booking).cancel()
+        await customer.waits_for(booking, lambda read: events(read).count("mail_sent") == 2, "both mails")
+        await replays(
+            clock.workflow(booking), f"called_off_while_mailing_{refusals}", "cancelled with a mail on its way"
+        )
+    assert await customer.subjects() == ["Confirmed", "Cancelled"]
 
 
 async def test_only_the_customers_side_is_given_the_link(

@@ -40,7 +40,9 @@ JOIN mechanics AS m ON m.id = b.mechanic_id
 
 -- name: mark_sent
 WITH sent AS (
-    UPDATE notifications SET status = 'sent', sent_at = $2 WHERE key = $1 AND status = 'sending' RETURNING booking_id, kind
+    -- `failed`: the last try had been given up when it got through.
+    UPDATE notifications SET status = 'sent', sent_at = $2 WHERE key = $1 AND status IN ('sending', 'failed')
+    RETURNING booking_id, kind
 )
 INSERT INTO booking_events (booking_id, at, event, detail)
 SELECT booking_id, $2, 'mail_sent', jsonb_build_object('kind', kind, 'key', $1::text) FROM sent

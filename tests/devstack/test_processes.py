@@ -116,7 +116,7 @@ async def test_an_orphan_is_found_by_its_record_and_ended(start: Spawn, tmp_path
     save_records(tmp_path / "processes.json", [record])
     found = load_records(tmp_path / "processes.json")
     assert await asyncio.to_thread(end_orphans, found, 0.3) == ["part0"]
-    assert child.exit_code == -signal.SIGKILL
+    await _until(lambda: child.exit_code == -signal.SIGKILL)
 
 
 @pytest.mark.parametrize("change", [{"started_at": 1.0}, {"arguments": ("python", "another.py")}])

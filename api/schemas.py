@@ -87,7 +87,9 @@ class BookingOpened(BaseModel):
     amount: int
     currency: str
     payment: PaymentToMake | None
-    manage_url: str
+    manage_url: str | None = Field(
+        description="Whoever has it acts as the customer: null for an operator, who is not given it."
+    )
 
 
 class TimelineEntry(BaseModel):

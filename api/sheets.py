@@ -12,7 +12,6 @@ from pitstop.domain.catalogue import SessionKind
 from pitstop.domain.identity import invite_uid
 from pitstop.domain.notices import BookingFacts
 
-# Whoever holds the link acts as the customer: only the customer's side is given it.
 _CUSTOMERS_SIDE = (Role.CUSTOMER, Role.LINK, Role.SERVICE)
 
 
@@ -27,6 +26,11 @@ class Sheet:
     timeline: list[dict[str, Any]]
 
 
+def manage_url(rooms: Rooms, caller: Caller, booking_id: UUID, end: datetime) -> str | None:
+    """Whoever holds the link acts as the customer: only the customer's side is given it."""
+    return rooms.links.url(booking_id, end) if caller.role in _CUSTOMERS_SIDE else None
+
+
 async def sheet_of(rooms: Rooms, caller: Caller, booking_id: UUID) -> Sheet | None:
     """None when there is no such booking that this caller may see."""
     row = await rooms.desk.sheet(caller, booking_id)
@@ -35,7 +39,7 @@ async def sheet_of(rooms: Rooms, caller: Caller, booking_id: UUID) -> Sheet | No
     own = {name: row.pop(name) for name in ("status", "hold_expires_at", "was_confirmed", "timeline")}
     facts = BookingFacts(
         **row | {"kind": SessionKind(row["kind"])},
-        manage_url=rooms.links.url(booking_id, row["end"]) if caller.role in _CUSTOMERS_SIDE else "",
+        manage_url=manage_url(rooms, caller, booking_id, row["end"]) or "",
         invite_uid=invite_uid(booking_id),
     )
     return Sheet(facts=facts, **own | {"status": BookingStatus(own["status"])})

@@ -28,6 +28,7 @@ from api.schemas import (
     PaymentState,
     PaymentToMake,
 )
+from api.sheets import manage_url
 from pitstop.domain.caller import Caller
 from pitstop.postgres.desk import BookingFilter
 
@@ -74,7 +75,7 @@ async def create_booking(
     opened = await open_booking(rooms, caller, request_of(sent, idempotency_key, caller))
     response.status_code = 201 if opened.new else 200
     response.headers["Location"] = f"/v1/bookings/{opened.booking['id']}"
-    return _opened(opened.booking, rooms)
+    return _opened(opened.booking, rooms, caller)
 
 
 @router.get("", responses={200: shown(BOOKINGS), **problems(401, 422, 503)})
@@ -143,14 +144,13 @@ def _server_sent(entry: dict[str, Any]) -> str:
     return f"id: {entry['id']}\nevent: {entry['event']}\ndata: {json.dumps(data)}\n\n"
 
 
-def _opened(row: dict[str, Any], rooms: Rooms) -> BookingOpened:
+def _opened(row: dict[str, Any], rooms: Rooms, caller: Caller) -> BookingOpened:
     payment = None
-    if row["payment_intent_id"]:
+    if row["client_secret"]:
         payment = PaymentToMake(
             payment_intent_id=row["payment_intent_id"],
             client_secret=row["client_secret"],
             publishable_key=rooms.settings.stripe_publishable_key,
         )
-    return BookingOpened.model_validate(
-        {**row, "payment": payment, "manage_url": rooms.links.url(row["id"], row["end"])}
-    )
+    link = manage_url(rooms, caller, row["id"], row["end"])
+    return BookingOpened.model_validate({**row, "payment": payment, "manage_url": link})

@@ -116,6 +116,27 @@ async def test_a_guest_is_the_same_customer_for_each_address(backend: Customer, 
     assert read[0] == read[1] != read[2]
 
 
+async def test_an_operator_books_and_takes_the_payment_but_is_no_customer(
+    operator: Customer, customer: Customer, shop: Shop
+) -> None:
+    """It gets what is needed to pay, and no link: whoever has that acts as the customer."""
+    body = operator.request(shop, shop.start())
+    body["customer"]["id"] = str(customer.id)
+    booking = (await operator.post(body)).json()
+    assert booking["payment"]["client_secret"]
+    assert booking["manage_url"] is None
+    assert (await customer.read(booking))["customer_id"] == str(customer.id)
+
+
+async def test_a_service_called_like_a_customer_sees_nothing_of_it(
+    customer: Customer, caller: Caller, shop: Shop
+) -> None:
+    booking = await customer.book(shop, shop.start())
+    namesake = await caller(str(customer.id), "service")
+    assert (await namesake.get(f"/v1/bookings/{booking['id']}")).status_code == 404
+    assert await _ids(namesake, shop) == []
+
+
 @pytest.mark.parametrize("view", VIEWS)
 async def test_a_manage_link_opens_its_one_booking(
     http: httpx.AsyncClient, customer: Customer, rival: Customer, shop: Shop, view: str

@@ -4,22 +4,10 @@ import asyncpg
 import pytest
 
 from pitstop.postgres import queries
+from tests.database.users import USERS, run_by
 from tests.support.databases import Urls
 
-# Which roles run the queries of each file.
-USERS = {
-    "catalogue": ["api"],
-    "desk": ["api"],
-    "inbox": ["api", "worker"],
-    "notices": ["worker"],
-    "saga": ["worker"],
-}
-NAMED = [
-    pytest.param(role, sql, id=f"{module}.{name}-{role}")
-    for module in queries.modules()
-    for name, sql in queries.load(module).items()
-    for role in USERS.get(module, ["nobody"])
-]
+NAMED = [pytest.param(role, sql, id=f"{name}-{role}") for role in ("api", "worker") for name, sql in run_by(role)]
 
 
 def test_every_file_has_its_users() -> None:

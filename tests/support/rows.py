@@ -9,11 +9,12 @@ from tests.support.shop import Shop
 
 _BOOKING = """
 INSERT INTO bookings (
-    id, status, request_fingerprint, created_by, customer_id, customer_name, customer_email, country, city, postal_code,
+    id, status, request_fingerprint, created_by, created_by_role, customer_id, customer_name, customer_email, country,
+    city, postal_code,
     timezone, service_id, plan_id, mechanic_id, starts_at, ends_at, buffer_before_minutes, buffer_after_minutes, amount,
     currency
-) VALUES ($1, $2, '', $3, $4, 'Camille Roy', 'camille@example.com', 'CA', 'Toronto', 'M5V 2T6', 'UTC', $5, $6, $7, $8,
-    $9, 0, 15, 8900, 'cad')
+) VALUES ($1, $2, '', $3, $10, $4, 'Camille Roy', 'camille@example.com', 'CA', 'Toronto', 'M5V 2T6', 'UTC', $5, $6, $7,
+    $8, $9, 0, 15, 8900, 'cad')
 """
 _RESERVATION = """
 INSERT INTO slot_reservations (id, booking_id, mechanic_id, starts_at, ends_at, blocked, status, expires_at)
@@ -29,7 +30,7 @@ INSERT INTO sessions (
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One customer's booking."""
+    """One customer's booking; `created_by` is the subject of whoever made it: itself, unless a role says otherwise."""
 
     shop: Shop
     booking_id: UUID
@@ -38,12 +39,14 @@ class Case:
     start: datetime
 
 
-async def add_booking(connection: Any, shop: Shop, start: datetime, status: str = "confirmed") -> Case:
+async def add_booking(
+    connection: Any, shop: Shop, start: datetime, status: str = "confirmed", by: str = "customer"
+) -> Case:
     customer = uuid4()
-    case = Case(shop, uuid4(), customer, str(customer), start)
+    case = Case(shop, uuid4(), customer, str(customer if by == "customer" else uuid4()), start)
     ids = (shop.service_id, shop.plan_id, shop.mechanic_id)
     times = (start, start + shop.duration)
-    await connection.execute(_BOOKING, case.booking_id, status, case.created_by, customer, *ids, *times)
+    await connection.execute(_BOOKING, case.booking_id, status, case.created_by, customer, *ids, *times, by)
     return case
 
 
@@ -74,9 +77,9 @@ async def add_session(connection: Any, case: Case, status: str = "scheduled", re
     return session
 
 
-async def add_everything(connection: Any, shop: Shop, start: datetime) -> Case:
+async def add_everything(connection: Any, shop: Shop, start: datetime, by: str = "customer") -> Case:
     """A booking with a row in each table that belongs to one."""
-    case = await add_booking(connection, shop, start)
+    case = await add_booking(connection, shop, start, by=by)
     reservation = await add_reservation(connection, case)
     await add_session(connection, case, reservation=reservation)
     id, intent = case.booking_id, f"pi_{case.booking_id.hex}"

@@ -1,0 +1,27 @@
+"""Which roles of the product run which named queries."""
+
+from collections.abc import Iterator
+
+from pitstop.postgres import queries
+
+# By file, or by file and name where a query is not for all who use the file.
+USERS = {
+    "catalogue": ["api"],
+    "desk": ["api"],
+    "inbox": ["api", "worker"],
+    "notices": ["worker"],
+    "saga": ["worker"],
+}
+_NARROWER = {
+    "inbox.store": ["api"],
+    "inbox.unapplied": ["worker"],
+}
+
+
+def run_by(role: str) -> Iterator[tuple[str, str]]:
+    """Name and text of each query that this role runs."""
+    for module in queries.modules():
+        for name, sql in queries.load(module).items():
+            full = f"{module}.{name}"
+            if role in _NARROWER.get(full, USERS.get(module, [])):
+                yield full, sql

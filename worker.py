@@ -18,6 +18,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from activities.booking import PaymentActivities, ReservationActivities
 from activities.notices import NoticeActivities
 from activities.sweep import SweepActivities
+from pitstop.domain.limits import DeclineLimits
 from pitstop.gateways import temporal_engine
 from pitstop.gateways.letters import LetterWriter
 from pitstop.gateways.manage_links import ManageLinks
@@ -52,7 +53,7 @@ def _worker(
 ) -> Worker:
     saga = PostgresSaga(pool)
     reservations = ReservationActivities(saga)
-    payments = PaymentActivities(saga, gateway)
+    payments = PaymentActivities(saga, gateway, _decline_limits(settings))
     notices = NoticeActivities(
         PostgresNotices(pool, ManageLinks(settings).url), LetterWriter(settings), SmtpMailer(settings)
     )
@@ -85,6 +86,11 @@ def _worker(
         graceful_shutdown_timeout=timedelta(seconds=settings.drain_seconds),
         interceptors=interceptors,
     )
+
+
+def _decline_limits(settings: Settings) -> DeclineLimits:
+    window = timedelta(seconds=settings.unpaid_window_seconds)
+    return DeclineLimits(settings.declines_per_booking, settings.holds_per_card, window)
 
 
 async def serve(settings: Settings) -> None:

@@ -1,5 +1,9 @@
 """The saga's steps: each does one thing that is safe to repeat, through the ports that it was given."""
 
+import asyncio
+import logging
+from uuid import UUID
+
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
@@ -19,10 +23,15 @@ from pitstop.contracts.booking import (
     RequestRef,
     Withdrawal,
 )
+from pitstop.domain.limits import DeclineLimits
 from pitstop.domain.notices import NoticeKind, notice_key
 from pitstop.domain.reminders import ReminderDue
 from pitstop.domain.saga import CalledOff, HoldOutcome, IntentState, OwedNotice
-from pitstop.ports import PaymentGateway, PaymentsRefused, SagaStore
+from pitstop.ports import PaymentGateway, PaymentsRefused, PaymentsUnavailable, SagaStore
+
+_log = logging.getLogger("pitstop.payments")
+# Stopping a payment is tried for so long, inside a step on the database; the next declined card is the next try.
+_PATIENCE_TO_STOP_SECONDS = 2
 
 
 class ReservationActivities:
@@ -64,9 +73,10 @@ class ReservationActivities:
 class PaymentActivities:
     """The money: asked for, called off, given back. A debt is on record before Stripe is asked to pay it."""
 
-    def __init__(self, store: SagaStore, payments: PaymentGateway) -> None:
+    def __init__(self, store: SagaStore, payments: PaymentGateway, limits: DeclineLimits) -> None:
         self._store = store
         self._payments = payments
+        self._limits = limits
 
     @activity.defn(name=names.REQUEST_PAYMENT)
     async def request(self, request: RequestPayment) -> PaymentRequested:
@@ -86,11 +96,39 @@ class PaymentActivities:
     @activity.defn(name=names.RECORD_DECLINE)
     async def record_decline(self, decline: RecordDecline) -> None:
         await self._store.record_decline(decline.booking_id, decline.failure_code, decline.now)
+        declines = await self._store.declines(decline.booking_id, self._limits.window)
+        if declines.exceed(self._limits):
+            _log.warning("booking %s: its payment is stopped after %s", decline.booking_id, declines)
+            await self._stop(decline.booking_id)
+
+    async def _stop(self, booking_id: UUID) -> None:
+        """Nobody can pay any more; Stripe's event about that ends the booking. One who has just paid has paid."""
+        intent = await self._store.intent_of(booking_id)
+        try:
+            async with asyncio.timeout(_PATIENCE_TO_STOP_SECONDS):
+                await self._payments.cancel_intent(str(intent))
+        except (PaymentsUnavailable, PaymentsRefused, TimeoutError) as error:
+            _log.warning("booking %s: its payment could not be stopped: %r", booking_id, error)
 
     @activity.defn(name=names.CANCEL_PAYMENT)
     async def cancel(self, booking: BookingRef) -> IntentState:
+        """`SUCCEEDED` only for the money that was agreed: other money confirms nothing, and an operator is told."""
         intent = await self._store.intent_of(booking.booking_id)
-        return IntentState.CANCELED if intent is None else await self._payments.cancel_intent(intent)
+        if intent is None:
+            return IntentState.CANCELED
+        state = await self._payments.cancel_intent(intent)
+        if state is IntentState.SUCCEEDED and not await self._is_as_agreed(booking, intent):
+            return IntentState.CANCELED
+        return state
+
+    async def _is_as_agreed(self, booking: BookingRef, intent: str) -> bool:
+        amount, currency = await self._payments.received(intent)
+        agreed = await self._store.agreed(booking.booking_id)
+        if agreed is None or (amount, currency) == (agreed.amount, agreed.currency):
+            return True
+        _log.error("booking %s: %s has brought %s %s, not %s", booking.booking_id, intent, amount, currency, agreed)
+        await self._store.note_wrong_payment(booking.booking_id, amount, currency, booking.now)
+        return False
 
     @activity.defn(name=names.REFUND_PAYMENT)
     async def refund(self, request: RefundPayment) -> None:

@@ -1,10 +1,14 @@
 """The backstop's steps: what timers and webhooks left undone because something was down."""
 
+import logging
+
 from temporalio import activity
 
 from pitstop.contracts import names
 from pitstop.contracts.booking import SweepStep
 from pitstop.ports import EngineUnavailable, Inbox, NoRunningWorkflow, StoredEvent, SweepStore, WorkflowReviver
+
+_log = logging.getLogger("pitstop.sweep")
 
 
 class SweepActivities:
@@ -51,11 +55,14 @@ class SweepActivities:
     async def _apply(self, event: StoredEvent) -> str:
         if event.payment is None or event.booking_id is None:
             return "no booking's"
+        objection = await self._inbox.objection(event.booking_id, event.payment)
+        if objection:
+            _log.error("booking %s, event %s: %s", event.booking_id, event.event_id, objection)
         try:
             await self._engine.signal_payment(event.booking_id, event.payment)
         except NoRunningWorkflow:
-            return await self._apply_without_workflow(event)
-        return "signalled"
+            return objection or await self._apply_without_workflow(event)
+        return objection or "signalled"
 
     async def _apply_without_workflow(self, event: StoredEvent) -> str:
         """A payment for a booking that has ended, or whose workflow was terminated, is settled by a new run."""

@@ -3,14 +3,17 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Depends, Path, Query, Security
+from fastapi import Depends, Path, Query, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from api.composition import InRooms
+from api import budgets
+from api.addresses import ClientAddress
+from api.composition import InRooms, Rooms
 from api.problems import Problem, not_found
 from pitstop.domain.caller import Caller, Role
 from pitstop.gateways.tokens import InvalidToken
 
+_READING = ("GET", "HEAD")
 _bearer = HTTPBearer(auto_error=False, bearerFormat="JWT", description="A token of the configured issuer.")
 BookingId = Annotated[UUID, Path(description="The booking's id.", examples=["7d0c9d1c-6a5e-5f0b-9f43-0a8a5d0f3c11"])]
 LinkToken = Annotated[
@@ -27,7 +30,17 @@ def forbidden(detail: str) -> Problem:
     return Problem(403, "forbidden", "Not for this role", detail)
 
 
-async def _caller(credentials: Credentials, rooms: InRooms) -> Caller:
+async def _caller(request: Request, credentials: Credentials, rooms: InRooms, address: ClientAddress) -> Caller:
+    try:
+        caller = await _known(credentials, rooms)
+    except Problem:
+        await rooms.rates.spend(budgets.failures(rooms, address))
+        raise
+    await rooms.rates.spend(*budgets.of_call(rooms, caller, address, reading=request.method in _READING))
+    return caller
+
+
+async def _known(credentials: HTTPAuthorizationCredentials | None, rooms: Rooms) -> Caller:
     if credentials is None:
         raise unauthenticated("Send a token: Authorization: Bearer <JWT>.")
     try:
@@ -41,14 +54,18 @@ async def _caller(credentials: Credentials, rooms: InRooms) -> Caller:
 
 async def _reader(
     id: BookingId,
+    request: Request,
     credentials: Credentials,
     rooms: InRooms,
+    address: ClientAddress,
     token: LinkToken = None,
 ) -> Caller:
     if token is None:
-        return await _caller(credentials, rooms)
+        return await _caller(request, credentials, rooms, address)
     if rooms.links.booking_of(token) != id:
+        await rooms.rates.spend(budgets.failures(rooms, address))
         raise not_found()
+    await rooms.rates.spend(budgets.reads(rooms, address))
     return Caller(Role.LINK, str(id))
 
 

@@ -9,14 +9,20 @@ import httpx
 from fastapi import Depends, Request
 from temporalio.client import Client
 
+from api.rates import RateLimiter
 from pitstop.gateways.manage_links import ManageLinks
+from pitstop.gateways.pseudonyms import Pseudonyms
 from pitstop.gateways.temporal_engine import TemporalEngine, connect
 from pitstop.gateways.tokens import TokenVerifier
 from pitstop.postgres.catalogue import Catalogue
 from pitstop.postgres.desk import BookingDesk
 from pitstop.postgres.inbox import PostgresInbox
+from pitstop.postgres.limits import SharedBudgets
 from pitstop.postgres.pool import open_pool
 from pitstop.settings import Settings
+
+_CONNECTIONS_FOR_LIMITS = 2
+_PATIENCE_WITH_LIMITS_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +36,8 @@ class Rooms:
     engine: TemporalEngine
     tokens: TokenVerifier
     links: ManageLinks
+    names: Pseudonyms
+    rates: RateLimiter
 
 
 @asynccontextmanager
@@ -38,6 +46,8 @@ async def build(settings: Settings, client: Client | None = None) -> AsyncIterat
     links = ManageLinks(settings)
     async with (
         open_pool(settings.api_database_url, settings.database_pool_size, "pitstop-api") as pool,
+        # Of their own: a limit that waited behind the searches which it should keep away would be none.
+        open_pool(settings.api_database_url, _CONNECTIONS_FOR_LIMITS, "pitstop-limits") as limits,
         httpx.AsyncClient(timeout=5) as http,
     ):
         yield Rooms(
@@ -48,6 +58,8 @@ async def build(settings: Settings, client: Client | None = None) -> AsyncIterat
             engine=TemporalEngine(client or await connect(settings, lazy=True), settings),
             tokens=TokenVerifier(settings, http),
             links=links,
+            names=Pseudonyms(settings),
+            rates=RateLimiter(SharedBudgets(limits, _PATIENCE_WITH_LIMITS_SECONDS)),
         )
 
 

@@ -122,6 +122,11 @@ PROBLEMS: dict[int, tuple[str, str, str]] = {
     413: ("body_too_large", "The body is too large", "The body may have 256 KB at most."),
     415: ("unsupported_media_type", "The body is not JSON", "Send the body as JSON: Content-Type: application/json."),
     422: ("invalid_request", "The request is not valid", "body.timezone: must be an IANA time zone"),
+    429: (
+        "rate_limited",
+        "Too many calls",
+        "The limit of 300 calls a minute (caller-reads) is reached. Try again in 1 s.",
+    ),
     503: ("engine_unavailable", "Try again soon", "The booking engine cannot be reached at the moment."),
 }
 

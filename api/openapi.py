@@ -8,6 +8,8 @@ from api import examples
 from api.problems import ProblemBody
 
 _REF = "#/components/schemas/{model}"
+# Every call there is counted; which limits there are is said in docs/limits.md.
+_LIMITED = ("/v1/", "/webhooks/")
 _NOT_OURS = ("HTTPValidationError", "ValidationError")
 
 
@@ -19,6 +21,11 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 def _problem(status: int) -> dict[str, Any]:
     content = {"schema": {"$ref": _REF.format(model="ProblemBody")}, "example": examples.problem(status)}
     return {"description": examples.PROBLEMS[status][1], "content": {"application/problem+json": content}}
+
+
+def _rate_limited() -> dict[str, Any]:
+    after = {"description": "Seconds to wait.", "schema": {"type": "integer"}, "example": 1}
+    return _problem(429) | {"headers": {"Retry-After": after}}
 
 
 def install(app: FastAPI) -> None:
@@ -39,7 +46,9 @@ def _complete(document: dict[str, Any]) -> None:
     schemas |= problem.pop("$defs") | {"ProblemBody": problem}
     for name in _NOT_OURS:
         schemas.pop(name, None)
-    for path in document["paths"].values():
-        for operation in path.values():
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            if path.startswith(_LIMITED):
+                operation["responses"]["429"] = _rate_limited()
             if "HTTPValidationError" in str(operation["responses"].get("422")):
                 del operation["responses"]["422"]

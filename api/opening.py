@@ -1,10 +1,13 @@
 """Opening a booking: from a request that is well formed to a slot that is held, or to the reason why not."""
 
+import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from api import budgets
+from api.addresses import Address
 from api.callers import forbidden
 from api.composition import Rooms
 from api.problems import FieldError, Problem, invalid_field, unavailable
@@ -12,6 +15,7 @@ from api.schemas import BookingIn
 from pitstop.domain.booking import BookingStatus, SlotRefusal
 from pitstop.domain.caller import Caller, Role
 from pitstop.domain.identity import booking_id, fingerprint, guest_id
+from pitstop.domain.limits import HoldsExhausted
 from pitstop.domain.saga import HoldRefusal, Standing
 from pitstop.ports import EngineUnavailable, IdempotencyKeyReused
 from pitstop.postgres.desk import BookingRequest, Opening
@@ -26,6 +30,12 @@ _REFUSALS = {
     SlotRefusal.TOO_FAR: "The start is further ahead than the mechanic plans.",
     SlotRefusal.OFFLINE: "The mechanic takes no bookings at the moment.",
     SlotRefusal.NOT_OFFERED: "There is no such slot.",
+}
+_WHOSE_HOLDS = {
+    "customer": "This customer holds, or has held, too many slots without paying.",
+    "address": "Too many slots are held, or were held, from this address without being paid for.",
+    "service": "This service holds too many slots that are not paid for.",
+    "card": "A card of this customer was declined for too many bookings.",
 }
 _SEARCH = "take a start from GET /v1/availability"
 _MISNAMED = {
@@ -76,10 +86,11 @@ def _customer(sent: BookingIn, caller: Caller) -> UUID:
     raise forbidden("Bookings are made by customers, by services for customers, and by operators.")
 
 
-async def open_booking(rooms: Rooms, caller: Caller, request: BookingRequest) -> Opened:
+async def open_booking(rooms: Rooms, caller: Caller, request: BookingRequest, address: Address) -> Opened:
     """Holds the slot, once for the caller's key: the same request finds the booking again, at any time."""
+    limits = budgets.of_hold(rooms, caller, address)
     for _ in range(_CHOICES if request.mechanic_id is None else 1):
-        opening = await rooms.desk.open(caller, request, datetime.now(UTC))
+        opening = await rooms.desk.open(caller, request, limits, datetime.now(UTC))
         _refuse_what_differs_or_is_not_offered(opening)
         new = opening.status is BookingStatus.HOLDING
         if new and await _taken(rooms, caller, request, opening):
@@ -118,6 +129,8 @@ async def _taken(rooms: Rooms, caller: Caller, request: BookingRequest, opening:
 def _refuse_what_differs_or_is_not_offered(opening: Opening) -> None:
     if not opening.same_request:
         raise _key_reused()
+    if opening.exhausted is not None:
+        raise _too_many_holds(opening.exhausted)
     if opening.refusal is SlotRefusal.TAKEN:
         raise _slot_unavailable()
     if opening.refusal is not None:
@@ -127,6 +140,12 @@ def _refuse_what_differs_or_is_not_offered(opening: Opening) -> None:
 def _key_reused() -> Problem:
     detail = "This Idempotency-Key was used for another request. Take a new key for a new booking."
     return Problem(422, "idempotency_key_reused", "The key belongs to another request", detail)
+
+
+def _too_many_holds(exhausted: HoldsExhausted) -> Problem:
+    wait = max(1, math.ceil(exhausted.wait_seconds))
+    detail = f"{_WHOSE_HOLDS[exhausted.kind]} Pay for what is held, or try again in {wait} s."
+    return Problem(429, "too_many_holds", "Too many unpaid holds", detail, headers={"Retry-After": str(wait)})
 
 
 def _slot_unavailable() -> Problem:

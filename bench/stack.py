@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from pitstop.devstack.limits import ONE_CALLER
 from pitstop.devstack.names import ROOT
 from pitstop.devstack.stackfile import Stack
 
@@ -46,7 +47,7 @@ def _up(data: Path, settings: Mapping[str, str], log: int) -> subprocess.Popen[b
     return subprocess.Popen(
         [sys.executable, "-m", "pitstop.devstack", "up", "--ephemeral", "--no-demo", "--data", str(data)],
         cwd=ROOT,
-        env=inherited | dict(settings),
+        env=inherited | ONE_CALLER | dict(settings),
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=subprocess.STDOUT,

@@ -1,13 +1,15 @@
 """The ports: what activities and routes ask of the world outside. postgres/ and gateways/ implement them."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
 from pitstop.domain.booking import BookingStatus
+from pitstop.domain.limits import Declines
 from pitstop.domain.notices import Claim, Notice
 from pitstop.domain.saga import (
+    AgreedPayment,
     CalledOff,
     HoldOutcome,
     IntentState,
@@ -89,6 +91,9 @@ class PaymentGateway(Protocol):
     async def cancel_intent(self, payment_intent_id: str) -> IntentState:
         """After this no payment can succeed any more, or one has: then the answer is `SUCCEEDED`."""
 
+    async def received(self, payment_intent_id: str) -> tuple[int, str]:
+        """How much money has come in, and in which currency."""
+
     async def refund(self, idempotency_key: str, payment_intent_id: str, amount: int, reason: str) -> str:
         """Gives back `amount` and returns the refund's id; the same key gives back once."""
 
@@ -116,6 +121,13 @@ class SagaStore(Protocol):
     async def record_intent(self, booking_id: UUID, intent: PaymentIntent, now: datetime) -> None: ...
 
     async def record_decline(self, booking_id: UUID, failure_code: str, now: datetime) -> None: ...
+
+    async def declines(self, booking_id: UUID, window: timedelta) -> Declines: ...
+
+    async def agreed(self, booking_id: UUID) -> AgreedPayment | None: ...
+
+    async def note_wrong_payment(self, booking_id: UUID, amount: int, currency: str, now: datetime) -> None:
+        """Puts on the booking's timeline, once, that money has come which is not what was agreed."""
 
     async def intent_of(self, booking_id: UUID) -> str | None:
         """The booking's PaymentIntent, if it got that far."""
@@ -177,8 +189,12 @@ class StoredEvent:
 class Inbox(Protocol):
     """Stripe's events, stored once by id."""
 
-    async def store(self, event: dict[str, Any]) -> bool:
-        """Keeps a verified event, once by its id. Whether it still has to be applied."""
+    async def store(self, event: dict[str, Any], *, foreign: str | None = None, card: bytes | None = None) -> bool:
+        """Keeps a verified event, once by its id. Whether it still has to be applied: not if it is `foreign`, for that
+        reason. `card`: the name of the card that was declined, noted in the same transaction."""
+
+    async def objection(self, booking_id: UUID, payment: PaymentEvent) -> str | None:
+        """Why the money of this event is not what was agreed; None where there is nothing to object to."""
 
     async def unapplied(self, limit: int) -> list[StoredEvent]: ...
 

@@ -5,18 +5,33 @@ Spans are in seconds. A setting without a default must be given; in production s
 
 from datetime import timedelta
 from functools import cached_property
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, HttpUrl, PositiveFloat, SecretStr, model_validator
+from pydantic import AfterValidator, Field, HttpUrl, PositiveFloat, PositiveInt, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 DEVELOPMENT_SECRET = "development-only"  # noqa: S105 - refused in production, below
+
+
+# Above the maximum a call is too short a time to be counted.
+CallsPerMinute = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
 def _longest_first(offsets: tuple[float, ...]) -> tuple[float, ...]:
     if any(offset <= 0 for offset in offsets) or len(set(offsets)) != len(offsets):
         raise ValueError("reminder offsets are distinct positive numbers of seconds before the start")
     return tuple(sorted(offsets, reverse=True))
+
+
+def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
+
+
+def _networks_that_exist(text: str) -> str:
+    """ValueError for what is no address and no network, or a network with bits set behind its prefix."""
+    _networks(text)
+    return text
 
 
 class Settings(BaseSettings):
@@ -112,6 +127,67 @@ class Settings(BaseSettings):
         "a worker's CPU: for development and tests.",
     )
     drain_seconds: PositiveFloat = Field(default=15, description="How long a worker finishes its work after SIGTERM.")
+
+    trusted_proxies: Annotated[str, AfterValidator(_networks_that_exist)] = Field(
+        default="",
+        description="The proxies in front of the API, as addresses or networks separated by commas. Only they are "
+        "believed when they say whom they speak for.",
+    )
+    forwarded_header: Literal["X-Forwarded-For", "Forwarded"] = Field(
+        default="X-Forwarded-For", description="The header in which those proxies say it; the other one is not read."
+    )
+    rate_caller_reads: CallsPerMinute = Field(default=300, description="Reads that one caller may make in a minute.")
+    rate_caller_writes: CallsPerMinute = Field(default=60, description="Writes that one caller may make in a minute.")
+    rate_service: CallsPerMinute = Field(
+        default=6000, description="Calls of all kinds that one `service` may make in a minute, instead of other limits."
+    )
+    rate_address_reads: CallsPerMinute = Field(
+        default=3000, description="Reads in a minute from one address (IPv6: one /64), whoever makes them."
+    )
+    rate_address_searches: CallsPerMinute = Field(
+        default=600, description="Availability searches and checks in a minute from one address."
+    )
+    rate_address_writes: CallsPerMinute = Field(default=600, description="Writes in a minute from one address.")
+    rate_address_failures: CallsPerMinute = Field(
+        default=60, description="Wrong tokens, links and webhook signatures in a minute from one address."
+    )
+    holds_per_customer: PositiveInt = Field(default=5, description="Unpaid holds that one customer may have at a time.")
+    holds_per_address: PositiveInt = Field(
+        default=30, description="Unpaid holds that may stand at a time from one address."
+    )
+    holds_per_card: PositiveInt = Field(
+        default=3,
+        description="Unpaid bookings in the window for which one card may have been declined; at the next one its "
+        "payment is stopped.",
+    )
+    holds_per_service: PositiveInt = Field(
+        default=500, description="Unpaid holds that one `service` (or operator) may have at a time."
+    )
+    unpaid_holds_per_customer: PositiveInt = Field(
+        default=3, description="Holds of one customer that may end unpaid in the window before the next has to wait."
+    )
+    unpaid_holds_per_address: PositiveInt = Field(
+        default=20, description="Holds from one address that may end unpaid in the window before the next has to wait."
+    )
+    unpaid_window_seconds: Annotated[float, Field(gt=0, le=86400)] = Field(
+        default=3600, description="The window: how long an unpaid hold or a declined card counts. A day at most."
+    )
+    unpaid_delay_seconds: PositiveFloat = Field(
+        default=60, description="How long the first such wait is; each further one is twice as long."
+    )
+    unpaid_longest_delay_seconds: PositiveFloat = Field(default=3600, description="How long such a wait is at most.")
+    declines_per_booking: PositiveInt = Field(
+        default=10, description="Declined payments of one booking after which its payment is stopped."
+    )
+
+    @property
+    def stripe_is_live(self) -> bool:
+        """Whether the key moves money: Stripe's test and live modes share nothing but their shape."""
+        return self.stripe_secret_key.get_secret_value().startswith(("sk_live_", "rk_live_"))
+
+    @cached_property
+    def proxy_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        return _networks(self.trusted_proxies)
 
     @cached_property
     def drain(self) -> timedelta:

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.responses import StreamingResponse
 
 from api import cursors
+from api.addresses import ClientAddress
 from api.callers import Authenticated, BookingId, Reader
 from api.composition import InRooms, Rooms
 from api.examples import BOOKING, BOOKINGS, EVENTS, OPENED, shown
@@ -69,10 +70,20 @@ IdempotencyKey = Annotated[
     },
 )
 async def create_booking(
-    sent: BookingIn, idempotency_key: IdempotencyKey, caller: Authenticated, rooms: InRooms, response: Response
+    sent: BookingIn,
+    idempotency_key: IdempotencyKey,
+    caller: Authenticated,
+    rooms: InRooms,
+    address: ClientAddress,
+    response: Response,
 ) -> BookingOpened:
-    """Holds the slot for 15 minutes and brings back what is needed to pay for it."""
-    opened = await open_booking(rooms, caller, request_of(sent, idempotency_key, caller))
+    """Holds the slot for 15 minutes and brings back what is needed to pay for it.
+
+    429 `rate_limited`: too many calls. 429 `too_many_holds`: too many unpaid holds of this customer, address or service
+    stand, or have ended unpaid of late; each further one makes the wait longer. Retry-After says how long it is.
+    A request that is repeated with its key gets its booking, however many holds stand.
+    """
+    opened = await open_booking(rooms, caller, request_of(sent, idempotency_key, caller), address)
     response.status_code = 201 if opened.new else 200
     response.headers["Location"] = f"/v1/bookings/{opened.booking['id']}"
     return _opened(opened.booking, rooms, caller)

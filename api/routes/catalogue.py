@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Query
 
 from api import cursors
+from api.budgets import LIMITED_READ, LIMITED_SEARCH
 from api.composition import InRooms
 from api.examples import MECHANICS, SERVICES, SLOTS, VERDICT, shown
 from api.openapi import problems
@@ -28,20 +29,20 @@ from api.schemas import (
 router = APIRouter(prefix="/v1", tags=["catalogue"], route_class=StrictRoute)
 
 
-@router.get("/services", responses={200: shown(SERVICES), **problems(422, 503)})
+@router.get("/services", dependencies=[LIMITED_READ], responses={200: shown(SERVICES), **problems(422, 503)})
 async def list_services(rooms: InRooms) -> ServicePage:
     """What can be booked, with durations (minutes) and prices (minor units)."""
     return ServicePage(items=[Service.model_validate(row) for row in await rooms.catalogue.services()])
 
 
-@router.get("/mechanics", responses={200: shown(MECHANICS), **problems(422, 503)})
+@router.get("/mechanics", dependencies=[LIMITED_READ], responses={200: shown(MECHANICS), **problems(422, 503)})
 async def list_mechanics(query: Annotated[MechanicQuery, Query()], rooms: InRooms) -> MechanicPage:
     """Who can be booked."""
     rows = await rooms.catalogue.mechanics(query.service_id, query.country, query.city)
     return MechanicPage(items=[Mechanic.model_validate(row) for row in rows])
 
 
-@router.get("/availability", responses={200: shown(SLOTS), **problems(422, 503)})
+@router.get("/availability", dependencies=[LIMITED_SEARCH], responses={200: shown(SLOTS), **problems(422, 503)})
 async def search_slots(query: Annotated[AvailabilityQuery, Query()], rooms: InRooms) -> SlotPage:
     """Free slots, ordered by start, then mechanic: one entry for each mechanic and start."""
     now = datetime.now(UTC)
@@ -59,7 +60,11 @@ async def search_slots(query: Annotated[AvailabilityQuery, Query()], rooms: InRo
     return SlotPage(slots=slots, next_cursor=more)
 
 
-@router.post("/availability/check", responses={200: shown(VERDICT), **problems(400, 413, 415, 422, 503)})
+@router.post(
+    "/availability/check",
+    dependencies=[LIMITED_SEARCH],
+    responses={200: shown(VERDICT), **problems(400, 413, 415, 422, 503)},
+)
 async def check_slot(sent: SlotCheck, rooms: InRooms) -> SlotVerdict:
     """Whether one slot can be booked at this moment, and if not, why."""
     reason = await rooms.catalogue.refusal(sent.mechanic_id, sent.service_id, sent.start, datetime.now(UTC))

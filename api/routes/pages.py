@@ -12,6 +12,8 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+from api import budgets
+from api.addresses import ClientAddress
 from api.composition import InRooms, Rooms
 from api.sheets import Sheet, sheet_of
 from pitstop.domain.booking import BookingStatus
@@ -103,11 +105,13 @@ async def home() -> HTMLResponse:
 
 
 @router.get("/manage/{booking}")
-async def manage(booking: str, rooms: InRooms, token: str = "") -> HTMLResponse:
+async def manage(booking: str, rooms: InRooms, address: ClientAddress, token: str = "") -> HTMLResponse:
     """The booking that the signed link opens; for every other link the same page, which says what to do."""
     opened = rooms.links.booking_of(token) if len(token) <= _LONGEST_TOKEN else None
     if opened is None or booking != str(opened):
+        await rooms.rates.spend(budgets.failures(rooms, address))
         return _page("not_found.html", 404)
+    await rooms.rates.spend(budgets.reads(rooms, address))
     return await _manage(rooms, opened, token)
 
 

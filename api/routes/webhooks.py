@@ -7,10 +7,12 @@ from typing import Annotated, Any
 import stripe
 from fastapi import APIRouter, Header, Request, Response
 
+from api import budgets
+from api.addresses import ClientAddress
 from api.composition import InRooms, Rooms
 from api.openapi import problems
 from api.problems import Problem
-from pitstop.domain.stripe_events import booking_of, payment_event
+from pitstop.domain.stripe_events import booking_of, declined_card, foreign, payment_event
 from pitstop.ports import EngineUnavailable, NoRunningWorkflow
 
 _log = logging.getLogger("pitstop.webhooks")
@@ -33,12 +35,28 @@ Signature = Annotated[str, Header(alias="Stripe-Signature", examples=["t=1764000
 
 
 @router.post("/stripe", status_code=204, responses=problems(400, 413, 503), openapi_extra=_EVENT)
-async def stripe_event(request: Request, rooms: InRooms, stripe_signature: Signature = "") -> Response:
-    """2xx says that the event is stored, no more: what cannot be applied now is applied by the sweep."""
-    event = _verified(await request.body(), stripe_signature, rooms)
-    if await rooms.inbox.store(event):
+async def stripe_event(
+    request: Request, rooms: InRooms, address: ClientAddress, stripe_signature: Signature = ""
+) -> Response:
+    """2xx says that the event is stored, no more: what cannot be applied now is applied by the sweep.
+
+    A signed event is never refused for its number; those with a wrong signature are, from one address.
+    """
+    try:
+        event = _verified(await request.body(), stripe_signature, rooms)
+    except Problem:
+        await rooms.rates.spend(budgets.failures(rooms, address))
+        raise
+    if await _stored(event, rooms):
         await _apply(event, rooms)
     return Response(status_code=204)
+
+
+async def _stored(event: dict[str, Any], rooms: Rooms) -> bool:
+    """Whether it is still to be applied."""
+    fingerprint = declined_card(event)
+    card = rooms.names.of("card", fingerprint) if fingerprint else None
+    return await rooms.inbox.store(event, foreign=foreign(event, live=rooms.settings.stripe_is_live), card=card)
 
 
 def _verified(body: bytes, signature: str, rooms: Rooms) -> dict[str, Any]:
@@ -56,9 +74,12 @@ async def _apply(event: dict[str, Any], rooms: Rooms) -> None:
     payment, booking = payment_event(event), booking_of(event)
     if payment is None or booking is None:
         return
+    objection = await rooms.inbox.objection(booking, payment)
+    if objection:
+        _log.error("booking %s, event %s: %s", booking, event["id"], objection)
     try:
         await rooms.engine.signal_payment(booking, payment)
     except (EngineUnavailable, NoRunningWorkflow) as error:
         _log.warning("event %s is left to the sweep: %r", event["id"], error)
         return
-    await rooms.inbox.mark_applied(event["id"], "signalled")
+    await rooms.inbox.mark_applied(event["id"], objection or "signalled")

@@ -13,7 +13,7 @@ from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from pitstop.devstack import postgres
+from pitstop.devstack import limits, postgres
 from pitstop.devstack.addresses import HOST, Addresses
 from pitstop.devstack.credentials import Credentials
 from pitstop.devstack.names import ROOT
@@ -53,7 +53,11 @@ class Plan:
         return postgres.url(self.addresses.postgres, role, password)
 
     def settings(self) -> dict[str, str]:
-        """The `PITSTOP_…` variables of worker and API: the caller's, and over them those that only the stack knows."""
+        """The `PITSTOP_…` variables of worker and API: the caller's, and over them those that only the stack knows.
+
+        Limits are raised for one machine, and if time can be skipped, which is for tests, for one caller too.
+        """
+        raised = limits.ONE_MACHINE | (limits.ONE_CALLER if self.time_skipping else {})
         inherited = {name: value for name, value in os.environ.items() if name.startswith("PITSTOP_")}
         own = {
             "PUBLIC_URL": self.addresses.url("api"),
@@ -70,7 +74,7 @@ class Plan:
             "JWKS_URL": self.jwks_url,
             "MANAGE_LINK_SECRET": self.credentials.manage_link_secret,
         }
-        return inherited | {f"PITSTOP_{name}": value for name, value in own.items()}
+        return raised | inherited | {f"PITSTOP_{name}": value for name, value in own.items()}
 
 
 @dataclass(frozen=True)
@@ -195,7 +199,7 @@ def _worker(plan: Plan) -> Part:
 def _api(plan: Plan) -> Part:
     port = plan.addresses.api
     arguments = [
-        *("api.app:app", "--host", HOST, "--port", str(port), "--no-access-log"),
+        *("api.app:app", "--host", HOST, "--port", str(port), "--no-access-log", "--no-proxy-headers"),
         *("--timeout-graceful-shutdown", str(API_GRACE_SECONDS)),
     ]
     return Part(

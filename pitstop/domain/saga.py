@@ -75,6 +75,15 @@ class PaymentTerms:
     payment_intent_id: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class AgreedPayment:
+    """What the customer is to pay, and the PaymentIntent for it, if there is one yet."""
+
+    amount: int
+    currency: str
+    payment_intent_id: str | None
+
+
 class IntentState(StrEnum):
     """What became of a PaymentIntent that was to be cancelled."""
 

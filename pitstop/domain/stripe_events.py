@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
-from pitstop.domain.saga import PaymentEvent
+from pitstop.domain.saga import AgreedPayment, PaymentEvent
 
 _KINDS = {
     "payment_intent.succeeded": "succeeded",
@@ -27,6 +27,35 @@ def booking_of(event: Mapping[str, Any]) -> UUID | None:
         return None
 
 
+def foreign(event: Mapping[str, Any], *, live: bool) -> str | None:
+    """Why a signed event is none of this installation's: it is of the other mode (a test card pays no money), or of a
+    connected account. None for one that is ours."""
+    if bool(event.get("livemode")) is not live:
+        return "ignored: test mode" if live else "ignored: live mode"
+    return "ignored: another account" if event.get("account") else None
+
+
+def declined_card(event: Mapping[str, Any]) -> str | None:
+    """The fingerprint of the card that was declined: the same for one card number, whatever customer uses it."""
+    try:
+        found = event["data"]["object"]["last_payment_error"]["payment_method"]["card"]["fingerprint"]
+    except (KeyError, TypeError):
+        return None
+    return found if isinstance(found, str) and found else None
+
+
+def objection(payment: PaymentEvent, agreed: AgreedPayment | None) -> str | None:
+    """Why money that has come in is not what was agreed for the booking; None where there is nothing to object to."""
+    if payment.kind != "succeeded" or agreed is None:
+        return None
+    if agreed.payment_intent_id not in (None, payment.payment_intent_id):
+        return f"not as agreed: {payment.payment_intent_id} is not this booking's payment"
+    if (payment.amount, payment.currency) != (agreed.amount, agreed.currency):
+        came, due = f"{payment.amount} {payment.currency}", f"{agreed.amount} {agreed.currency}"
+        return f"not as agreed: {came} instead of {due}"
+    return None
+
+
 def payment_event(event: Mapping[str, Any]) -> PaymentEvent | None:
     """The event as the workflow is told of it; None for one that does not concern it."""
     kind = _KINDS.get(str(event.get("type")))
@@ -40,10 +69,15 @@ def payment_event(event: Mapping[str, Any]) -> PaymentEvent | None:
             event_id=event["id"],
             kind=kind,
             payment_intent_id=intent["id"],
-            amount=intent["amount"],
+            amount=_amount(kind, intent),
             currency=intent["currency"],
             failure_code=error.get("decline_code") or error.get("code"),
         )
     except (KeyError, ValidationError):
         # Signed, but no PaymentIntent as Stripe documents it: it confirms nothing.
         return None
+
+
+def _amount(kind: str, intent: Mapping[str, Any]) -> Any:
+    """What has come in, where money has: it may be less than was asked for, if only part of it was captured."""
+    return intent.get("amount_received", intent["amount"]) if kind == "succeeded" else intent["amount"]

@@ -83,6 +83,13 @@ class StripePayments:
             return IntentState(intent.status)
         raise PaymentsUnavailable(f"PaymentIntent {payment_intent_id} is {intent.status}")
 
+    async def received(self, payment_intent_id: str) -> tuple[int, str]:
+        try:
+            intent = await self._client.v1.payment_intents.retrieve_async(payment_intent_id)
+        except stripe.StripeError as error:
+            raise _translated(error) from error
+        return intent.amount_received, intent.currency
+
     async def refund(self, idempotency_key: str, payment_intent_id: str, amount: int, reason: str) -> str:
         try:
             refund = await self._client.v1.refunds.create_async(

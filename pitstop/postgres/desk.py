@@ -11,7 +11,9 @@ import asyncpg
 
 from pitstop.domain.booking import BookingStatus, SlotRefusal
 from pitstop.domain.caller import Caller
+from pitstop.domain.limits import HoldLimits, HoldsExhausted
 from pitstop.postgres import queries
+from pitstop.postgres.limits import claim_hold
 from pitstop.postgres.pool import Connection, Pool
 
 _SQL = queries.load("desk")
@@ -49,7 +51,8 @@ class BookingRequest:
 class Opening:
     """What became of a request: opened now, or known before. `status` None: refused, for `refusal`.
 
-    `misnamed` is the field of the request that is at fault when the refusal is `not_offered`.
+    `misnamed` is the field of the request that is at fault when the refusal is `not_offered`. `exhausted`: refused
+    because too many holds were taken and not paid for.
     """
 
     status: BookingStatus | None
@@ -58,6 +61,7 @@ class Opening:
     misnamed: str | None = None
     mechanic_id: UUID | None = None
     summary: str = ""
+    exhausted: HoldsExhausted | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +80,19 @@ class BookingDesk:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def open(self, caller: Caller, request: BookingRequest, now: datetime) -> Opening:
-        """Puts the request on record if nobody did and the slot looks free; a hold it is not yet."""
+    async def open(self, caller: Caller, request: BookingRequest, limits: HoldLimits, now: datetime) -> Opening:
+        """Puts the request on record if nobody did, the slot looks free and the limits allow it; a hold it is not yet.
+
+        One that is on record is found before any limit is asked.
+        """
         async with self._as(caller) as connection:
             if (known := await self._known(connection, request)) is not None:
                 return known
             offer = await self._offer(connection, request, now)
             if offer is None or offer["reason"] is not None:
                 return await self._refused(connection, request, offer)
+            if (exhausted := await claim_hold(connection, request.id, limits)) is not None:
+                return Opening(None, exhausted=exhausted)
             if not await self._insert(connection, caller, request, offer):
                 # The same key, at the same moment: what it asked for is on record now, and may differ from this.
                 return await self._known(connection, request) or Opening(None, refusal=SlotRefusal.TAKEN)

@@ -1,15 +1,17 @@
 """The saga's steps on PostgreSQL: each method is one transaction, and safe to repeat."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 
 from pitstop.domain.booking import BookingStatus, SlotRefusal
+from pitstop.domain.limits import Declines
 from pitstop.domain.notices import NoticeKind, notice_key
 from pitstop.domain.reminders import ReminderDue
 from pitstop.domain.saga import (
+    AgreedPayment,
     CalledOff,
     HoldOutcome,
     HoldRefusal,
@@ -87,6 +89,17 @@ class PostgresSaga:
 
     async def record_decline(self, booking_id: UUID, failure_code: str, now: datetime) -> None:
         await self._pool.execute(_SQL["record_decline"], booking_id, failure_code, now)
+
+    async def declines(self, booking_id: UUID, window: timedelta) -> Declines:
+        row = await self._pool.fetchrow(_SQL["declines"], booking_id, window)
+        return Declines(**row) if row else Declines(0, 0)
+
+    async def agreed(self, booking_id: UUID) -> AgreedPayment | None:
+        row = await self._pool.fetchrow(_SQL["agreed"], booking_id)
+        return AgreedPayment(**row) if row else None
+
+    async def note_wrong_payment(self, booking_id: UUID, amount: int, currency: str, now: datetime) -> None:
+        await self._pool.execute(_SQL["note_wrong_payment"], booking_id, amount, currency, now)
 
     async def intent_of(self, booking_id: UUID) -> str | None:
         intent: str | None = await self._pool.fetchval(_SQL["intent_of_booking"], booking_id)
@@ -175,6 +188,9 @@ class PostgresSaga:
         return len(await self._pool.fetch(_SQL["expire_lapsed_holds"], now, limit))
 
     async def forget_requests(self, before: datetime) -> int:
+        """Also what the limits need to know no more."""
+        await self._pool.execute(_SQL["forget_budgets"])
+        await self._pool.execute(_SQL["forget_origins"])
         return len(await self._pool.fetch(_SQL["forget_requests"], before))
 
     async def overdue_bookings(self, before: datetime, limit: int) -> list[Standing]:

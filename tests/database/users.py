@@ -9,6 +9,7 @@ USERS = {
     "catalogue": ["api"],
     "desk": ["api"],
     "inbox": ["api", "worker"],
+    "limits": ["api"],
     "notices": ["worker"],
     "saga": ["worker"],
 }

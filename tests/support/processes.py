@@ -34,7 +34,9 @@ def environment(stack: Stack, **changes: object) -> dict[str, str]:
 async def serving(app_settings: Settings) -> AsyncIterator[str]:
     """A real HTTP server in this process with these settings; gives its URL."""
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(create_app(app_settings), log_config=None, lifespan="on", timeout_graceful_shutdown=5)
+    config = uvicorn.Config(
+        create_app(app_settings), log_config=None, lifespan="on", timeout_graceful_shutdown=5, proxy_headers=False
+    )
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"

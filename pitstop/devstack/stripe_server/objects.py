@@ -1,5 +1,6 @@
 """Builds Stripe's objects, as the API reference has them. Amounts in minor units, times in Unix seconds."""
 
+import hashlib
 import secrets
 import string
 import time
@@ -79,6 +80,7 @@ def new_payment_method(card: TestCard, details: Json) -> Json:
             "country": "US",
             "exp_month": int(details.get("exp_month", 12)),
             "exp_year": year + (2000 if year < 100 else 0),
+            "fingerprint": _fingerprint(card.number),
             "funding": "credit",
             "last4": card.number[-4:],
             "three_d_secure_usage": {"supported": True},
@@ -89,6 +91,11 @@ def new_payment_method(card: TestCard, details: Json) -> Json:
         "metadata": {},
         "type": "card",
     }
+
+
+def _fingerprint(number: str) -> str:
+    """One for each card number, whoever uses it (API reference, PaymentMethod, `card.fingerprint`)."""
+    return hashlib.sha256(number.encode()).hexdigest()[:16]
 
 
 def new_charge(intent: Json, method: Json, decline: Decline | None, authenticated: bool) -> Json:
@@ -148,7 +155,8 @@ def _outcome(decline: Decline | None) -> Json:
 
 
 def _card_of(intent: Json, method: Json, authenticated: bool) -> Json:
-    shown = {name: method["card"][name] for name in ("brand", "country", "exp_month", "exp_year", "funding", "last4")}
+    names = ("brand", "country", "exp_month", "exp_year", "fingerprint", "funding", "last4")
+    shown = {name: method["card"][name] for name in names}
     secure = {"result": "authenticated", "version": "2.2.0"} if authenticated else None
     return shown | {"amount_authorized": intent["amount"], "network": method["card"]["brand"], "three_d_secure": secure}
 

@@ -3,6 +3,16 @@
 -- name: become_webhook
 SELECT set_config('pitstop.role', 'webhook', TRUE)
 
+-- name: become_link
+-- Whoever holds a booking's link sees that booking and no other: as much as judging its payment needs.
+SELECT set_config('pitstop.role', 'link', TRUE), set_config('pitstop.subject', $1, TRUE)
+
+-- name: agreed
+SELECT b.amount, b.currency, p.payment_intent_id
+FROM bookings AS b
+LEFT JOIN payments AS p ON p.booking_id = b.id
+WHERE b.id = $1
+
 -- name: store
 -- An event that is of no concern to a booking is applied by being stored: $5 says so.
 INSERT INTO webhook_inbox (event_id, type, booking_id, payload, applied_at, outcome)

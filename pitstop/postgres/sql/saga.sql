@@ -94,6 +94,30 @@ WITH declined AS (
 INSERT INTO booking_events (booking_id, at, event, detail)
 SELECT booking_id, $3, 'payment_declined', jsonb_build_object('code', $2::text) FROM declined
 
+-- name: declines
+-- Within the window, each of the booking's declined cards is counted for every booking that nobody has paid.
+SELECT
+    (SELECT count(*) FROM booking_events WHERE booking_id = $1 AND event = 'payment_declined') AS of_booking,
+    COALESCE(max(cards.bookings), 0) AS bookings_of_card
+FROM (
+    SELECT count(*) AS bookings
+    FROM hold_origins
+    WHERE origin IN (SELECT origin FROM hold_origins WHERE booking_id = $1 AND kind = 'card')
+        AND opened_at > clock_timestamp() - $2::interval AND unpaid IS DISTINCT FROM FALSE
+    GROUP BY origin
+) AS cards
+
+-- name: agreed
+SELECT b.amount, b.currency, p.payment_intent_id
+FROM bookings AS b
+LEFT JOIN payments AS p ON p.booking_id = b.id
+WHERE b.id = $1
+
+-- name: note_wrong_payment
+INSERT INTO booking_events (booking_id, at, event, detail)
+SELECT $1, $4, 'wrong_payment', jsonb_build_object('amount', $2::bigint, 'currency', $3::text)
+WHERE NOT EXISTS (SELECT FROM booking_events WHERE booking_id = $1 AND event = 'wrong_payment')
+
 -- name: confirm_hold
 UPDATE slot_reservations SET status = 'confirmed' WHERE booking_id = $1 AND status = 'reserved' RETURNING id
 
@@ -222,6 +246,16 @@ RETURNING r.id
 -- name: forget_requests
 -- Requests that never got as far as a hold: whoever made them has no answer, and asks again with the same key.
 DELETE FROM bookings WHERE status = 'holding' AND hold_expires_at IS NULL AND created_at < $1 RETURNING id
+
+-- name: forget_budgets
+-- A bucket that is full again says nothing. Those in use at this moment are left for the next time.
+DELETE FROM rate_limits WHERE key IN (
+    SELECT key FROM rate_limits WHERE full_at < clock_timestamp() LIMIT 10000 FOR UPDATE SKIP LOCKED
+)
+
+-- name: forget_origins
+-- No limit looks further back than a day.
+DELETE FROM hold_origins WHERE lapses_at < clock_timestamp() - interval '1 day'
 
 -- name: stranded_bookings
 -- Bookings whose next step is overdue: their workflow is late, or has been terminated. Each part has an index of its own.

@@ -9,13 +9,16 @@ import httpx
 from fastapi import Depends, Request
 from temporalio.client import Client
 
+from api.figures import Backlogs, Figures
+from api.streams import Streams
 from pitstop.gateways.manage_links import ManageLinks
 from pitstop.gateways.temporal_engine import TemporalEngine, connect
 from pitstop.gateways.tokens import TokenVerifier
 from pitstop.postgres.catalogue import Catalogue
 from pitstop.postgres.desk import BookingDesk
 from pitstop.postgres.inbox import PostgresInbox
-from pitstop.postgres.pool import open_pool
+from pitstop.postgres.pool import Pool, open_pool
+from pitstop.postgres.pulse import Pulse
 from pitstop.settings import Settings
 
 
@@ -30,24 +33,36 @@ class Rooms:
     engine: TemporalEngine
     tokens: TokenVerifier
     links: ManageLinks
+    pulse: Pulse
+    streams: Streams
+    figures: Figures
+    pools: dict[str, Pool]
 
 
 @asynccontextmanager
 async def build(settings: Settings, client: Client | None = None) -> AsyncIterator[Rooms]:
     """Asks nothing of a dependency yet: the API starts while they are away, and /health/ready says that they are."""
     links = ManageLinks(settings)
+    url, wait = settings.api_database_url, settings.database_wait_seconds
     async with (
-        open_pool(settings.api_database_url, settings.database_pool_size, "pitstop-api") as pool,
+        open_pool(url, settings.database_pool_size, "pitstop-api", wait) as pool,
+        # Whatever else is asked, Stripe's news are stored, and whoever looks after the API gets an answer.
+        open_pool(url, settings.database_spare_connections, "pitstop-api-spare", wait) as spare,
+        Streams(pulse := Pulse(spare), settings.streams_at_once, settings.streams_per_caller).watched() as streams,
         httpx.AsyncClient(timeout=5) as http,
     ):
         yield Rooms(
             settings=settings,
             desk=BookingDesk(pool),
             catalogue=Catalogue(pool),
-            inbox=PostgresInbox(pool),
+            inbox=PostgresInbox(spare),
             engine=TemporalEngine(client or await connect(settings, lazy=True), settings),
             tokens=TokenVerifier(settings, http),
             links=links,
+            pulse=pulse,
+            streams=streams,
+            figures=Figures([Backlogs(pulse)]),
+            pools={"main": pool, "spare": spare},
         )
 
 

@@ -108,6 +108,11 @@ LIVE: Json = {"status": "ok"}
 READY: Json = {"status": "ok", "dependencies": {"postgres": "ok", "temporal": "ok"}}
 NOT_READY: Json = {"status": "unavailable", "dependencies": {"postgres": "ok", "temporal": "unavailable"}}
 
+METRICS = (
+    "# HELP pitstop_http_requests_total Requests answered.\n# TYPE pitstop_http_requests_total counter\n"
+    'pitstop_http_requests_total{method="GET",route="/v1/services",status="200"} 41.0\n'
+)
+
 # By status: code, title and detail.
 PROBLEMS: dict[int, tuple[str, str, str]] = {
     400: (
@@ -122,6 +127,7 @@ PROBLEMS: dict[int, tuple[str, str, str]] = {
     413: ("body_too_large", "The body is too large", "The body may have 256 KB at most."),
     415: ("unsupported_media_type", "The body is not JSON", "Send the body as JSON: Content-Type: application/json."),
     422: ("invalid_request", "The request is not valid", "body.timezone: must be an IANA time zone"),
+    429: ("too_many_streams", "Too many streams", "You follow 10 bookings already. Close one of these streams first."),
     503: ("engine_unavailable", "Try again soon", "The booking engine cannot be reached at the moment."),
 }
 

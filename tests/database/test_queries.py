@@ -12,6 +12,7 @@ USERS = {
     "desk": ["api"],
     "inbox": ["api", "worker"],
     "notices": ["worker"],
+    "pulse": ["api"],
     "saga": ["worker"],
 }
 NAMED = [

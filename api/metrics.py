@@ -23,7 +23,7 @@ from api.streams import Streams
 from pitstop.postgres.pool import Pool
 
 # A series more for each, which says when counting began: the process's own start says nearly the same.
-disable_created_metrics()
+disable_created_metrics()  # type: ignore[no-untyped-call]
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 # A path that leads nowhere, a static file, a request that was shed before it found its route.

@@ -148,6 +148,12 @@ class Settings(BaseSettings):
     webhooks_patience_seconds: PositiveFloat = Field(
         default=8, description="How long a webhook waits for its turn. Stripe tells again what was not taken."
     )
+    connections_at_once: PositiveInt = Field(
+        default=2000, description="Connections to an API process; what comes on further ones gets a bare 503."
+    )
+    header_seconds: PositiveFloat = Field(
+        default=10, description="How long a client may take to send a request's head; then the connection is closed."
+    )
     body_seconds: PositiveFloat = Field(
         default=10, description="How long a client may take to send a request's body; then 408."
     )

@@ -167,3 +167,26 @@ async def test_a_body_that_does_not_come_keeps_no_place(stack: Stack) -> None:
         writer.close()
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert b"request_timeout" in answer
+
+
+async def test_a_head_that_does_not_come_keeps_no_connection(stack: Stack) -> None:
+    """Neither one that says nothing, nor one that goes on for ever; who has been answered may ask again."""
+    async with serving(settings(stack, header_seconds=0.5)) as url:
+        host, port = httpx.URL(url).host, httpx.URL(url).port
+        silent, unused = await asyncio.open_connection(host, port)
+        dripping, writer = await asyncio.open_connection(host, port)
+        writer.write(b"GET /health/live HTTP/1.1\r\nHost: here\r\n\r\n")
+        assert (await dripping.readuntil(b'"ok"}')).startswith(b"HTTP/1.1 200 ")
+        writer.write(b"GET /health/live HTTP/1.1\r\n")
+        dripped = asyncio.create_task(_drip(writer))
+        assert await asyncio.wait_for(silent.read(), 20) == b""
+        assert await asyncio.wait_for(dripping.read(), 20) == b""
+        dripped.cancel()
+        for each in (unused, writer):
+            each.close()
+
+
+async def _drip(writer: asyncio.StreamWriter) -> None:
+    for number in range(1000):
+        writer.write(f"X-{number}: y\r\n".encode())
+        await asyncio.sleep(0.05)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import uvloop
 from temporalio.client import Client
+from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.worker import Interceptor, UnsandboxedWorkflowRunner, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
@@ -35,13 +36,20 @@ from workflows.booking import BookingWorkflow
 from workflows.sweep import SweepWorkflow
 
 _log = logging.getLogger("pitstop.worker")
+WORKFLOW_TASKS = 20
+STEPS_PER_CONNECTION = 8
 
 
 @asynccontextmanager
 async def at_work(client: Client, settings: Settings, interceptors: Sequence[Interceptor] = ()) -> AsyncIterator[None]:
     """A worker with its adapters that works inside the block, and finishes what it has begun at its end."""
     async with (
-        open_pool(settings.worker_database_url, settings.database_pool_size, "pitstop-worker") as pool,
+        open_pool(
+            settings.worker_database_url,
+            settings.database_pool_size,
+            "pitstop-worker",
+            settings.database_wait_seconds,
+        ) as pool,
         stripe_client(settings) as stripe,
         _worker(client, pool, StripePayments(stripe), settings, interceptors),
     ):
@@ -83,6 +91,13 @@ def _worker(
         workflow_runner=SandboxedWorkflowRunner() if settings.workflow_sandbox else UnsandboxedWorkflowRunner(),
         # A dead worker's runs go to another one after this long; the engine's default of 10 s would dominate recovery.
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=settings.sticky_seconds),
+        # A process works with one core: workflow tasks side by side only wait for each other, and one that does not get
+        # its turn within 2 s is taken for a deadlock.
+        max_concurrent_workflow_tasks=WORKFLOW_TASKS,
+        # Many more than there are connections, because most of them wait for Stripe or the mail server; and few enough
+        # for each to get a connection well within its time limit, which begins when it does.
+        max_concurrent_local_activities=STEPS_PER_CONNECTION * settings.database_pool_size,
+        max_concurrent_activities=STEPS_PER_CONNECTION * settings.database_pool_size,
         graceful_shutdown_timeout=timedelta(seconds=settings.drain_seconds),
         interceptors=interceptors,
     )
@@ -99,8 +114,9 @@ async def serve(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for sign in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sign, stop.set)
+    runtime = _measured(settings.worker_metrics_address) if settings.worker_metrics_address else None
     try:
-        client = await temporal_engine.connect(settings)
+        client = await temporal_engine.connect(settings, runtime=runtime)
     except RuntimeError as error:
         sys.exit(f"Temporal cannot be reached at {settings.temporal_address} ({error}). Start it, then this worker.")
     await keep_sweeping(client, settings)
@@ -109,6 +125,17 @@ async def serve(settings: Settings) -> None:
         _tell_ready()
         await stop.wait()
         _log.info("draining")
+
+
+def _measured(address: str) -> Runtime:
+    """The engine's runtime with its metrics at this address, named and counted as Prometheus has it (SI units)."""
+    metrics = PrometheusConfig(
+        bind_address=address, counters_total_suffix=True, unit_suffix=True, durations_as_seconds=True
+    )
+    try:
+        return Runtime(telemetry=TelemetryConfig(metrics=metrics))
+    except (ValueError, RuntimeError) as error:
+        sys.exit(f"PITSTOP_WORKER_METRICS_ADDRESS={address} cannot be listened on ({error}). Give a free host:port.")
 
 
 def _tell_ready() -> None:

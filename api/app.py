@@ -12,18 +12,23 @@ from temporalio.client import Client
 from api import openapi, problems
 from api.composition import build
 from api.limits import BodyLimit
+from api.metrics import Measuring, Meters, Occupancy
 from api.routes import bookings, catalogue, invites, operations, pages, webhooks
+from api.shedding import Lanes, Shedding
 from pitstop.settings import Settings
 
 
 def create_app(settings: Settings | None = None, client: Client | None = None) -> FastAPI:
     """The application; settings come from the environment unless given, as does the connection to the engine."""
     settings = settings or Settings()
+    lanes, meters = Lanes(settings), Meters()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with build(settings, client) as rooms:
             app.state.rooms = rooms
+            meters.registry.register(Occupancy(lanes, rooms.pools, rooms.streams))
+            meters.registry.register(rooms.figures)
             yield
 
     # Its documentation pages come from here, not from somebody's network.
@@ -37,7 +42,11 @@ def create_app(settings: Settings | None = None, client: Client | None = None) -
     )
     problems.install(app)
     openapi.install(app)
+    # The last is the outermost: what is measured is what clients see, and what waits has been read within its limit.
+    app.add_middleware(Shedding, lanes=lanes, body_seconds=settings.body_seconds)
     app.add_middleware(BodyLimit)
+    app.add_middleware(Measuring, meters=meters)
+    app.state.registry = meters.registry
     for routes in (catalogue, bookings, invites, webhooks, operations, pages):
         app.include_router(routes.router)
     app.mount("/static", StaticFiles(directory=pages.WEB / "static"), name="static")

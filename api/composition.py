@@ -9,7 +9,9 @@ import httpx
 from fastapi import Depends, Request
 from temporalio.client import Client
 
+from api.figures import Backlogs, Figures
 from api.rates import RateLimiter
+from api.streams import Streams
 from pitstop.gateways.manage_links import ManageLinks
 from pitstop.gateways.pseudonyms import Pseudonyms
 from pitstop.gateways.temporal_engine import TemporalEngine, connect
@@ -18,7 +20,8 @@ from pitstop.postgres.catalogue import Catalogue
 from pitstop.postgres.desk import BookingDesk
 from pitstop.postgres.inbox import PostgresInbox
 from pitstop.postgres.limits import SharedBudgets
-from pitstop.postgres.pool import open_pool
+from pitstop.postgres.pool import Pool, open_pool
+from pitstop.postgres.pulse import Pulse
 from pitstop.settings import Settings
 
 _CONNECTIONS_FOR_LIMITS = 2
@@ -38,28 +41,40 @@ class Rooms:
     links: ManageLinks
     names: Pseudonyms
     rates: RateLimiter
+    pulse: Pulse
+    streams: Streams
+    figures: Figures
+    pools: dict[str, Pool]
 
 
 @asynccontextmanager
 async def build(settings: Settings, client: Client | None = None) -> AsyncIterator[Rooms]:
     """Asks nothing of a dependency yet: the API starts while they are away, and /health/ready says that they are."""
     links = ManageLinks(settings)
+    url, wait = settings.api_database_url, settings.database_wait_seconds
     async with (
-        open_pool(settings.api_database_url, settings.database_pool_size, "pitstop-api") as pool,
         # Of their own: a limit that waited behind the searches which it should keep away would be none.
-        open_pool(settings.api_database_url, _CONNECTIONS_FOR_LIMITS, "pitstop-limits") as limits,
+        open_pool(url, _CONNECTIONS_FOR_LIMITS, "pitstop-limits", _PATIENCE_WITH_LIMITS_SECONDS) as limits,
+        open_pool(url, settings.database_pool_size, "pitstop-api", wait) as pool,
+        # Whatever else is asked, Stripe's news are stored, and whoever looks after the API gets an answer.
+        open_pool(url, settings.database_spare_connections, "pitstop-api-spare", wait) as spare,
+        Streams(pulse := Pulse(spare), settings.streams_at_once, settings.streams_per_caller).watched() as streams,
         httpx.AsyncClient(timeout=5) as http,
     ):
         yield Rooms(
             settings=settings,
             desk=BookingDesk(pool),
             catalogue=Catalogue(pool),
-            inbox=PostgresInbox(pool),
+            inbox=PostgresInbox(spare),
             engine=TemporalEngine(client or await connect(settings, lazy=True), settings),
             tokens=TokenVerifier(settings, http),
             links=links,
             names=Pseudonyms(settings),
             rates=RateLimiter(SharedBudgets(limits, _PATIENCE_WITH_LIMITS_SECONDS)),
+            pulse=pulse,
+            streams=streams,
+            figures=Figures([Backlogs(pulse)]),
+            pools={"main": pool, "spare": spare},
         )
 
 

@@ -108,6 +108,11 @@ LIVE: Json = {"status": "ok"}
 READY: Json = {"status": "ok", "dependencies": {"postgres": "ok", "temporal": "ok"}}
 NOT_READY: Json = {"status": "unavailable", "dependencies": {"postgres": "ok", "temporal": "unavailable"}}
 
+METRICS = (
+    "# HELP pitstop_http_requests_total Requests answered.\n# TYPE pitstop_http_requests_total counter\n"
+    'pitstop_http_requests_total{method="GET",route="/v1/services",status="200"} 41.0\n'
+)
+
 # By status: code, title and detail.
 PROBLEMS: dict[int, tuple[str, str, str]] = {
     400: (

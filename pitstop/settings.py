@@ -8,7 +8,16 @@ from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, HttpUrl, PositiveFloat, PositiveInt, SecretStr, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    HttpUrl,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 DEVELOPMENT_SECRET = "development-only"  # noqa: S105 - refused in production, below
@@ -188,6 +197,66 @@ class Settings(BaseSettings):
     @cached_property
     def proxy_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
         return _networks(self.trusted_proxies)
+
+    # What one API process does at once: docs/load.md says how the figures hang together.
+    bookings_at_once: PositiveInt = Field(
+        default=16,
+        description="Bookings that an API process makes at once; each waits for the engine most of its time.",
+    )
+    bookings_waiting: NonNegativeInt = Field(
+        default=64, description="Bookings that wait for their turn; further ones get a 503 at once."
+    )
+    bookings_patience_seconds: PositiveFloat = Field(
+        default=4, description="How long a booking waits for its turn before it gets a 503."
+    )
+    reads_at_once: PositiveInt = Field(
+        default=8,
+        description="Reads that an API process answers at once. Keep it below the pool's size: bookings use it, too.",
+    )
+    reads_waiting: NonNegativeInt = Field(
+        default=256, description="Reads that wait for their turn; further ones get a 503 at once."
+    )
+    reads_patience_seconds: PositiveFloat = Field(
+        default=3, description="How long a read waits for its turn before it gets a 503."
+    )
+    webhooks_at_once: PositiveInt = Field(default=16, description="Webhooks that an API process takes in at once.")
+    webhooks_waiting: NonNegativeInt = Field(default=1000, description="Webhooks that wait for their turn.")
+    webhooks_patience_seconds: PositiveFloat = Field(
+        default=8, description="How long a webhook waits for its turn. Stripe tells again what was not taken."
+    )
+    connections_at_once: PositiveInt = Field(
+        default=2000, description="Connections to an API process; what comes on further ones gets a bare 503."
+    )
+    header_seconds: PositiveFloat = Field(
+        default=10, description="How long a client may take to send a request's head; then the connection is closed."
+    )
+    body_seconds: PositiveFloat = Field(
+        default=10, description="How long a client may take to send a request's body; then 408."
+    )
+    streams_at_once: NonNegativeInt = Field(
+        default=500, description="Event streams that an API process keeps open; further ones get a 503."
+    )
+    streams_per_caller: NonNegativeInt = Field(
+        default=10,
+        description="Event streams of one customer, mechanic or link in an API process; further ones get a 429.",
+    )
+    database_wait_seconds: PositiveFloat = Field(
+        default=3, description="How long work waits for a connection of the pool before it fails; the API answers 503."
+    )
+    database_spare_connections: PositiveInt = Field(
+        default=3,
+        description="Connections of an API process beside its pool, kept for webhooks, health, metrics and streams.",
+    )
+    metrics_token: SecretStr | None = Field(
+        default=None,
+        description="Whoever scrapes `GET /metrics` bears it. Without one, metrics are open in development and not "
+        "served in production.",
+    )
+    worker_metrics_address: str | None = Field(
+        default=None,
+        description="host:port at which a worker serves its metrics to Prometheus. It knows no token: choose one "
+        "that only Prometheus reaches.",
+    )
 
     @cached_property
     def drain(self) -> timedelta:

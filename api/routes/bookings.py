@@ -1,11 +1,8 @@
 """Bookings: opened, read, listed, followed."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
-from datetime import datetime
 from typing import Annotated, Any
-from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.responses import StreamingResponse
@@ -30,13 +27,10 @@ from api.schemas import (
     PaymentToMake,
 )
 from api.sheets import manage_url
+from api.streams import follow
 from pitstop.domain.caller import Caller
 from pitstop.postgres.desk import BookingFilter
 
-_POLL_SECONDS = 0.5
-_POLLS_BETWEEN_HEARTBEATS = 30
-# A booking that has ended may still have something to say (a refund issued, a mail sent): so long nothing new comes.
-_QUIET_POLLS_AT_THE_END = 4
 _LAST_BIGINT = 2**63 - 1
 
 
@@ -113,46 +107,40 @@ async def read_booking(id: BookingId, caller: Reader, rooms: InRooms) -> Booking
     return BookingOut.model_validate({**row, "payment": payment})
 
 
+async def _bell(id: BookingId, caller: Reader, rooms: InRooms) -> AsyncIterator[asyncio.Event]:
+    """A place among the open streams, until the answer is over or the client has gone."""
+    with rooms.streams.entered(caller, id) as bell:
+        yield bell
+
+
 @router.get(
     "/{id}/events",
     response_class=StreamingResponse,
-    responses={200: shown(EVENTS, "text/event-stream"), **problems(401, 404, 422, 503)},
+    responses={
+        200: shown(EVENTS, "text/event-stream"),
+        204: {"description": "The booking has ended and all was told: do not connect again."},
+        **problems(401, 404, 422, 429, 503),
+    },
 )
 async def follow_booking(
     id: BookingId,
     caller: Reader,
     rooms: InRooms,
+    bell: Annotated[asyncio.Event, Depends(_bell)],
     last_event_id: Annotated[
         int,
         Header(alias="Last-Event-ID", ge=0, le=_LAST_BIGINT, description="Goes on after this entry.", examples=[41]),
     ] = 0,
-) -> StreamingResponse:
+) -> Response:
     """Server-sent events, one for each timeline entry, until the booking has ended."""
-    if await rooms.desk.events(caller, id, last_event_id) is None:
+    news = await rooms.desk.events(caller, id, last_event_id)
+    if news is None:
         raise not_found()
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(_follow(rooms, caller, id, last_event_id), media_type="text/event-stream", headers=headers)
-
-
-async def _follow(rooms: Rooms, caller: Caller, id: UUID, after: int) -> AsyncIterator[str]:
-    quiet = 0
-    while (news := await rooms.desk.events(caller, id, after)) is not None:
-        status, entries = news
-        for entry in entries:
-            after = entry["id"]
-            yield _server_sent(entry)
-        quiet = 0 if entries else quiet + 1
-        if status.is_end and quiet >= _QUIET_POLLS_AT_THE_END:
-            return
-        if quiet % _POLLS_BETWEEN_HEARTBEATS == _POLLS_BETWEEN_HEARTBEATS - 1:
-            yield ": still here\n\n"
-        await asyncio.sleep(_POLL_SECONDS)
-
-
-def _server_sent(entry: dict[str, Any]) -> str:
-    at: datetime = entry["at"]
-    data = {"at": at.isoformat(), "event": entry["event"], "detail": entry["detail"]}
-    return f"id: {entry['id']}\nevent: {entry['event']}\ndata: {json.dumps(data)}\n\n"
+    if last_event_id and news.status.is_end and not news.entries:
+        return Response(status_code=204, headers=headers)
+    entries = follow(lambda after: rooms.desk.events(caller, id, after), last_event_id, bell)
+    return StreamingResponse(entries, media_type="text/event-stream", headers=headers)
 
 
 def _opened(row: dict[str, Any], rooms: Rooms, caller: Caller) -> BookingOpened:

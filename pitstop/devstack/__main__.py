@@ -38,7 +38,8 @@ def up(
     ports_from: Annotated[
         int | None,
         typer.Option(
-            metavar="N", help="Ports N, N+1, … for API, Temporal, its UI, PostgreSQL, Stripe, SMTP, mail page, issuer."
+            metavar="N",
+            help="Ports N, N+1, … for API, Temporal, its UI, PostgreSQL, Stripe, SMTP, mails, issuer, worker metrics.",
         ),
     ] = None,
     supervise: Annotated[bool, typer.Option("--supervise", help="Start parts again that die.")] = False,

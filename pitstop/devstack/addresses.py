@@ -38,6 +38,7 @@ class Addresses(BaseModel):
     smtp: int = 1025
     mail: int = 8025
     issuer: int = 8081
+    worker_metrics: int = 9464
 
     @classmethod
     def load(cls, path: Path) -> Self:

@@ -35,6 +35,7 @@ async def describe(plan: Plan, pids: dict[str, int]) -> Stack:
         smtp_port=ports.smtp,
         issuer_url=ports.url("issuer"),
         jwks_url=plan.jwks_url,
+        worker_metrics_url=f"{ports.url('worker_metrics')}/metrics",
         pids=pids,
         tokens=await _tokens(ports.url("issuer")),
         environment=environment,

@@ -28,7 +28,6 @@ SEARCH_ATTRIBUTES = {
     "ScheduledFor": "Datetime",
 }
 READY_FILE_VARIABLE = "PITSTOP_WORKER_READY_FILE"
-API_GRACE_SECONDS = 5
 
 
 @dataclass(frozen=True)
@@ -179,7 +178,9 @@ def _issuer(plan: Plan) -> Part:
 
 def _worker(plan: Plan) -> Part:
     ready_file = plan.data / "worker.ready"
-    environment = plan.settings() | {READY_FILE_VARIABLE: str(ready_file)}
+    # The port is this worker's own: another one with the stack's settings must not want it, too.
+    metrics = {"PITSTOP_WORKER_METRICS_ADDRESS": f"{HOST}:{plan.addresses.worker_metrics}"}
+    environment = plan.settings() | metrics | {READY_FILE_VARIABLE: str(ready_file)}
 
     async def forget_last_run() -> None:
         ready_file.unlink(missing_ok=True)
@@ -191,6 +192,7 @@ def _worker(plan: Plan) -> Part:
         "worker",
         command=lambda: _module("worker", settings=environment),
         is_ready=is_ready,
+        ports={"worker_metrics": plan.addresses.worker_metrics},
         prepare=forget_last_run,
         stop_seconds=30,  # it finishes what it has begun
     )
@@ -198,13 +200,9 @@ def _worker(plan: Plan) -> Part:
 
 def _api(plan: Plan) -> Part:
     port = plan.addresses.api
-    arguments = [
-        *("api.app:app", "--host", HOST, "--port", str(port), "--no-access-log", "--no-proxy-headers"),
-        *("--timeout-graceful-shutdown", str(API_GRACE_SECONDS)),
-    ]
     return Part(
         "api",
-        command=lambda: _module("uvicorn", *arguments, settings=plan.settings()),
+        command=lambda: _module("api", "--host", HOST, "--port", str(port), settings=plan.settings()),
         is_ready=lambda: _answers(f"{plan.addresses.url('api')}/health/ready"),
         ports={"api": port},
     )

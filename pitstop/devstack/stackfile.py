@@ -37,6 +37,7 @@ class Stack(BaseModel):
     smtp_port: int
     issuer_url: str
     jwks_url: str
+    worker_metrics_url: str
     pids: dict[str, int]
     tokens: Tokens
     environment: dict[str, str]

@@ -13,6 +13,7 @@ from temporalio.client import (
 from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDConflictPolicy
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.runtime import Runtime
 from temporalio.service import RetryConfig, RPCError, RPCStatusCode
 
 from pitstop.contracts import names
@@ -42,7 +43,7 @@ def spans_of(settings: Settings) -> Spans:
     )
 
 
-async def connect(settings: Settings, *, lazy: bool = False) -> Client:
+async def connect(settings: Settings, *, lazy: bool = False, runtime: Runtime | None = None) -> Client:
     """`lazy` connects at the first call: the API starts, and says that it is not ready, while the engine is away."""
     return await Client.connect(
         settings.temporal_address,
@@ -50,6 +51,7 @@ async def connect(settings: Settings, *, lazy: bool = False) -> Client:
         data_converter=pydantic_data_converter,
         retry_config=_PATIENCE,
         lazy=lazy,
+        runtime=runtime,
     )
 
 

@@ -45,6 +45,3 @@ class Catalogue:
 
     async def has_mechanic(self, mechanic_id: UUID) -> bool:
         return bool(await self._pool.fetchval(_SQL["mechanic_exists"], mechanic_id))
-
-    async def is_reachable(self) -> bool:
-        return bool(await self._pool.fetchval(_SQL["ping"], timeout=2) == 1)

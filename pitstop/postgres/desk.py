@@ -65,6 +65,20 @@ class Opening:
 
 
 @dataclass(frozen=True, slots=True)
+class News:
+    """A booking's status and entries of its timeline, in the order of their ids.
+
+    Ids are given before a transaction commits, so entries with lower ids may still come from transactions that run:
+    none is older than `oldest_running`, and those that begin from now on have `next_transaction` or more.
+    """
+
+    status: BookingStatus
+    entries: list[dict[str, Any]]
+    oldest_running: int
+    next_transaction: int
+
+
+@dataclass(frozen=True, slots=True)
 class BookingFilter:
     status: str | None
     mechanic_id: UUID | None
@@ -119,17 +133,14 @@ class BookingDesk:
                 return None
             return {**row, "timeline": [dict(event) for event in await connection.fetch(_SQL["events"], booking_id, 0)]}
 
-    async def events(
-        self, caller: Caller, booking_id: UUID, after: int
-    ) -> tuple[BookingStatus, list[dict[str, Any]]] | None:
-        """The status and the timeline's entries after the given one; None for a booking that the caller may not see."""
+    async def events(self, caller: Caller, booking_id: UUID, after: int) -> News | None:
+        """The timeline's entries after the given one; None for a booking that the caller may not see."""
         async with self._as(caller, _ONE_INSTANT) as connection:
-            status = await connection.fetchval(_SQL["status"], booking_id)
-            if status is None:
+            row = await connection.fetchrow(_SQL["status"], booking_id)
+            if row is None:
                 return None
-            return BookingStatus(status), [
-                dict(row) for row in await connection.fetch(_SQL["events"], booking_id, after)
-            ]
+            entries = [dict(entry) for entry in await connection.fetch(_SQL["events"], booking_id, after)]
+            return News(BookingStatus(row["status"]), entries, row["oldest_running"], row["next_transaction"])
 
     async def list_bookings(self, caller: Caller, wanted: BookingFilter) -> list[dict[str, Any]]:
         at, last = wanted.after or (None, None)

@@ -6,14 +6,15 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import asyncpg
-from asyncpg.pool import PoolConnectionProxy
+from asyncpg.pool import PoolAcquireContext, PoolConnectionProxy
 
 if TYPE_CHECKING:
     # Generic for type checkers only.
     Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
     Connection: TypeAlias = PoolConnectionProxy[asyncpg.Record]
+    Acquiring: TypeAlias = PoolAcquireContext[asyncpg.Record]
 else:
-    Pool, Connection = asyncpg.Pool, PoolConnectionProxy
+    Pool, Connection, Acquiring = asyncpg.Pool, PoolConnectionProxy, PoolAcquireContext
 
 
 async def _prepare_connection(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
@@ -25,14 +26,31 @@ async def _leave_as_it_is(_: "asyncpg.Connection[asyncpg.Record]") -> None:
     """Nothing outlives a transaction on our connections (identity is set for one, too): there is nothing to reset."""
 
 
+class _ImpatientPool(Pool):
+    """Raises `TimeoutError` when no connection comes free in time, also for `fetch` and its like."""
+
+    def __init__(self, url: str, wait_seconds: float, **options: Any) -> None:
+        super().__init__(url, **options)
+        self._wait_seconds = wait_seconds
+
+    def acquire(self, *, timeout: float | None = None) -> Acquiring:
+        return super().acquire(timeout=timeout or self._wait_seconds)
+
+
 @asynccontextmanager
-async def open_pool(url: str, size: int, application_name: str) -> AsyncIterator[Pool]:
+async def open_pool(url: str, size: int, application_name: str, wait_seconds: float = 5) -> AsyncIterator[Pool]:
     """A pool that connects when first used: a process can start, and say that it is not ready, without PostgreSQL."""
     settings: dict[str, Any] = {"application_name": application_name, "statement_timeout": "10s"}
-    pool = asyncpg.create_pool(
+    pool = _ImpatientPool(
         url,
+        wait_seconds,
         min_size=0,
         max_size=size,
+        max_queries=50_000,
+        max_inactive_connection_lifetime=300.0,
+        loop=None,
+        connection_class=asyncpg.Connection,
+        record_class=asyncpg.Record,
         init=_prepare_connection,
         reset=_leave_as_it_is,
         server_settings=settings,

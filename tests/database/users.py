@@ -11,6 +11,7 @@ USERS = {
     "inbox": ["api", "worker"],
     "limits": ["api"],
     "notices": ["worker"],
+    "pulse": ["api"],
     "saga": ["worker"],
 }
 _NARROWER = {

@@ -7,6 +7,8 @@ import pytest
 
 from pitstop.devstack.addresses import HOST, SPARE_PORTS, Addresses, NoPort, Reservation, choose, consecutive, is_free
 
+COUNT = len(Addresses.model_fields)
+
 
 def _listening() -> socket.socket:
     server = socket.create_server((HOST, 0))
@@ -63,9 +65,9 @@ def test_a_released_port_can_be_taken_again(tmp_path: Path) -> None:
 
 
 def test_consecutive_ports_name_the_one_that_is_taken(tmp_path: Path) -> None:
-    first = next(port for port in SPARE_PORTS if all(is_free(port + offset) for offset in range(8)))
+    first = next(port for port in SPARE_PORTS if all(is_free(port + offset) for offset in range(COUNT)))
     reservation, rival = Reservation(tmp_path), Reservation(tmp_path)
-    assert list(consecutive(first, reservation).model_dump().values()) == list(range(first, first + 8))
+    assert list(consecutive(first, reservation).model_dump().values()) == list(range(first, first + COUNT))
     with pytest.raises(NoPort, match=rf"{first + 3} \(postgres\)"):
         consecutive(first, rival)
 

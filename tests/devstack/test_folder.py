@@ -25,6 +25,7 @@ STACK = Stack(
     mail_url="http://127.0.0.1:8025",
     smtp_port=1025,
     issuer_url="http://127.0.0.1:8081",
+    worker_metrics_url="http://127.0.0.1:9464/metrics",
     jwks_url="http://127.0.0.1:8081/.well-known/jwks.json",
     pids={"api": 7},
     tokens=TOKENS,

@@ -12,6 +12,7 @@ import httpx
 import uvicorn
 
 from api.app import create_app
+from api.patience import patient_with
 from pitstop.devstack.stackfile import Stack
 from pitstop.settings import Settings
 
@@ -35,7 +36,12 @@ async def serving(app_settings: Settings) -> AsyncIterator[str]:
     """A real HTTP server in this process with these settings; gives its URL."""
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
-        create_app(app_settings), log_config=None, lifespan="on", timeout_graceful_shutdown=5, proxy_headers=False
+        create_app(app_settings),
+        http=patient_with(app_settings.header_seconds),
+        log_config=None,
+        lifespan="on",
+        proxy_headers=False,
+        timeout_graceful_shutdown=5,
     )
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]))

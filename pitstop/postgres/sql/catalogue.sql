@@ -44,6 +44,3 @@ SELECT name FROM pg_timezone_names
 
 -- name: slot_refusal
 SELECT slot_refusal($1, $2, $3, $4)
-
--- name: ping
-SELECT 1

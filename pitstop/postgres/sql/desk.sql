@@ -79,7 +79,12 @@ WHERE b.id = $1
 SELECT id, at, event, detail FROM booking_events WHERE booking_id = $1 AND id > $2 ORDER BY id
 
 -- name: status
-SELECT status FROM bookings WHERE id = $1
+-- With the oldest transaction that is still running, and the next that will begin: what has begun before that one may still
+-- bring entries with lower ids than those that are here.
+SELECT
+    status, oldest::text::bigint AS oldest_running, oldest::text::bigint + age(oldest::xid) AS next_transaction
+FROM bookings, pg_snapshot_xmin(pg_current_snapshot()) AS oldest
+WHERE id = $1
 
 -- name: sheet
 -- The booking as its customer is shown it, on a page or in a calendar.

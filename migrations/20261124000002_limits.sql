@@ -184,6 +184,7 @@ BEGIN
     RETURN NULL;
 END
 $$;
+REVOKE EXECUTE ON FUNCTION note_end_of_hold FROM PUBLIC;
 CREATE TRIGGER hold_ends AFTER UPDATE OF status ON bookings FOR EACH ROW
 WHEN (OLD.status IN ('holding', 'awaiting_payment') AND NEW.status NOT IN ('holding', 'awaiting_payment'))
 EXECUTE FUNCTION note_end_of_hold();

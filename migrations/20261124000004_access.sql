@@ -97,9 +97,9 @@ UPDATE (stripe_refund_id, refunded_at) ON refunds TO pitstop_worker;
 GRANT UPDATE (applied_at, outcome) ON webhook_inbox TO pitstop_worker;
 GRANT INSERT (key, booking_id, kind, status, due_at, detail), UPDATE (status, attempts, sent_at, detail)
 ON notifications TO pitstop_worker;
--- It writes timelines and reads none; `RETURNING` wants this column.
+-- It writes timelines and reads what happened when, not the details.
 REVOKE SELECT ON booking_events FROM pitstop_worker;
-GRANT SELECT (booking_id) ON booking_events TO pitstop_worker;
+GRANT SELECT (booking_id, at, event) ON booking_events TO pitstop_worker;
 
 -- The API stores webhooks and notes what became of them.
 REVOKE INSERT, UPDATE ON webhook_inbox FROM pitstop_api;

@@ -81,7 +81,7 @@ async def flooded(
         shop = await open_shop(own)
         lock = connection.transaction()
         await lock.start()
-        await connection.execute("LOCK TABLE bookings IN ACCESS EXCLUSIVE MODE")
+        await connection.execute("LOCK TABLE bookings IN SHARE MODE")
         there = Customer(customer.http, stack, url, customer.token, customer.id)
         bookings = [asyncio.create_task(there.post(there.request(shop, shop.start(hours=2 * n)))) for n in range(count)]
         yield Flood(url, there, shop, lock, bookings)

@@ -14,7 +14,7 @@ Pool = Any
 # What the worker may do, by table: whole-table rights, and columns for those that are given by column.
 WORKER: dict[str, dict[str, str]] = {
     "bookings": {"SELECT": "", "DELETE": "", "UPDATE": "hold_expires_at invite_sequence status"},
-    "booking_events": {"SELECT": "booking_id", "INSERT": "at booking_id detail event"},
+    "booking_events": {"SELECT": "at booking_id event", "INSERT": "at booking_id detail event"},
     "sessions": {
         "SELECT": "",
         "INSERT": "booking_id city country currency customer_id intake kind mechanic_id plan_id postal_code "
@@ -43,6 +43,8 @@ WORKER: dict[str, dict[str, str]] = {
         "INSERT": "booking_id detail due_at key kind status",
         "UPDATE": "attempts detail sent_at status",
     },
+    "hold_origins": {"SELECT": "", "DELETE": ""},
+    "rate_limits": {"SELECT": "", "DELETE": "", "UPDATE": "full_at"},
     **{table: {"SELECT": ""} for table in ("mechanics", "services", "plans", "mechanic_services")},
     **{table: {"SELECT": ""} for table in ("availability_rules", "status_transitions")},
 }

@@ -86,6 +86,7 @@ WHERE bookings.id = recorded.booking_id AND bookings.status = 'holding'
 RETURNING bookings.id
 
 -- name: record_decline
+-- Once for each event, which has its moment from the workflow: a step may run again after a crash.
 WITH declined AS (
     UPDATE payments SET status = 'requires_payment_method', failure_code = $2, updated_at = $3
     WHERE booking_id = $1 AND paid_at IS NULL
@@ -93,6 +94,7 @@ WITH declined AS (
 )
 INSERT INTO booking_events (booking_id, at, event, detail)
 SELECT booking_id, $3, 'payment_declined', jsonb_build_object('code', $2::text) FROM declined
+WHERE NOT EXISTS (SELECT FROM booking_events WHERE booking_id = $1 AND event = 'payment_declined' AND at = $3)
 
 -- name: declines
 -- Within the window, each of the booking's declined cards is counted for every booking that nobody has paid.

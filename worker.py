@@ -31,7 +31,7 @@ from pitstop.postgres.inbox import PostgresInbox
 from pitstop.postgres.notices import PostgresNotices
 from pitstop.postgres.pool import Pool, open_pool
 from pitstop.postgres.saga import PostgresSaga
-from pitstop.settings import Settings
+from pitstop.settings import Settings, from_environment
 from workflows.booking import BookingWorkflow
 from workflows.sweep import SweepWorkflow
 
@@ -149,4 +149,4 @@ if __name__ == "__main__":
     # Its client logs each call; so does the engine, with what it was for.
     for chatty in ("stripe", "httpx"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    uvloop.run(serve(Settings()))
+    uvloop.run(serve(from_environment()))

@@ -6,7 +6,7 @@ import uvicorn
 
 from api.app import app
 from api.patience import patient_with
-from pitstop.settings import Settings
+from pitstop.settings import from_environment
 
 # Finishing what has been begun on SIGTERM; a load balancer has taken the process out by then.
 GRACE_SECONDS = 5
@@ -19,7 +19,7 @@ BACKLOG = 2048
 
 def main() -> None:
     options = _options()
-    settings = Settings()
+    settings = from_environment()
     uvicorn.run(
         app,
         host=options.host,

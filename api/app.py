@@ -9,18 +9,18 @@ from fastapi.staticfiles import StaticFiles
 from fastapi_offline import FastAPIOffline
 from temporalio.client import Client
 
-from api import openapi, problems
+from api import access_log, guard, openapi, problems
 from api.composition import build
 from api.limits import BodyLimit
 from api.metrics import Measuring, Meters, Occupancy
 from api.routes import bookings, catalogue, invites, operations, pages, webhooks
 from api.shedding import Lanes, Shedding
-from pitstop.settings import Settings
+from pitstop.settings import Settings, from_environment
 
 
 def create_app(settings: Settings | None = None, client: Client | None = None) -> FastAPI:
     """The application; settings come from the environment unless given, as does the connection to the engine."""
-    settings = settings or Settings()
+    settings = settings or from_environment()
     lanes, meters = Lanes(settings), Meters()
 
     @asynccontextmanager
@@ -31,8 +31,10 @@ def create_app(settings: Settings | None = None, client: Client | None = None) -
             meters.registry.register(rooms.figures)
             yield
 
-    # Its documentation pages come from here, not from somebody's network.
+    # What its documentation page is made of comes from here, not from somebody's network; the page is ours.
     app = FastAPIOffline(
+        docs_url=None,
+        redoc_url=None,
         title="Pitstop",
         version="0.1.0",
         summary="Bookings that cannot be lost, doubled or half-done.",
@@ -47,6 +49,7 @@ def create_app(settings: Settings | None = None, client: Client | None = None) -
     app.add_middleware(BodyLimit)
     app.add_middleware(Measuring, meters=meters)
     app.state.registry = meters.registry
+    guard.install(app, settings)
     for routes in (catalogue, bookings, invites, webhooks, operations, pages):
         app.include_router(routes.router)
     app.mount("/static", StaticFiles(directory=pages.WEB / "static"), name="static")
@@ -55,4 +58,5 @@ def create_app(settings: Settings | None = None, client: Client | None = None) -
 
 logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
 logging.getLogger("httpx").setLevel(logging.WARNING)
+access_log.install()
 app = create_app()

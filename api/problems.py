@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from pitstop.gateways.tokens import IssuerUnavailable
+from pitstop.gateways.issuer_keys import IssuerUnavailable
 from pitstop.ports import EngineUnavailable
 
 _log = logging.getLogger("pitstop.api")

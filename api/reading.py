@@ -20,7 +20,7 @@ class StrictRequest(Request):
     """JSON as RFC 8259 has it: UTF-8 without a byte order mark, every name once, no NaN and no Infinity."""
 
     async def json(self) -> Any:
-        return _parsed(await self.body())
+        return parsed(await self.body())
 
 
 class StrictRoute(APIRoute):
@@ -66,7 +66,8 @@ def _check_content_type(request: Request) -> None:
         raise Problem(415, "unsupported_media_type", "The body is not JSON", detail)
 
 
-def _parsed(body: bytes) -> Any:
+def parsed(body: bytes) -> Any:
+    """Raises the problem `malformed_json` for what two readers could understand in two ways."""
     try:
         return json.loads(body.decode(), object_pairs_hook=_object, parse_constant=_no_constant)
     except UnicodeDecodeError:

@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 import asyncpg
 
-from pitstop.settings import Settings
+from pitstop.settings import from_environment
 
 # ALTER ROLE takes no parameters; the server quotes the name and the password itself.
 _STATEMENT = "SELECT format('ALTER ROLE %I LOGIN PASSWORD %L', $1::text, $2::text)"
@@ -37,5 +37,5 @@ def _login(url: str) -> tuple[str, str]:
 
 
 if __name__ == "__main__":
-    settings = Settings()
+    settings = from_environment()
     asyncio.run(set_passwords(os.environ["DATABASE_URL"], [settings.api_database_url, settings.worker_database_url]))

@@ -1,12 +1,12 @@
 """Every setting of the product, read from `PITSTOP_…` environment variables; docs/configuration.md lists them.
 
-Spans are in seconds. A setting without a default must be given; in production so must every secret.
+Spans are in seconds. In production every secret must be given, and whatever else is marked so (`GIVEN_IN_PRODUCTION`).
 """
 
 from datetime import timedelta
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -16,11 +16,20 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     SecretStr,
+    UrlConstraints,
+    ValidationError,
     model_validator,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic.config import JsonDict
+from pydantic_core import Url
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
-DEVELOPMENT_SECRET = "development-only"  # noqa: S105 - refused in production, below
+from pitstop import production
+
+# The default of every secret. Production refuses it wherever it finds it, so a new secret needs no entry in a list.
+DEVELOPMENT_SECRET = production.DEVELOPMENT_SECRET
+# The mark of a setting that is no secret, but whose default is right for a development machine only.
+GIVEN_IN_PRODUCTION: JsonDict = {production.GIVEN: True}
 
 
 # Above the maximum a call is too short a time to be counted.
@@ -43,26 +52,46 @@ def _networks_that_exist(text: str) -> str:
     return text
 
 
+def _origin(url: Url) -> str:
+    """As browsers write it. There is no wildcard: what may be read from everywhere needs no list."""
+    if url.path not in (None, "/") or url.query or url.fragment or url.username:
+        raise ValueError("an origin is a scheme, a host and perhaps a port: https://book.example.com")
+    return str(url).rstrip("/")
+
+
+Origin = Annotated[Url, UrlConstraints(allowed_schemes=["http", "https"], host_required=True), AfterValidator(_origin)]
+
+
 class Settings(BaseSettings):
     """The whole configuration. Each process reads all of it and uses its part."""
 
-    model_config = SettingsConfigDict(env_prefix="PITSTOP_", extra="ignore", frozen=True, env_ignore_empty=True)
+    # What is wrong is said without its value, which may be a secret.
+    model_config = SettingsConfigDict(
+        env_prefix="PITSTOP_", extra="ignore", frozen=True, env_ignore_empty=True, hide_input_in_errors=True
+    )
 
     environment: Literal["development", "production"] = Field(
-        default="development", description="`production` refuses to start with a development secret."
+        default="development", description="`production` refuses to start with what is for development only."
     )
     public_url: str = Field(
         default="http://127.0.0.1:8000",
         description="Where customers reach the API; manage links in mails start with it.",
+        json_schema_extra=GIVEN_IN_PRODUCTION,
+    )
+    cors_origins: tuple[Origin, ...] = Field(
+        default=(),
+        description="Web sites whose pages may call the API from a browser, as a JSON list of origins.",
     )
 
     api_database_url: str = Field(
         default="postgresql://pitstop_api@127.0.0.1:5432/pitstop",
         description="PostgreSQL as the role `pitstop_api`, for which row-level security is in force.",
+        json_schema_extra=GIVEN_IN_PRODUCTION,
     )
     worker_database_url: str = Field(
         default="postgresql://pitstop_worker@127.0.0.1:5432/pitstop",
         description="PostgreSQL as the role `pitstop_worker`.",
+        json_schema_extra=GIVEN_IN_PRODUCTION,
     )
     database_pool_size: int = Field(default=10, ge=1, description="Connections that one process keeps at most.")
 
@@ -77,7 +106,9 @@ class Settings(BaseSettings):
         default=SecretStr(DEVELOPMENT_SECRET), description="The secret API key (`sk_…`)."
     )
     stripe_publishable_key: str = Field(
-        default="pk_test_development", description="The key that browsers get (`pk_…`)."
+        default="pk_test_development",
+        description="The key that browsers get (`pk_…`).",
+        json_schema_extra=GIVEN_IN_PRODUCTION,
     )
     stripe_webhook_secret: SecretStr = Field(
         default=SecretStr(DEVELOPMENT_SECRET), description="The signing secret of the webhook endpoint (`whsec_…`)."
@@ -92,16 +123,40 @@ class Settings(BaseSettings):
         default="none", description="How the connection is secured."
     )
     smtp_timeout_seconds: PositiveFloat = Field(default=8, description="How long sending one mail may take.")
-    mail_from: str = Field(default="bookings@pitstop.example", description="Sender of mails and ORGANIZER of invites.")
+    mail_from: str = Field(
+        default="bookings@pitstop.example",
+        description="Sender of mails and ORGANIZER of invites.",
+        json_schema_extra=GIVEN_IN_PRODUCTION,
+    )
     mail_from_name: str = Field(default="Pitstop", description="The sender's name.")
 
-    jwt_issuer: str = Field(default="https://issuer.pitstop.example", description="Claim `iss` that a token must bear.")
+    jwt_issuer: str = Field(
+        default="https://issuer.pitstop.example",
+        description="Claim `iss` that a token must bear.",
+        json_schema_extra=GIVEN_IN_PRODUCTION,
+    )
     jwt_audience: str = Field(default="pitstop", description="Claim `aud` that a token must bear.")
     jwks_url: str = Field(
-        default="http://127.0.0.1:8081/.well-known/jwks.json", description="Where the issuer publishes its keys."
+        default="http://127.0.0.1:8081/.well-known/jwks.json",
+        description="Where the issuer publishes its keys.",
+        json_schema_extra=GIVEN_IN_PRODUCTION,
+    )
+    jwks_seconds: PositiveFloat = Field(
+        default=300,
+        description="How long the issuer's keys count until they are fetched again, and a withdrawn one is good.",
+    )
+    jwks_outage_seconds: PositiveFloat = Field(
+        default=14400, description="How long keys that are known go on to count while the issuer cannot be asked."
+    )
+    jwt_leeway_seconds: float = Field(
+        default=10, ge=0, le=120, description="How far the issuer's clock and ours may be apart."
     )
     manage_link_secret: SecretStr = Field(
-        default=SecretStr(DEVELOPMENT_SECRET), description="Signs the links by which a customer manages a booking."
+        default=SecretStr(DEVELOPMENT_SECRET),
+        description="Signs the links by which a customer manages a booking; in production 32 characters or more.",
+    )
+    manage_link_former_secrets: tuple[SecretStr, ...] = Field(
+        default=(), description="Former secrets of links, as a JSON list: links that they have signed still open."
     )
 
     hold_seconds: PositiveFloat = Field(default=900, description="How long a slot is held for the payment.")
@@ -263,11 +318,24 @@ class Settings(BaseSettings):
         return timedelta(seconds=self.drain_seconds)
 
     @model_validator(mode="after")
-    def _no_development_secret_in_production(self) -> Self:
-        if self.environment != "production":
-            return self
-        names = ("stripe_secret_key", "stripe_webhook_secret", "manage_link_secret")
-        left = [f"PITSTOP_{n.upper()}" for n in names if getattr(self, n).get_secret_value() == DEVELOPMENT_SECRET]
-        if left:
-            raise ValueError(f"set {', '.join(left)}: production does not start with a development secret")
+    def _fit_for_production(self) -> Self:
+        if self.environment == "production" and (wrong := production.faults(self)):
+            raise ValueError(production.MARK + production.MARK.join(wrong))
         return self
+
+
+def from_environment(**given: Any) -> Settings:
+    """The settings of a process that starts. Wrong ones end it, with all that is wrong and none of the values."""
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        raise SystemExit("Pitstop does not start:" + "".join(map(_fault, error.errors()))) from None
+    except SettingsError as error:
+        raise SystemExit(f"Pitstop does not start:{production.MARK}{error}") from None
+
+
+def _fault(error: Any) -> str:
+    message: str = error["msg"].removeprefix("Value error, ")
+    if not error["loc"]:
+        return message
+    return f"{production.MARK}{production.variable(str(error['loc'][0]))}: {message}"

@@ -15,6 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from api import budgets
 from api.addresses import ClientAddress
 from api.composition import InRooms, Rooms
+from api.guard import NOTHING
 from api.sheets import Sheet, sheet_of
 from pitstop.domain.booking import BookingStatus
 from pitstop.domain.caller import Caller, Role
@@ -23,13 +24,11 @@ from pitstop.domain.notices import BookingFacts
 from pitstop.gateways.wording import money, session_time, shown_zone, tidied
 
 WEB = Path(__file__).parents[2] / "web"
-# The page's address is what opens the booking: it is told to nobody, and kept nowhere.
-_HEADERS = {
-    "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'",
-}
+# What a page needs beyond nothing (api/guard.py): our style sheet; the documentation of the API also its program.
+_STYLED = f"{NOTHING}; style-src 'self'"
+_DOCUMENTED = (
+    f"{NOTHING}; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'"
+)
 _LONGEST_TOKEN = 2000
 
 router = APIRouter(include_in_schema=False)
@@ -104,6 +103,12 @@ async def home() -> HTMLResponse:
     return _page("home.html")
 
 
+@router.get("/docs")
+async def docs() -> HTMLResponse:
+    """The API's document, as Swagger UI shows it. It writes styles into the page, but needs no script in it."""
+    return _page("docs.html", policy=_DOCUMENTED)
+
+
 @router.get("/manage/{booking}")
 async def manage(booking: str, rooms: InRooms, address: ClientAddress, token: str = "") -> HTMLResponse:
     """The booking that the signed link opens; for every other link the same page, which says what to do."""
@@ -167,5 +172,6 @@ def _event(event: dict[str, Any], facts: BookingFacts) -> str:
     return _EVENTS.get(name, f"{name.replace('_', ' ').capitalize()}.")
 
 
-def _page(template: str, code: int = 200, **words: Any) -> HTMLResponse:
-    return HTMLResponse(_templates.get_template(template).render(words), code, headers=_HEADERS)
+def _page(template: str, code: int = 200, policy: str = _STYLED, **words: Any) -> HTMLResponse:
+    headers = {"Content-Security-Policy": policy}
+    return HTMLResponse(_templates.get_template(template).render(words), code, headers=headers)

@@ -1,17 +1,18 @@
 """Stripe's webhook: verified over the raw body, stored once by event id, then signalled to the booking's workflow."""
 
-import json
 import logging
 from typing import Annotated, Any
 
 import stripe
 from fastapi import APIRouter, Header, Request, Response
+from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from api import budgets
 from api.addresses import ClientAddress
 from api.composition import InRooms, Rooms
 from api.openapi import problems
 from api.problems import Problem
+from api.reading import parsed
 from pitstop.domain.stripe_events import booking_of, declined_card, foreign, payment_event
 from pitstop.ports import EngineUnavailable, NoRunningWorkflow
 
@@ -29,6 +30,18 @@ _EVENT = {
     }
 }
 router = APIRouter(prefix="/webhooks", tags=["webhooks"])
+
+
+Word = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,255}$", strict=True)]
+
+
+class _Event(BaseModel):
+    """What must be there to store it; the rest is kept as it came."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: Word
+    type: Word
 
 
 Signature = Annotated[str, Header(alias="Stripe-Signature", examples=["t=1764000000,v1=5257a869e7ecebeda3"])]
@@ -63,9 +76,8 @@ def _verified(body: bytes, signature: str, rooms: Rooms) -> dict[str, Any]:
     secret = rooms.settings.stripe_webhook_secret.get_secret_value()
     try:
         stripe.WebhookSignature.verify_header(body.decode(), signature, secret, stripe.Webhook.DEFAULT_TOLERANCE)
-        event: dict[str, Any] = json.loads(body)
-        return event | {"id": str(event["id"]), "type": str(event["type"])}
-    except (stripe.SignatureVerificationError, ValueError, KeyError, TypeError) as error:
+        return _Event.model_validate(parsed(body)).model_dump()
+    except (stripe.SignatureVerificationError, ValueError) as error:
         detail = "The header Stripe-Signature does not sign this body with our secret, or the body is no event."
         raise Problem(400, "invalid_signature", "Not an event of ours", detail) from error
 

@@ -13,7 +13,7 @@ import typer
 import uvicorn
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from fastapi import FastAPI
+from fastapi import FastAPI, HTTPException
 from jwt.algorithms import ECAlgorithm
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
@@ -59,7 +59,7 @@ KEYS = TypeAdapter(list[SigningKey])
 
 
 class Keyring:
-    """All keys ever used, oldest first; the newest signs. An old one stays published, so its tokens stay good."""
+    """The published keys, oldest first; the newest signs. An old one stays good until it is withdrawn."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "keys.json"
@@ -72,8 +72,20 @@ class Keyring:
         """Adds a key that signs from now on; returns its id."""
         key = SigningKey.generate(f"dev-{len(self._keys) + 1}-{time.time_ns()}")
         self._keys.append(key)
-        write_private(self._path, KEYS.dump_json(self._keys, indent=2).decode())
+        self._keep()
         return key.kid
+
+    def _keep(self) -> None:
+        write_private(self._path, KEYS.dump_json(self._keys, indent=2).decode())
+
+    def withdraw(self, kid: str) -> bool:
+        """Publishes the key no longer. False when there is no such key, or when it is the one that signs."""
+        left = [key for key in self._keys if key.kid != kid]
+        if len(left) == len(self._keys) or left[-1:] != self._keys[-1:]:
+            return False
+        self._keys = left
+        self._keep()
+        return True
 
     def sign(self, claims: dict[str, Any]) -> str:
         key = self._keys[-1]
@@ -104,6 +116,11 @@ def application(keyring: Keyring, issuer: str, audience: str) -> FastAPI:
     @app.post("/rotate")
     async def rotate() -> dict[str, str]:
         return {"kid": keyring.rotate()}
+
+    @app.delete("/keys/{kid}", status_code=204)
+    async def withdraw(kid: str) -> None:
+        if not keyring.withdraw(kid):
+            raise HTTPException(404, "no such key, or the one that signs: rotate first")
 
     return app
 

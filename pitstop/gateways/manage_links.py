@@ -13,10 +13,15 @@ _AFTER_THE_SESSION = timedelta(days=7)
 
 
 class ManageLinks:
-    """Makes and checks the links. A link is bound to one booking and ends a week after the session."""
+    """Makes and checks the links. A link is bound to one booking and ends a week after the session.
+
+    The newest secret signs; former ones are still good to check with, so that a change of secret voids no link.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._secret = settings.manage_link_secret.get_secret_value()
+        former = (secret.get_secret_value() for secret in settings.manage_link_former_secrets)
+        self._good = (self._secret, *former)
         self._base = settings.public_url.rstrip("/")
 
     def url(self, booking_id: UUID, session_end: datetime) -> str:
@@ -28,8 +33,16 @@ class ManageLinks:
 
     def booking_of(self, token: str) -> UUID | None:
         """The booking that the token opens; None when it is forged or has ended."""
-        try:
-            claims = jwt.decode(token, self._secret, algorithms=[_ALGORITHM], audience=_AUDIENCE)
-            return UUID(claims["sub"])
-        except (jwt.InvalidTokenError, KeyError, ValueError):
-            return None
+        for secret in self._good:
+            try:
+                claims = jwt.decode(
+                    token,
+                    secret,
+                    algorithms=[_ALGORITHM],
+                    audience=_AUDIENCE,
+                    options={"require": ["exp", "aud", "sub"], "strict_aud": True},
+                )
+                return UUID(claims["sub"])
+            except (jwt.InvalidTokenError, ValueError):
+                continue
+        return None

@@ -84,4 +84,10 @@ async def test_tokens_rotation_and_restart(tmp_path: Path) -> None:
     async with _issuer(tmp_path) as client:
         assert (await _claims(client, first))["role"] == "customer"
         assert (await _claims(client, second))["role"] == "customer"
+
+        assert (await client.delete(f"/keys/{kid}")).status_code == 404, "the one that signs stays"
+        assert (await client.delete(f"/keys/{jwt.get_unverified_header(first)['kid']}")).status_code == 204
+        with pytest.raises(KeyError):
+            await _claims(client, first)
+        assert (await _claims(client, second))["role"] == "customer"
     assert stat.S_IMODE((tmp_path / "issuer" / "keys.json").stat().st_mode) == 0o600

@@ -1,0 +1,85 @@
+"""An API process of the fuzzer's own, and what some of its cases are led to: a shop, and a booking of the caller's."""
+
+import asyncio
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import httpx
+import pytest
+from schemathesis import Case, GenerationMode
+
+from pitstop.devstack.stackfile import Stack
+from tests.support.people import Customer, Issuer
+from tests.support.processes import ROOT, environment, free_port
+from tests.support.shop import Shop, open_shop
+
+# None: without a token.
+ROLES = ("customer", "mechanic", "operator", "service", None)
+
+
+@dataclass
+class Target:
+    """Where cases are sent and as whom. `choice` is a number made from the case: the same case goes the same way."""
+
+    url: str
+    shop: Shop
+    tokens: dict[str, str]
+    booking_id: str
+    answers: Counter[tuple[str, int]] = field(default_factory=Counter)
+
+    def headers(self, choice: int) -> dict[str, str]:
+        role = ROLES[choice % len(ROLES)]
+        return {"Authorization": f"Bearer {self.tokens[role]}"} if role else {}
+
+    def lead(self, case: Case[Any], choice: int) -> None:
+        """Every other case that keeps to the document gets ids that name something."""
+        if choice % 2 or case.meta is None or case.meta.generation.mode is not GenerationMode.POSITIVE:
+            return
+        if case.path.endswith("}") or case.path.endswith(".ics"):
+            case.path_parameters["id"] = self.booking_id
+        if isinstance(case.body, dict) and "service_id" in case.body:
+            case.body.update({name: value for name, value in self._slot(choice).items() if name in case.body})
+
+    def _slot(self, choice: int) -> dict[str, Any]:
+        """One of a hundred starts: most of them are free when they are first asked for."""
+        start = self.shop.start() + timedelta(hours=1.25 * (choice // 10 % 100))
+        ids = {name: str(getattr(self.shop, name)) for name in ("service_id", "plan_id", "mechanic_id")}
+        return ids | {"start": start.isoformat(), "timezone": "America/Toronto"}
+
+
+@pytest.fixture(scope="package")
+async def target(
+    stack: Stack, http: httpx.AsyncClient, database: "asyncpg.Pool[asyncpg.Record]"
+) -> AsyncIterator[Target]:
+    url, shop, issuer = f"http://127.0.0.1:{free_port()}", await open_shop(database), Issuer(http, stack)
+    me = uuid4()
+    subjects = {"customer": str(me), "mechanic": str(shop.mechanic_id), "operator": "fuzz", "service": f"fuzz-{me}"}
+    tokens = {role: await issuer.token(subject, role) for role, subject in subjects.items()}
+    customer = Customer(http, stack, stack.api_url, tokens["customer"], me)
+    booking = await customer.book(shop, shop.start() - timedelta(days=1))
+    arguments = [sys.executable, "-m", "uvicorn", "api.app:app", "--port", url.rpartition(":")[2], "--no-access-log"]
+    process = await asyncio.create_subprocess_exec(*arguments, cwd=ROOT, env=environment(stack, public_url=url))
+    try:
+        await _until_live(http, url)
+        yield Target(url, shop, tokens, booking["id"])
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def _until_live(http: httpx.AsyncClient, url: str) -> None:
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            (await http.get(f"{url}/health/live")).raise_for_status()
+            return
+        except httpx.TransportError:
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.1)

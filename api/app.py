@@ -13,6 +13,7 @@ from api import openapi, problems
 from api.composition import build
 from api.limits import BodyLimit
 from api.routes import bookings, catalogue, invites, operations, pages, webhooks
+from pitstop.release import RELEASE
 from pitstop.settings import Settings
 
 
@@ -29,7 +30,7 @@ def create_app(settings: Settings | None = None, client: Client | None = None) -
     # Its documentation pages come from here, not from somebody's network.
     app = FastAPIOffline(
         title="Pitstop",
-        version="0.1.0",
+        version=RELEASE,
         summary="Bookings that cannot be lost, doubled or half-done.",
         lifespan=lifespan,
         separate_input_output_schemas=False,

@@ -10,6 +10,8 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, HttpUrl, PositiveFloat, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from pitstop.release import default_build_id
+
 DEVELOPMENT_SECRET = "development-only"  # noqa: S105 - refused in production, below
 
 
@@ -45,6 +47,21 @@ class Settings(BaseSettings):
     temporal_address: str = Field(default="127.0.0.1:7233", description="host:port of the Temporal frontend.")
     temporal_namespace: str = Field(default="pitstop", description="The namespace that holds the bookings.")
     task_queue: str = Field(default="pitstop", description="The task queue that workers of this release poll.")
+
+    versioning: Literal["at_start", "by_hand", "off"] = Field(
+        default="at_start",
+        description="When bookings move to the version of a new worker: as soon as it works, when "
+        "`python -m deploy.release` says so, or without versions, when they meet it.",
+    )
+    deployment_name: str = Field(
+        default="pitstop", pattern=r"^[^.:\s]+$", description="The worker deployment whose versions these workers are."
+    )
+    build_id: str | None = Field(
+        default=None,
+        pattern=r"^[^:\s]+$",
+        max_length=200,
+        description="The version of a worker's code; if not given, the release and a digest of its workflows.",
+    )
 
     stripe_api_url: HttpUrl | None = Field(
         default=None, description="Another server than Stripe's own: the dev stack's."
@@ -112,6 +129,10 @@ class Settings(BaseSettings):
         "a worker's CPU: for development and tests.",
     )
     drain_seconds: PositiveFloat = Field(default=15, description="How long a worker finishes its work after SIGTERM.")
+
+    @cached_property
+    def build(self) -> str:
+        return self.build_id or default_build_id()
 
     @cached_property
     def drain(self) -> timedelta:

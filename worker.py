@@ -21,6 +21,7 @@ from activities.notices import NoticeActivities
 from activities.sweep import SweepActivities
 from pitstop.domain.limits import DeclineLimits
 from pitstop.gateways import temporal_engine
+from pitstop.gateways.deployment import Deployment, worker_options
 from pitstop.gateways.letters import LetterWriter
 from pitstop.gateways.manage_links import ManageLinks
 from pitstop.gateways.smtp_mailer import SmtpMailer
@@ -53,7 +54,18 @@ async def at_work(client: Client, settings: Settings, interceptors: Sequence[Int
         stripe_client(settings) as stripe,
         _worker(client, pool, StripePayments(stripe), settings, interceptors),
     ):
+        await _enter_service(client, settings)
         yield
+
+
+async def _enter_service(client: Client, settings: Settings) -> None:
+    """Takes the bookings over, or says that they are still those of another version."""
+    deployment = Deployment(client, settings)
+    if settings.versioning == "at_start":
+        await deployment.take_over(settings.build)
+    elif settings.versioning == "by_hand" and await deployment.current() != settings.build:
+        advice = "no booking comes here until `python -m deploy.release current %s`"
+        _log.warning(f"version %s is not the current one: {advice}", settings.build, settings.build)
 
 
 def _worker(
@@ -99,6 +111,7 @@ def _worker(
         max_concurrent_local_activities=STEPS_PER_CONNECTION * settings.database_pool_size,
         max_concurrent_activities=STEPS_PER_CONNECTION * settings.database_pool_size,
         graceful_shutdown_timeout=timedelta(seconds=settings.drain_seconds),
+        deployment_config=worker_options(settings),
         interceptors=interceptors,
     )
 
@@ -121,7 +134,7 @@ async def serve(settings: Settings) -> None:
         sys.exit(f"Temporal cannot be reached at {settings.temporal_address} ({error}). Start it, then this worker.")
     await keep_sweeping(client, settings)
     async with at_work(client, settings):
-        _log.info("working on task queue %s", settings.task_queue)
+        _log.info("version %s works on task queue %s", settings.build, settings.task_queue)
         _tell_ready()
         await stop.wait()
         _log.info("draining")

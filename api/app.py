@@ -15,6 +15,7 @@ from api.limits import BodyLimit
 from api.metrics import Measuring, Meters, Occupancy
 from api.routes import bookings, catalogue, invites, operations, pages, webhooks
 from api.shedding import Lanes, Shedding
+from pitstop.release import RELEASE
 from pitstop.settings import Settings, from_environment
 
 
@@ -36,7 +37,7 @@ def create_app(settings: Settings | None = None, client: Client | None = None) -
         docs_url=None,
         redoc_url=None,
         title="Pitstop",
-        version="0.1.0",
+        version=RELEASE,
         summary="Bookings that cannot be lost, doubled or half-done.",
         lifespan=lifespan,
         separate_input_output_schemas=False,

@@ -25,6 +25,7 @@ from pydantic_core import Url
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from pitstop import production
+from pitstop.release import default_build_id
 
 # The default of every secret. Production refuses it wherever it finds it, so a new secret needs no entry in a list.
 DEVELOPMENT_SECRET = production.DEVELOPMENT_SECRET
@@ -98,6 +99,21 @@ class Settings(BaseSettings):
     temporal_address: str = Field(default="127.0.0.1:7233", description="host:port of the Temporal frontend.")
     temporal_namespace: str = Field(default="pitstop", description="The namespace that holds the bookings.")
     task_queue: str = Field(default="pitstop", description="The task queue that workers of this release poll.")
+
+    versioning: Literal["at_start", "by_hand", "off"] = Field(
+        default="at_start",
+        description="When bookings move to the version of a new worker: as soon as it works, when "
+        "`python -m deploy.release` says so, or without versions, when they meet it.",
+    )
+    deployment_name: str = Field(
+        default="pitstop", pattern=r"^[^.:\s]+$", description="The worker deployment whose versions these workers are."
+    )
+    build_id: str | None = Field(
+        default=None,
+        pattern=r"^[^:\s]+$",
+        max_length=200,
+        description="The version of a worker's code; if not given, the release and a digest of its workflows.",
+    )
 
     stripe_api_url: HttpUrl | None = Field(
         default=None, description="Another server than Stripe's own: the dev stack's."
@@ -312,6 +328,10 @@ class Settings(BaseSettings):
         description="host:port at which a worker serves its metrics to Prometheus. It knows no token: choose one "
         "that only Prometheus reaches.",
     )
+
+    @cached_property
+    def build(self) -> str:
+        return self.build_id or default_build_id()
 
     @cached_property
     def drain(self) -> timedelta:

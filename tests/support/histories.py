@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import WorkflowHandle, WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
@@ -21,6 +22,30 @@ _NOT_KEPT = ("identity", "stackTrace", "workerVersion", "sdkMetadata")
 
 # A sticky task queue bears the name of its worker: process id and host.
 _WORKER_NAME = re.compile(r"^\d+@\S+$")
+
+
+_ENDS = "workflow_execution_"
+
+
+def commands(history: WorkflowHistory) -> list[str]:
+    """What the run did, step by step, in the words of an operator: `hold the slot`, `timer: time to pay`."""
+    return [done for event in history.events if (done := _command(event))]
+
+
+def _command(event: HistoryEvent) -> str | None:
+    kind = str(event.WhichOneof("attributes")).removesuffix("_event_attributes")
+    summary = json.loads(event.user_metadata.summary.data or '""')
+    if kind == "marker_recorded":
+        marker = event.marker_recorded_event_attributes
+        data = json.loads(marker.details["data"].payloads[0].data) if "data" in marker.details else {}
+        return str(data["activity_type"]) if marker.marker_name == "core_local_activity" else f"patch: {data.get('id')}"
+    if kind == "activity_task_scheduled":
+        return f"{event.activity_task_scheduled_event_attributes.activity_type.name}, tried until done"
+    if kind == "timer_started":
+        return f"timer: {summary}"
+    if kind in ("workflow_execution_completed", "workflow_execution_canceled", "workflow_execution_failed"):
+        return kind.removeprefix(_ENDS)
+    return None
 
 
 async def replay(history: WorkflowHistory, workflow: type = BookingWorkflow) -> None:

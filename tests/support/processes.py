@@ -20,13 +20,15 @@ ROOT = Path(__file__).parents[2]
 
 
 def settings(stack: Stack, **changes: object) -> Settings:
-    """The stack's settings with changes: `hold_seconds=2`."""
+    """The stack's settings with changes: `hold_seconds=2`. Without versions: the server keeps few deployments."""
+    changes = {"versioning": "off"} | changes
     given = {name.removeprefix("PITSTOP_").lower(): value for name, value in stack.environment.items()}
     return Settings.model_validate(given | changes)
 
 
 def environment(stack: Stack, **changes: object) -> dict[str, str]:
     """The same for a process."""
+    changes = {"versioning": "off"} | changes
     changed = {f"PITSTOP_{name.upper()}": str(value) for name, value in changes.items()}
     return dict(os.environ) | stack.environment | changed
 

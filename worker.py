@@ -15,10 +15,13 @@ from temporalio.client import Client
 from temporalio.worker import Interceptor, UnsandboxedWorkflowRunner, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
+from activities.audit import AuditActivities
 from activities.booking import PaymentActivities, ReservationActivities
 from activities.notices import NoticeActivities
 from activities.sweep import SweepActivities
+from pitstop.audit import composition as audit
 from pitstop.gateways import temporal_engine
+from pitstop.gateways.audit_schedule import keep_auditing
 from pitstop.gateways.letters import LetterWriter
 from pitstop.gateways.manage_links import ManageLinks
 from pitstop.gateways.smtp_mailer import SmtpMailer
@@ -30,6 +33,7 @@ from pitstop.postgres.notices import PostgresNotices
 from pitstop.postgres.pool import Pool, open_pool
 from pitstop.postgres.saga import PostgresSaga
 from pitstop.settings import Settings
+from workflows.audit import AuditWorkflow
 from workflows.booking import BookingWorkflow
 from workflows.sweep import SweepWorkflow
 
@@ -41,14 +45,27 @@ async def at_work(client: Client, settings: Settings, interceptors: Sequence[Int
     """A worker with its adapters that works inside the block, and finishes what it has begun at its end."""
     async with (
         open_pool(settings.worker_database_url, settings.database_pool_size, "pitstop-worker") as pool,
+        audit.audit_pool(settings) as audit_pool,
         stripe_client(settings) as stripe,
-        _worker(client, pool, StripePayments(stripe), settings, interceptors),
+        _worker(
+            client,
+            pool,
+            StripePayments(stripe),
+            AuditActivities(audit.build(audit_pool, stripe, client, settings).passes),
+            settings,
+            interceptors,
+        ),
     ):
         yield
 
 
 def _worker(
-    client: Client, pool: Pool, gateway: PaymentGateway, settings: Settings, interceptors: Sequence[Interceptor]
+    client: Client,
+    pool: Pool,
+    gateway: PaymentGateway,
+    auditing: AuditActivities,
+    settings: Settings,
+    interceptors: Sequence[Interceptor],
 ) -> Worker:
     saga = PostgresSaga(pool)
     reservations = ReservationActivities(saga)
@@ -60,7 +77,7 @@ def _worker(
     return Worker(
         client,
         task_queue=settings.task_queue,
-        workflows=[BookingWorkflow, SweepWorkflow],
+        workflows=[BookingWorkflow, SweepWorkflow, AuditWorkflow],
         activities=[
             reservations.place_hold,
             reservations.withdraw,
@@ -78,6 +95,7 @@ def _worker(
             sweep.forget_requests,
             sweep.drain_inbox,
             sweep.revive_stranded,
+            auditing.audit,
         ],
         workflow_runner=SandboxedWorkflowRunner() if settings.workflow_sandbox else UnsandboxedWorkflowRunner(),
         # A dead worker's runs go to another one after this long; the engine's default of 10 s would dominate recovery.
@@ -98,6 +116,7 @@ async def serve(settings: Settings) -> None:
     except RuntimeError as error:
         sys.exit(f"Temporal cannot be reached at {settings.temporal_address} ({error}). Start it, then this worker.")
     await keep_sweeping(client, settings)
+    await keep_auditing(client, settings)
     async with at_work(client, settings):
         _log.info("working on task queue %s", settings.task_queue)
         _tell_ready()

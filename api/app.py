@@ -12,7 +12,7 @@ from temporalio.client import Client
 from api import openapi, problems
 from api.composition import build
 from api.limits import BodyLimit
-from api.routes import bookings, catalogue, invites, operations, pages, webhooks
+from api.routes import audits, bookings, catalogue, invites, operations, pages, webhooks
 from pitstop.settings import Settings
 
 
@@ -38,8 +38,9 @@ def create_app(settings: Settings | None = None, client: Client | None = None) -
     problems.install(app)
     openapi.install(app)
     app.add_middleware(BodyLimit)
-    for routes in (catalogue, bookings, invites, webhooks, operations, pages):
+    for routes in (catalogue, bookings, invites, webhooks, operations, audits, pages):
         app.include_router(routes.router)
+    app.include_router(audits.page)
     app.mount("/static", StaticFiles(directory=pages.WEB / "static"), name="static")
     return app
 

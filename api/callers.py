@@ -27,16 +27,17 @@ def forbidden(detail: str) -> Problem:
     return Problem(403, "forbidden", "Not for this role", detail)
 
 
-async def _caller(credentials: Credentials, rooms: InRooms) -> Caller:
+async def caller(credentials: Credentials, rooms: InRooms) -> Caller:
+    """Who bears this token. 401 when there is none, or it is not valid."""
     if credentials is None:
         raise unauthenticated("Send a token: Authorization: Bearer <JWT>.")
     try:
-        caller = await rooms.tokens.caller(credentials.credentials)
+        bearer = await rooms.tokens.caller(credentials.credentials)
     except InvalidToken as error:
         raise unauthenticated(f"The token is not valid: {error}") from error
-    if caller.role in (Role.CUSTOMER, Role.MECHANIC) and not _is_uuid(caller.subject):
-        raise unauthenticated(f"The token is not valid: the claim `sub` of a {caller.role} must be a UUID")
-    return caller
+    if bearer.role in (Role.CUSTOMER, Role.MECHANIC) and not _is_uuid(bearer.subject):
+        raise unauthenticated(f"The token is not valid: the claim `sub` of a {bearer.role} must be a UUID")
+    return bearer
 
 
 async def _reader(
@@ -46,7 +47,7 @@ async def _reader(
     token: LinkToken = None,
 ) -> Caller:
     if token is None:
-        return await _caller(credentials, rooms)
+        return await caller(credentials, rooms)
     if rooms.links.booking_of(token) != id:
         raise not_found()
     return Caller(Role.LINK, str(id))
@@ -60,5 +61,5 @@ def _is_uuid(text: str) -> bool:
 
 
 # Whoever bears a token; and, for reading one booking, also whoever has its link.
-Authenticated = Annotated[Caller, Depends(_caller)]
+Authenticated = Annotated[Caller, Depends(caller)]
 Reader = Annotated[Caller, Depends(_reader)]

@@ -164,4 +164,11 @@ def _event(event: dict[str, Any], facts: BookingFacts) -> str:
 
 
 def _page(template: str, code: int = 200, **words: Any) -> HTMLResponse:
-    return HTMLResponse(_templates.get_template(template).render(words), code, headers=_HEADERS)
+    return html(template, code, **words)
+
+
+def html(template: str, code: int = 200, *, policy: dict[str, str] | None = None, **words: Any) -> HTMLResponse:
+    """A page of ours. `policy`: directives to add to what the page may do, which is nothing but look like it does."""
+    directives = "".join(f"; {name} {value}" for name, value in (policy or {}).items())
+    headers = _HEADERS | {"Content-Security-Policy": _HEADERS["Content-Security-Policy"] + directives}
+    return HTMLResponse(_templates.get_template(template).render(words), code, headers=headers)

@@ -14,9 +14,9 @@ from uuid import UUID
 from pydantic import TypeAdapter, ValidationError
 
 from pitstop.audit import report
-from pitstop.audit.auditor import OVERLAP, Scope
+from pitstop.audit.auditor import Scope
 from pitstop.audit.composition import Office, open_office
-from pitstop.audit.ports import AuditImpossible
+from pitstop.audit.ports import AuditImpossible, Outcome
 from pitstop.ports import EngineUnavailable
 from pitstop.settings import Settings
 
@@ -64,22 +64,16 @@ def _settings(options: argparse.Namespace) -> Settings:
     return Settings.model_validate(settings.model_dump() | changes) if changes else settings
 
 
-async def _scope(options: argparse.Namespace, office: Office) -> Scope:
-    """Unless told otherwise: what has changed since the last pass, and all if there was none."""
-    if options.all or options.booking:
-        return Scope(only=frozenset(options.booking))
-    if options.since:
-        return Scope(since=options.since)
-    last = await office.records.last_seen()
-    return Scope(since=last - OVERLAP if last else None)
+async def _pass(options: argparse.Namespace, office: Office) -> Outcome:
+    """A look at some bookings is no pass: what it finds is not kept."""
+    if options.booking:
+        return await office.auditor.run(Scope(only=frozenset(options.booking)))
+    return await office.passes.next(everything=options.all, since=options.since)
 
 
 async def _audit(options: argparse.Namespace, settings: Settings) -> int:
     async with open_office(settings) as office:
-        scope = await _scope(options, office)
-        outcome = await office.auditor.run(scope)
-        if not scope.only:
-            await office.records.keep(outcome)
+        outcome = await _pass(options, office)
         repairs = await office.repairs.of(outcome.findings) if options.repair else None
     sys.stdout.write((report.as_json if options.json else report.as_text)(outcome, repairs) + "\n")
     return CLEAN if outcome.is_clean else DISCREPANCIES

@@ -9,7 +9,8 @@ import stripe
 from temporalio.client import Client
 
 from pitstop.audit.auditor import Auditor, Tempo
-from pitstop.audit.ports import AuditImpossible, Ledger, Records
+from pitstop.audit.passes import Passes
+from pitstop.audit.ports import AuditImpossible
 from pitstop.audit.repairs import Repairs
 from pitstop.gateways import temporal_engine
 from pitstop.gateways.stripe_ledger import StripeLedger
@@ -17,7 +18,7 @@ from pitstop.gateways.stripe_payments import stripe_client
 from pitstop.gateways.temporal_remedies import TemporalRemedies
 from pitstop.gateways.temporal_runs import TemporalRuns
 from pitstop.postgres.audit import PostgresRecords
-from pitstop.postgres.pool import open_pool
+from pitstop.postgres.pool import Pool, open_pool
 from pitstop.settings import Settings
 
 # One for the snapshot, one beside it.
@@ -29,20 +30,23 @@ class Office:
     """The audit with everything that it needs."""
 
     auditor: Auditor
+    passes: Passes
     repairs: Repairs
-    records: Records
 
 
-def tempo(settings: Settings) -> Tempo:
-    return Tempo(
-        settle=timedelta(seconds=settings.audit_settle_seconds),
-        patience=timedelta(seconds=settings.audit_patience_seconds),
-        hold_grace=timedelta(seconds=settings.hold_grace_seconds),
-    )
+def build(pool: Pool, payments: stripe.StripeClient, client: Client, settings: Settings) -> Office:
+    """On a pool of the role `pitstop_audit`."""
+    records, ledger = PostgresRecords(pool), StripeLedger(payments)
+    auditor = Auditor(records, ledger, TemporalRuns(client), _tempo(settings))
+    repairs = Repairs(records, ledger, TemporalRemedies(client, settings))
+    return Office(auditor, Passes(auditor, records), repairs)
 
 
-def auditor(records: Records, ledger: Ledger, client: Client, settings: Settings) -> Auditor:
-    return Auditor(records, ledger, TemporalRuns(client), tempo(settings))
+@asynccontextmanager
+async def audit_pool(settings: Settings) -> AsyncIterator[Pool]:
+    """Connects when first used."""
+    async with open_pool(settings.audit_database_url, _CONNECTIONS, "pitstop-audit") as pool:
+        yield pool
 
 
 @asynccontextmanager
@@ -52,14 +56,13 @@ async def open_office(settings: Settings) -> AsyncIterator[Office]:
         client = await temporal_engine.connect(settings)
     except RuntimeError as error:
         raise AuditImpossible(f"Temporal at {settings.temporal_address}: {error}") from error
-    async with (
-        open_pool(settings.audit_database_url, _CONNECTIONS, "pitstop-audit") as pool,
-        stripe_client(settings) as s,
-    ):
-        yield _office(PostgresRecords(pool), s, client, settings)
+    async with audit_pool(settings) as pool, stripe_client(settings) as payments:
+        yield build(pool, payments, client, settings)
 
 
-def _office(records: Records, payments: stripe.StripeClient, client: Client, settings: Settings) -> Office:
-    ledger = StripeLedger(payments)
-    repairs = Repairs(records, ledger, TemporalRemedies(client, settings))
-    return Office(auditor(records, ledger, client, settings), repairs, records)
+def _tempo(settings: Settings) -> Tempo:
+    return Tempo(
+        settle=timedelta(seconds=settings.audit_settle_seconds),
+        patience=timedelta(seconds=settings.audit_patience_seconds),
+        hold_grace=timedelta(seconds=settings.hold_grace_seconds),
+    )

@@ -9,6 +9,7 @@ from tests.support.databases import Urls
 # Which roles run the queries of each file.
 USERS = {
     "audit": ["audit"],
+    "audit_board": ["api"],
     "catalogue": ["api"],
     "desk": ["api"],
     "inbox": ["api", "worker"],

@@ -16,11 +16,14 @@ from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.worker import Interceptor, UnsandboxedWorkflowRunner, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
+from activities.audit import AuditActivities
 from activities.booking import PaymentActivities, ReservationActivities
 from activities.notices import NoticeActivities
 from activities.sweep import SweepActivities
+from pitstop.audit import composition as audit
 from pitstop.domain.limits import DeclineLimits
 from pitstop.gateways import temporal_engine
+from pitstop.gateways.audit_schedule import keep_auditing
 from pitstop.gateways.deployment import Deployment, worker_options
 from pitstop.gateways.letters import LetterWriter
 from pitstop.gateways.manage_links import ManageLinks
@@ -33,6 +36,7 @@ from pitstop.postgres.notices import PostgresNotices
 from pitstop.postgres.pool import Pool, open_pool
 from pitstop.postgres.saga import PostgresSaga
 from pitstop.settings import Settings, from_environment
+from workflows.audit import AuditWorkflow
 from workflows.booking import BookingWorkflow
 from workflows.sweep import SweepWorkflow
 
@@ -51,8 +55,16 @@ async def at_work(client: Client, settings: Settings, interceptors: Sequence[Int
             "pitstop-worker",
             settings.database_wait_seconds,
         ) as pool,
+        audit.audit_pool(settings) as audit_pool,
         stripe_client(settings) as stripe,
-        _worker(client, pool, StripePayments(stripe), settings, interceptors),
+        _worker(
+            client,
+            pool,
+            StripePayments(stripe),
+            AuditActivities(audit.build(audit_pool, stripe, client, settings).passes),
+            settings,
+            interceptors,
+        ),
     ):
         await _enter_service(client, settings)
         yield
@@ -69,7 +81,12 @@ async def _enter_service(client: Client, settings: Settings) -> None:
 
 
 def _worker(
-    client: Client, pool: Pool, gateway: PaymentGateway, settings: Settings, interceptors: Sequence[Interceptor]
+    client: Client,
+    pool: Pool,
+    gateway: PaymentGateway,
+    auditing: AuditActivities,
+    settings: Settings,
+    interceptors: Sequence[Interceptor],
 ) -> Worker:
     saga = PostgresSaga(pool)
     reservations = ReservationActivities(saga)
@@ -81,7 +98,7 @@ def _worker(
     return Worker(
         client,
         task_queue=settings.task_queue,
-        workflows=[BookingWorkflow, SweepWorkflow],
+        workflows=[BookingWorkflow, SweepWorkflow, AuditWorkflow],
         activities=[
             reservations.place_hold,
             reservations.withdraw,
@@ -99,6 +116,7 @@ def _worker(
             sweep.forget_requests,
             sweep.drain_inbox,
             sweep.revive_stranded,
+            auditing.audit,
         ],
         workflow_runner=SandboxedWorkflowRunner() if settings.workflow_sandbox else UnsandboxedWorkflowRunner(),
         # A dead worker's runs go to another one after this long; the engine's default of 10 s would dominate recovery.
@@ -133,6 +151,7 @@ async def serve(settings: Settings) -> None:
     except RuntimeError as error:
         sys.exit(f"Temporal cannot be reached at {settings.temporal_address} ({error}). Start it, then this worker.")
     await keep_sweeping(client, settings)
+    await keep_auditing(client, settings)
     async with at_work(client, settings):
         _log.info("version %s works on task queue %s", settings.build, settings.task_queue)
         _tell_ready()

@@ -13,7 +13,7 @@ from api import access_log, guard, openapi, problems
 from api.composition import build
 from api.limits import BodyLimit
 from api.metrics import Measuring, Meters, Occupancy
-from api.routes import bookings, catalogue, invites, operations, pages, webhooks
+from api.routes import audits, bookings, catalogue, invites, operations, pages, webhooks
 from api.shedding import Lanes, Shedding
 from pitstop.release import RELEASE
 from pitstop.settings import Settings, from_environment
@@ -51,8 +51,9 @@ def create_app(settings: Settings | None = None, client: Client | None = None) -
     app.add_middleware(Measuring, meters=meters)
     app.state.registry = meters.registry
     guard.install(app, settings)
-    for routes in (catalogue, bookings, invites, webhooks, operations, pages):
+    for routes in (catalogue, bookings, invites, webhooks, operations, audits, pages):
         app.include_router(routes.router)
+    app.include_router(audits.page)
     app.mount("/static", StaticFiles(directory=pages.WEB / "static"), name="static")
     return app
 

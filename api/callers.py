@@ -30,26 +30,27 @@ def forbidden(detail: str) -> Problem:
     return Problem(403, "forbidden", "Not for this role", detail)
 
 
-async def _caller(request: Request, credentials: Credentials, rooms: InRooms, address: ClientAddress) -> Caller:
+async def caller(request: Request, credentials: Credentials, rooms: InRooms, address: ClientAddress) -> Caller:
+    """Who bears this token. 401 when there is none, or it is not valid."""
     try:
-        caller = await _known(credentials, rooms)
+        bearer = await _known(credentials, rooms)
     except Problem:
         await rooms.rates.spend(budgets.failures(rooms, address))
         raise
-    await rooms.rates.spend(*budgets.of_call(rooms, caller, address, reading=request.method in _READING))
-    return caller
+    await rooms.rates.spend(*budgets.of_call(rooms, bearer, address, reading=request.method in _READING))
+    return bearer
 
 
 async def _known(credentials: HTTPAuthorizationCredentials | None, rooms: Rooms) -> Caller:
     if credentials is None:
         raise unauthenticated("Send a token: Authorization: Bearer <JWT>.")
     try:
-        caller = await rooms.tokens.caller(credentials.credentials)
+        bearer = await rooms.tokens.caller(credentials.credentials)
     except InvalidToken as error:
         raise unauthenticated(f"The token is not valid: {error}") from error
-    if caller.role in (Role.CUSTOMER, Role.MECHANIC) and not _is_uuid(caller.subject):
-        raise unauthenticated(f"The token is not valid: the claim `sub` of a {caller.role} must be a UUID")
-    return caller
+    if bearer.role in (Role.CUSTOMER, Role.MECHANIC) and not _is_uuid(bearer.subject):
+        raise unauthenticated(f"The token is not valid: the claim `sub` of a {bearer.role} must be a UUID")
+    return bearer
 
 
 async def _reader(
@@ -61,7 +62,7 @@ async def _reader(
     token: LinkToken = None,
 ) -> Caller:
     if token is None:
-        return await _caller(request, credentials, rooms, address)
+        return await caller(request, credentials, rooms, address)
     if rooms.links.booking_of(token) != id:
         await rooms.rates.spend(budgets.failures(rooms, address))
         raise not_found()
@@ -77,5 +78,5 @@ def _is_uuid(text: str) -> bool:
 
 
 # Whoever bears a token; and, for reading one booking, also whoever has its link.
-Authenticated = Annotated[Caller, Depends(_caller)]
+Authenticated = Annotated[Caller, Depends(caller)]
 Reader = Annotated[Caller, Depends(_reader)]

@@ -16,6 +16,7 @@ from pitstop.gateways.manage_links import ManageLinks
 from pitstop.gateways.pseudonyms import Pseudonyms
 from pitstop.gateways.temporal_engine import TemporalEngine, connect
 from pitstop.gateways.tokens import TokenVerifier
+from pitstop.postgres.audit_board import AuditBoard
 from pitstop.postgres.catalogue import Catalogue
 from pitstop.postgres.desk import BookingDesk
 from pitstop.postgres.inbox import PostgresInbox
@@ -36,6 +37,7 @@ class Rooms:
     desk: BookingDesk
     catalogue: Catalogue
     inbox: PostgresInbox
+    audits: AuditBoard
     engine: TemporalEngine
     tokens: TokenVerifier
     links: ManageLinks
@@ -66,6 +68,7 @@ async def build(settings: Settings, client: Client | None = None) -> AsyncIterat
             desk=BookingDesk(pool),
             catalogue=Catalogue(pool),
             inbox=PostgresInbox(spare),
+            audits=AuditBoard(pool),
             engine=TemporalEngine(client or await connect(settings, lazy=True), settings),
             tokens=TokenVerifier(settings, http),
             links=links,

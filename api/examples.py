@@ -107,6 +107,25 @@ EVENTS = (
 LIVE: Json = {"status": "ok"}
 READY: Json = {"status": "ok", "dependencies": {"postgres": "ok", "temporal": "ok"}}
 NOT_READY: Json = {"status": "unavailable", "dependencies": {"postgres": "ok", "temporal": "unavailable"}}
+AUDIT: Json = {
+    "seen_at": "2026-11-24T14:00:00.120000Z",
+    "finished_at": "2026-11-24T14:00:10.950000Z",
+    "since": "2026-11-24T13:30:00Z",
+    "seconds": 10.8,
+    "checked": {"bookings": 41, "payment_intents": 12, "refunds": 1, "runs": 38},
+    "clean": False,
+    "findings": [
+        {
+            "code": "undriven",
+            "invariant": "I5",
+            "booking_id": _BOOKING,
+            "subject": "",
+            "found": "confirmed, and no workflow runs",
+            "to_do": "`--repair` starts its workflow again, as the sweep does when the next step is overdue.",
+            "repairable": True,
+        }
+    ],
+}
 
 METRICS = (
     "# HELP pitstop_http_requests_total Requests answered.\n# TYPE pitstop_http_requests_total counter\n"

@@ -251,3 +251,25 @@ class Health(BaseModel):
 
 class Live(BaseModel):
     status: Literal["ok"] = "ok"
+
+
+class AuditFinding(BaseModel):
+    code: str = Field(description="The kind of discrepancy; docs/operators.md lists them.", examples=["undriven"])
+    invariant: str
+    booking_id: UUID | None = Field(description="Null for one that is not about a booking.")
+    subject: str = Field(description="Tells findings of one kind at one booking apart.")
+    found: str
+    to_do: str
+    repairable: bool = Field(description="Whether `python -m pitstop.audit --repair` mends it.")
+
+
+class AuditOut(BaseModel):
+    """The last pass of the audit."""
+
+    seen_at: datetime = Field(description="The instant at which it read the database.")
+    finished_at: datetime
+    since: datetime | None = Field(description="It looked at what has changed since, and is open; null: at everything.")
+    seconds: float
+    checked: dict[str, int] = Field(description="How much of what it has read.")
+    clean: bool
+    findings: list[AuditFinding]

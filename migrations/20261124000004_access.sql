@@ -7,7 +7,7 @@ SET LOCAL statement_timeout = '60s';
 DO $$
 BEGIN
     EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC', current_database());
-    EXECUTE format('GRANT CONNECT ON DATABASE %I TO pitstop_api, pitstop_worker', current_database());
+    EXECUTE format('GRANT CONNECT ON DATABASE %I TO pitstop_api, pitstop_worker, pitstop_audit', current_database());
 END
 $$;
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
@@ -159,7 +159,7 @@ RESET ROLE;
 GRANT USAGE ON SCHEMA public TO PUBLIC;
 DO $$
 BEGIN
-    EXECUTE format('REVOKE CONNECT ON DATABASE %I FROM pitstop_api, pitstop_worker', current_database());
+    EXECUTE format('REVOKE CONNECT ON DATABASE %I FROM pitstop_api, pitstop_worker, pitstop_audit', current_database());
     EXECUTE format('GRANT CONNECT, TEMPORARY ON DATABASE %I TO PUBLIC', current_database());
 END
 $$;

@@ -25,7 +25,7 @@ from pitstop.gateways.wording import money, session_time, shown_zone, tidied
 
 WEB = Path(__file__).parents[2] / "web"
 # What a page needs beyond nothing (api/guard.py): our style sheet; the documentation of the API also its program.
-_STYLED = f"{NOTHING}; style-src 'self'"
+STYLED = f"{NOTHING}; style-src 'self'"
 _DOCUMENTED = (
     f"{NOTHING}; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'"
 )
@@ -100,13 +100,13 @@ _PLACES = {
 
 @router.get("/")
 async def home() -> HTMLResponse:
-    return _page("home.html")
+    return page("home.html")
 
 
 @router.get("/docs")
 async def docs() -> HTMLResponse:
     """The API's document, as Swagger UI shows it. It writes styles into the page, but needs no script in it."""
-    return _page("docs.html", policy=_DOCUMENTED)
+    return page("docs.html", policy=_DOCUMENTED)
 
 
 @router.get("/manage/{booking}")
@@ -115,7 +115,7 @@ async def manage(booking: str, rooms: InRooms, address: ClientAddress, token: st
     opened = rooms.links.booking_of(token) if len(token) <= _LONGEST_TOKEN else None
     if opened is None or booking != str(opened):
         await rooms.rates.spend(budgets.failures(rooms, address))
-        return _page("not_found.html", 404)
+        return page("not_found.html", 404)
     await rooms.rates.spend(budgets.reads(rooms, address))
     return await _manage(rooms, opened, token)
 
@@ -123,10 +123,10 @@ async def manage(booking: str, rooms: InRooms, address: ClientAddress, token: st
 async def _manage(rooms: Rooms, booking: UUID, token: str) -> HTMLResponse:
     sheet = await sheet_of(rooms, Caller(Role.LINK, str(booking)), booking)
     if sheet is None:
-        return _page("not_found.html", 404)
+        return page("not_found.html", 404)
     query = urlencode({"token": token})
     invite = f"/v1/bookings/{booking}/invite.ics?{query}" if sheet.was_confirmed else None
-    return _page("manage.html", here=f"/manage/{booking}?{query}", invite=invite, **_words(sheet))
+    return page("manage.html", here=f"/manage/{booking}?{query}", invite=invite, **_words(sheet))
 
 
 def _words(sheet: Sheet) -> dict[str, Any]:
@@ -172,6 +172,6 @@ def _event(event: dict[str, Any], facts: BookingFacts) -> str:
     return _EVENTS.get(name, f"{name.replace('_', ' ').capitalize()}.")
 
 
-def _page(template: str, code: int = 200, policy: str = _STYLED, **words: Any) -> HTMLResponse:
+def page(template: str, code: int = 200, policy: str = STYLED, **words: Any) -> HTMLResponse:
     headers = {"Content-Security-Policy": policy}
     return HTMLResponse(_templates.get_template(template).render(words), code, headers=headers)

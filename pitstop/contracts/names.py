@@ -10,6 +10,8 @@ from temporalio.common import SearchAttributeKey
 BOOKING_WORKFLOW = "Booking"
 SWEEP_WORKFLOW = "Sweep"
 SWEEP_SCHEDULE = "sweep"
+AUDIT_WORKFLOW = "Audit"
+AUDIT_SCHEDULE = "audit"
 
 HOLD_UPDATE = "hold"
 PAYMENT_SIGNAL = "payment_event"
@@ -31,6 +33,7 @@ EXPIRE_HOLDS = "expire_lapsed_holds"
 FORGET_REQUESTS = "forget_abandoned_requests"
 DRAIN_INBOX = "drain_inbox"
 REVIVE_BOOKINGS = "revive_stranded_bookings"
+AUDIT_BOOKINGS = "audit_bookings"
 
 # Search attributes: what an operator can query in the Temporal UI.
 BOOKING_STATUS = SearchAttributeKey.for_keyword("BookingStatus")

@@ -20,6 +20,7 @@ OPERATIONS = {
     *("get /v1/services", "get /v1/mechanics", "get /v1/availability", "post /v1/availability/check"),
     *("post /v1/bookings", "get /v1/bookings", "get /v1/bookings/{id}", "get /v1/bookings/{id}/events"),
     *("post /webhooks/stripe", "get /health/live", "get /health/ready", "get /metrics"),
+    "get /v1/operations/audit",
 }
 
 
@@ -139,6 +140,7 @@ def test_every_reference_leads_somewhere(document: Json) -> None:
         (examples.OPENED, schemas.BookingOpened),
         (examples.BOOKING, schemas.BookingOut),
         (examples.BOOKINGS, schemas.BookingPage),
+        (examples.AUDIT, schemas.AuditOut),
         (examples.LIVE, schemas.Live),
         (examples.READY, schemas.Health),
         (examples.NOT_READY, schemas.Health),

@@ -20,7 +20,7 @@ from tests.support.shop import Shop
 Pool = Any
 Identity = tuple[str | None, str]
 # Guarded tables that hold no booking's rows; test_row_security.py says who sees them.
-APART = {"time_off", "webhook_inbox", "rate_limits"}
+APART = {"time_off", "webhook_inbox", "rate_limits", "audit_runs", "audit_findings"}
 _GUARDED = """
 SELECT
     c.relname AS name,

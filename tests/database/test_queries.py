@@ -7,7 +7,9 @@ from pitstop.postgres import queries
 from tests.database.users import USERS, run_by
 from tests.support.databases import Urls
 
-NAMED = [pytest.param(role, sql, id=f"{name}-{role}") for role in ("api", "worker") for name, sql in run_by(role)]
+NAMED = [
+    pytest.param(role, sql, id=f"{name}-{role}") for role in ("api", "audit", "worker") for name, sql in run_by(role)
+]
 
 
 def test_every_file_has_its_users() -> None:
@@ -26,7 +28,7 @@ async def _plan(url: str, sql: str) -> None:
 
 @pytest.mark.parametrize(("role", "sql"), NAMED)
 async def test_the_role_that_uses_it_can_run_it(urls: Urls, role: str, sql: str) -> None:
-    await _plan({"api": urls.api, "worker": urls.worker}[role], sql)
+    await _plan({"api": urls.api, "worker": urls.worker, "audit": urls.audit}[role], sql)
 
 
 async def test_another_role_cannot(urls: Urls) -> None:

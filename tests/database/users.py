@@ -6,6 +6,8 @@ from pitstop.postgres import queries
 
 # By file, or by file and name where a query is not for all who use the file.
 USERS = {
+    "audit": ["audit"],
+    "audit_board": ["api"],
     "catalogue": ["api"],
     "desk": ["api"],
     "inbox": ["api", "worker"],

@@ -169,7 +169,10 @@ noted AS (
     FROM made, (
         VALUES
         ('payment_succeeded', '{}'::jsonb),
-        ('confirmed', jsonb_build_object('reservation_id', $2::uuid, 'retaken', $4::boolean))
+        ('confirmed', jsonb_build_object(
+            -- How many mails are owed from here on: the audit counts them.
+            'reservation_id', $2::uuid, 'retaken', $4::boolean, 'notices', cardinality($5::text[])
+        ))
     ) AS noted (event, detail)
 ),
 owed AS (

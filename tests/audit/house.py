@@ -1,0 +1,157 @@
+"""Bookings of the audit's tests, in each state, and hands that plant discrepancies and take them away again."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import count
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import httpx
+import stripe
+from temporalio.client import Client
+
+from pitstop.audit.auditor import Auditor, Scope, Tempo
+from pitstop.audit.composition import Office
+from pitstop.audit.ports import Outcome, Records
+from pitstop.devstack.stackfile import Stack
+from pitstop.gateways.stripe_ledger import StripeLedger
+from pitstop.gateways.temporal_runs import TemporalRuns
+from pitstop.postgres import queries
+from pitstop.settings import Settings
+from tests.support.people import Customer, Issuer, events
+from tests.support.shop import Shop
+from tests.support.stripe_control import StripeControl
+from tests.support.time import Clock
+
+Json = dict[str, Any]
+HOLD = timedelta(minutes=15)
+# In an order in which rows can be put back.
+_TABLES = {
+    "bookings": "id",
+    "slot_reservations": "booking_id",
+    "sessions": "booking_id",
+    "payments": "booking_id",
+    "refunds": "booking_id",
+    "webhook_inbox": "booking_id",
+    "notifications": "booking_id",
+    "booking_events": "booking_id",
+}
+# Neither triggers nor foreign keys stand in the way of somebody who plants a discrepancy.
+_BY_FORCE = "SET LOCAL session_replication_role = replica"
+_AN_HOUR_AGO = ("AN_HOUR_AGO", "now() - interval '1 hour'")
+
+
+@dataclass
+class House:
+    """An API and a worker on a database of their own, with the audit of that database."""
+
+    stack: Stack
+    temporal: Client
+    http: httpx.AsyncClient
+    settings: Settings
+    database: "asyncpg.Pool[asyncpg.Record]"
+    shop: Shop
+    url: str
+    control: StripeControl
+    office: Office
+    records: Records
+    payments: stripe.StripeClient
+    _days: "count[int]" = field(default_factory=lambda: count(2))
+
+    @property
+    def clock(self) -> Clock:
+        return Clock(self.temporal)
+
+    @property
+    def ledger(self) -> StripeLedger:
+        return StripeLedger(self.payments)
+
+    @property
+    def guards_query(self) -> str:
+        return queries.load("audit")["guards_missing"]
+
+    async def look(
+        self, *bookings: Json | UUID, patience: float = 60, settle: float = 0, scope: Scope | None = None
+    ) -> Outcome:
+        """The audit of these bookings; no pause lies between its looks unless asked for."""
+        tempo = Tempo(timedelta(seconds=settle), timedelta(seconds=patience), timedelta(seconds=30))
+        auditor = Auditor(self.records, self.ledger, TemporalRuns(self.temporal), tempo)
+        return await auditor.run(scope or Scope(only=frozenset(map(_id, bookings))))
+
+    async def customer(self) -> Customer:
+        return await Issuer(self.http, self.stack).customer(self.url)
+
+    async def awaiting(self) -> tuple[Customer, Json]:
+        customer = await self.customer()
+        return customer, await customer.book(self.shop, self.shop.start(days=next(self._days)))
+
+    async def confirmed(self) -> Json:
+        customer, booking = await self.awaiting()
+        await customer.pay(booking)
+        return await customer.sees(booking, "confirmed", "mail_sent")
+
+    async def expired(self) -> Json:
+        customer, booking = await self.awaiting()
+        await self.clock.forward(booking, HOLD + timedelta(seconds=1))
+        return await customer.sees(booking, "expired")
+
+    async def cancelled(self) -> Json:
+        """Called off after it was confirmed, its money given back and its mails sent."""
+        customer, booking = await self.awaiting()
+        await customer.pay(booking)
+        await customer.sees(booking, "confirmed", "mail_sent")
+        await self.clock.workflow(booking).cancel()
+        return await customer.waits_for(
+            booking,
+            lambda read: read["amount_refunded"] > 0 and events(read).count("mail_sent") == 2,
+            "the refund and the cancellation",
+        )
+
+    async def completed(self) -> Json:
+        booking = await self.confirmed()
+        await self.clock.to_the_end(booking)
+        return booking
+
+    async def plant(self, booking: Json, *statements: str) -> None:
+        """By hand, in the database; `$1` is the booking, and AN_HOUR_AGO what it says."""
+        async with self.database.acquire() as connection, connection.transaction():
+            await connection.execute(_BY_FORCE)
+            for statement in statements:
+                await connection.execute(statement.replace(*_AN_HOUR_AGO), UUID(booking["id"]))
+
+    @asynccontextmanager
+    async def planted(self, booking: Json, *statements: str) -> AsyncIterator[None]:
+        """As long as the block lasts; then the booking's rows are as they were."""
+        rows = await self._rows(booking)
+        await self.plant(booking, *statements)
+        try:
+            yield
+        finally:
+            await self._put_back(booking, rows)
+
+    async def _rows(self, booking: Json) -> Json:
+        query = "SELECT COALESCE(jsonb_agg(t), '[]')::text FROM {} AS t WHERE {} = $1"
+        return {
+            table: await self.database.fetchval(query.format(table, column), UUID(booking["id"]))
+            for table, column in _TABLES.items()
+        }
+
+    async def _put_back(self, booking: Json, rows: Json) -> None:
+        put = "INSERT INTO {0} OVERRIDING SYSTEM VALUE SELECT (jsonb_populate_recordset(NULL::{0}, $1::text::jsonb)).*"
+        async with self.database.acquire() as connection, connection.transaction():
+            await connection.execute(_BY_FORCE)
+            for table, column in _TABLES.items():
+                remove = f"DELETE FROM {table} WHERE {column} = $1"  # noqa: S608 - our own names
+                await connection.execute(remove, UUID(booking["id"]))
+                await connection.execute(put.format(table), rows[table])
+
+
+def _id(booking: Json | UUID) -> UUID:
+    return booking if isinstance(booking, UUID) else UUID(booking["id"])
+
+
+def codes(outcome: Outcome) -> set[str]:
+    return {finding.kind.code for finding in outcome.findings}

@@ -1,0 +1,338 @@
+"""Controls: each kind of discrepancy, planted by hand, is found; and what it is planted in is clean without it."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from pitstop.audit.auditor import Scope
+from pitstop.domain.audit import kinds
+from pitstop.domain.audit.checks import judge
+from pitstop.domain.audit.facts import Case, Moment
+from tests.audit.conftest import States
+from tests.audit.house import House, codes
+from tests.support.people import GOOD_CARD
+
+# By code: the state of the booking in which it is planted, and how.
+PLANTED: dict[str, list[tuple[str, tuple[str, ...]]]] = {
+    "reservation_differs": [
+        ("confirmed", ("UPDATE slot_reservations SET blocked = tstzrange(starts_at, ends_at) WHERE booking_id = $1",)),
+        ("confirmed", ("UPDATE slot_reservations SET mechanic_id = gen_random_uuid() WHERE booking_id = $1",)),
+    ],
+    "no_slot": [
+        ("confirmed", ("UPDATE slot_reservations SET status = 'cancelled' WHERE booking_id = $1",)),
+        ("confirmed", ("UPDATE slot_reservations SET status = 'reserved' WHERE booking_id = $1",)),
+    ],
+    "no_session": [
+        ("confirmed", ("DELETE FROM sessions WHERE booking_id = $1",)),
+        ("confirmed", ("UPDATE sessions SET status = 'cancelled' WHERE booking_id = $1",)),
+    ],
+    "slot_not_released": [
+        ("cancelled", ("UPDATE slot_reservations SET status = 'confirmed' WHERE booking_id = $1",)),
+        (
+            "expired",
+            (
+                "UPDATE slot_reservations SET status = 'reserved', expires_at = now() + interval '1 hour' "
+                "WHERE booking_id = $1",
+            ),
+        ),
+    ],
+    "session_not_closed": [
+        ("cancelled", ("UPDATE sessions SET status = 'scheduled' WHERE booking_id = $1",)),
+        ("completed", ("UPDATE sessions SET status = 'in_progress' WHERE booking_id = $1",)),
+    ],
+    "hold_outlived": [
+        ("awaiting", ("UPDATE slot_reservations SET expires_at = AN_HOUR_AGO WHERE booking_id = $1",)),
+    ],
+    "paid_not_booked": [
+        ("confirmed", ("UPDATE bookings SET status = 'expired' WHERE id = $1",)),
+    ],
+    "booked_not_paid": [
+        ("confirmed", ("UPDATE payments SET paid_at = NULL WHERE booking_id = $1",)),
+        ("confirmed", ("DELETE FROM payments WHERE booking_id = $1",)),
+        ("confirmed", ("UPDATE payments SET payment_intent_id = 'pi_unknown' WHERE booking_id = $1",)),
+    ],
+    "amount_differs": [
+        ("confirmed", ("UPDATE payments SET amount = amount + 1 WHERE booking_id = $1",)),
+        ("confirmed", ("UPDATE sessions SET currency = 'usd' WHERE booking_id = $1",)),
+        ("confirmed", ("UPDATE bookings SET amount = amount - 100 WHERE id = $1",)),
+    ],
+    "payable_after_end": [
+        ("awaiting", ("UPDATE bookings SET status = 'expired' WHERE id = $1",)),
+    ],
+    "payment_stale": [
+        ("expired", ("UPDATE payments SET status = 'requires_payment_method' WHERE booking_id = $1",)),
+    ],
+    "payment_unsettled": [
+        ("awaiting", ("UPDATE bookings SET hold_expires_at = AN_HOUR_AGO WHERE id = $1",)),
+    ],
+    "refund_overdue": [
+        (
+            "cancelled",
+            (
+                "UPDATE refunds SET refunded_at = NULL, stripe_refund_id = NULL, "
+                "requested_at = AN_HOUR_AGO WHERE booking_id = $1",
+            ),
+        ),
+    ],
+    "refund_unrecorded": [
+        ("cancelled", ("DELETE FROM refunds WHERE booking_id = $1",)),
+    ],
+    "refunded_twice": [
+        ("cancelled", ("UPDATE refunds SET stripe_refund_id = 're_of_another_time' WHERE booking_id = $1",)),
+    ],
+    "refund_differs": [
+        ("cancelled", ("UPDATE refunds SET amount = amount - 1 WHERE booking_id = $1",)),
+        ("cancelled", ("UPDATE refunds SET stripe_refund_id = 're_unknown' WHERE booking_id = $1",)),
+    ],
+    "undriven": [
+        ("cancelled", ("UPDATE notifications SET status = 'sending' WHERE booking_id = $1 AND kind = 'cancellation'",)),
+        ("completed", ("UPDATE bookings SET status = 'confirmed' WHERE id = $1",)),
+    ],
+    "stuck_holding": [
+        ("awaiting", ("UPDATE bookings SET status = 'holding', created_at = AN_HOUR_AGO WHERE id = $1",)),
+        (
+            "expired",
+            ("UPDATE bookings SET status = 'holding', hold_expires_at = NULL, created_at = AN_HOUR_AGO WHERE id = $1",),
+        ),
+    ],
+    "session_not_ended": [
+        (
+            "confirmed",
+            ("UPDATE bookings SET starts_at = AN_HOUR_AGO, ends_at = AN_HOUR_AGO + '1 minute' WHERE id = $1",),
+        ),
+    ],
+    "run_of_ended_booking": [
+        (
+            "confirmed",
+            (
+                "UPDATE bookings SET status = 'completed', updated_at = AN_HOUR_AGO WHERE id = $1",
+                "UPDATE notifications SET status = 'skipped' WHERE booking_id = $1 AND status = 'pending'",
+            ),
+        ),
+    ],
+    "shown_status_differs": [
+        ("confirmed", ("UPDATE bookings SET status = 'pending', updated_at = AN_HOUR_AGO WHERE id = $1",)),
+    ],
+    "webhook_not_applied": [
+        (
+            "confirmed",
+            (
+                "UPDATE webhook_inbox SET applied_at = NULL, outcome = NULL, "
+                "received_at = AN_HOUR_AGO WHERE booking_id = $1",
+            ),
+        ),
+    ],
+    "mail_overdue": [
+        (
+            "confirmed",
+            ("UPDATE notifications SET due_at = AN_HOUR_AGO WHERE booking_id = $1 AND kind = 'reminder'",),
+        ),
+        (
+            "confirmed",
+            (
+                "UPDATE notifications SET status = 'sending', created_at = AN_HOUR_AGO "
+                "WHERE booking_id = $1 AND kind = 'confirmation'",
+            ),
+        ),
+    ],
+    "mail_missing": [
+        ("confirmed", ("DELETE FROM notifications WHERE booking_id = $1 AND kind = 'confirmation'",)),
+        ("confirmed", ("DELETE FROM notifications WHERE booking_id = $1 AND key LIKE '%/3600s'",)),
+        ("cancelled", ("DELETE FROM notifications WHERE booking_id = $1 AND kind = 'cancellation'",)),
+    ],
+    "mail_sent_twice": [
+        (
+            "confirmed",
+            (
+                "INSERT INTO booking_events (booking_id, at, event, detail) SELECT booking_id, at, event, detail "
+                "FROM booking_events WHERE booking_id = $1 AND event = 'mail_sent'",
+            ),
+        ),
+        ("confirmed", ("UPDATE notifications SET attempts = 0 WHERE booking_id = $1 AND status = 'sent'",)),
+    ],
+    "reminder_after_start": [
+        (
+            "completed",
+            (
+                "UPDATE notifications AS n SET sent_at = b.starts_at + interval '1 minute' FROM bookings AS b "
+                "WHERE b.id = $1 AND n.booking_id = b.id AND n.kind = 'reminder'",
+            ),
+        ),
+    ],
+    "reminder_at_wrong_time": [
+        ("confirmed", ("UPDATE notifications SET due_at = due_at + interval '1 hour' WHERE booking_id = $1",)),
+        ("confirmed", ("UPDATE bookings SET starts_at = starts_at - interval '10 minutes' WHERE id = $1",)),
+    ],
+    "invite_sequence_wrong": [
+        ("cancelled", ("UPDATE bookings SET invite_sequence = 0 WHERE id = $1",)),
+        ("confirmed", ("UPDATE bookings SET invite_sequence = 1 WHERE id = $1",)),
+    ],
+    "trail_contradicts": [
+        ("confirmed", ("DELETE FROM booking_events WHERE booking_id = $1 AND event = 'confirmed'",)),
+        ("expired", ("UPDATE bookings SET status = 'payment_failed' WHERE id = $1",)),
+    ],
+}
+CONTROLS = [
+    pytest.param(code, state, plants, id=f"{code}-{number}")
+    for code, ways in PLANTED.items()
+    for number, (state, plants) in enumerate(ways, 1)
+]
+# Those that stand in tests of their own, below and beside.
+ELSEWHERE = {
+    *("overlap", "second_payment", "payment_of_unknown_booking", "refunded_but_standing", "refund_failed"),
+    *("webhook_lost", "run_of_unknown_booking", "guard_missing"),
+}
+
+
+def test_every_kind_has_its_control() -> None:
+    assert {kind.code for kind in kinds.ALL} == PLANTED.keys() | ELSEWHERE
+
+
+async def test_what_is_right_is_not_reported(house: House, states: States) -> None:
+    outcome = await house.look(*states.values())
+    assert outcome.findings == ()
+    assert outcome.checked["bookings"] == len(states)
+
+
+@pytest.mark.parametrize(("code", "state", "plants"), CONTROLS)
+async def test_planted_and_found(house: House, states: States, code: str, state: str, plants: tuple[str, ...]) -> None:
+    async with house.planted(states[state], *plants):
+        outcome = await house.look(*states.values())
+    assert code in codes(outcome)
+    assert {str(finding.booking_id) for finding in outcome.findings} == {states[state]["id"]}
+
+
+async def test_news_that_came_and_had_no_effect(house: House, states: States) -> None:
+    """The event of the payment is in the inbox, and the booking still waits."""
+    async with house.planted(states["confirmed"], "UPDATE bookings SET status = 'awaiting_payment' WHERE id = $1"):
+        assert "paid_not_booked" not in codes(await house.look(states["confirmed"], patience=3600))
+        assert "paid_not_booked" in codes(await house.look(states["confirmed"], patience=0))
+
+
+async def test_overlap(house: House, states: States) -> None:
+    """Whether or not the constraint is there: here it is not."""
+    take = "UPDATE slot_reservations AS r SET starts_at = o.starts_at, ends_at = o.ends_at, blocked = o.blocked"
+    take += " FROM slot_reservations AS o WHERE r.booking_id = $1 AND o.booking_id <> $1 AND o.booking_id = '{}'"
+    constraint = await house.database.fetchval(
+        "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'one_booking_at_a_time'"
+    )
+    await house.database.execute("ALTER TABLE slot_reservations DROP CONSTRAINT one_booking_at_a_time")
+    try:
+        async with house.planted(states["confirmed"], take.format(states["other"]["id"])):
+            found = await house.look(states["confirmed"], states["other"])
+            one_of_them = await house.look(states["other"])
+    finally:
+        await house.database.execute(f"ALTER TABLE slot_reservations ADD CONSTRAINT one_booking_at_a_time {constraint}")
+    [overlap] = [finding for finding in found.findings if finding.kind is kinds.OVERLAP]
+    assert {str(overlap.booking_id), overlap.subject} == {states["confirmed"]["id"], states["other"]["id"]}
+    assert "overlap" in codes(one_of_them)
+
+
+async def _pay_by_hand(house: House, booking_id: UUID | str, *, confirm: bool = True) -> Any:
+    metadata = {"booking_id": str(booking_id), "mechanic_id": str(uuid4())}
+    money = {"amount": 8900, "currency": "cad", "automatic_payment_methods": {"enabled": True}, "metadata": metadata}
+    intent = await house.payments.v1.payment_intents.create_async(money)  # type: ignore[arg-type]
+    if confirm:
+        way = {"payment_method": GOOD_CARD, "return_url": "https://example.com"}
+        await house.payments.v1.payment_intents.confirm_async(intent.id, way)  # type: ignore[arg-type]
+    return intent
+
+
+async def test_second_payment(house: House) -> None:
+    """One that was made and shown to nobody does no harm; one that has money does."""
+    booking = await house.confirmed()
+    await _pay_by_hand(house, booking["id"], confirm=False)
+    assert (await house.look(booking)).is_clean
+    second = await _pay_by_hand(house, booking["id"])
+    [finding] = (await house.look(booking)).findings
+    assert (finding.kind, finding.subject) == (kinds.SECOND_PAYMENT, second.id)
+
+
+async def test_payment_of_unknown_booking(house: House) -> None:
+    unknown, harmless = uuid4(), uuid4()
+    await _pay_by_hand(house, unknown)
+    await _pay_by_hand(house, harmless, confirm=False)
+    lately = Scope(since=datetime.now(UTC) - timedelta(seconds=5))
+    found = await house.look(scope=lately)
+    assert [each.kind for each in found.findings if each.booking_id == unknown] == [kinds.PAYMENT_OF_UNKNOWN_BOOKING]
+    assert [each for each in found.findings if each.booking_id == harmless] == []
+
+
+async def test_refunded_but_standing(house: House) -> None:
+    booking = await house.confirmed()
+    intent = booking["payment"]["payment_intent_id"]
+    await house.payments.v1.refunds.create_async({"payment_intent": intent, "amount": 100})
+    assert codes(await house.look(booking)) == {"refund_unrecorded"}
+    await house.payments.v1.refunds.create_async({"payment_intent": intent})
+    assert codes(await house.look(booking)) == {"refund_unrecorded", "refunded_but_standing"}
+
+
+async def test_webhook_lost(house: House) -> None:
+    """Not at once: Stripe tries again. The booking would be confirmed at the end of its hold."""
+    customer, booking = await house.awaiting()
+    lost = await house.control.webhooks("drop", times=None)
+    await customer.pay(booking)
+    await house.control.remove(lost)
+    assert (await house.look(booking, patience=60)).is_clean
+    [finding] = (await house.look(booking, patience=0)).findings
+    assert (finding.kind, finding.remedy) == (kinds.WEBHOOK_LOST, kinds.WEBHOOK_LOST.remedy)
+
+
+async def test_run_of_unknown_booking(house: House, states: States) -> None:
+    gone = [f"DELETE FROM {table} WHERE booking_id = $1" for table in ("sessions", "slot_reservations", "payments")]  # noqa: S608
+    async with house.planted(states["other"], *gone, "DELETE FROM bookings WHERE id = $1"):
+        found = await house.look(states["other"], patience=0)
+    assert "run_of_unknown_booking" in codes(found)
+
+
+async def test_refund_failed(house: House, states: States) -> None:
+    """The dev stack's Stripe refunds without fail: its refund is changed on the way here."""
+    async with house.records.snapshot() as snapshot:
+        record = (await snapshot.facts([UUID(states["cancelled"]["id"])]))[UUID(states["cancelled"]["id"])]
+        at = Moment(snapshot.now, timedelta(minutes=1), timedelta(seconds=30))
+    intents = await house.ledger.intents([each.payment_intent_id for each in record.payments])
+    [refund] = await house.ledger.refunds_of(intents[0].id)
+    case = Case(record.id, record, tuple(intents), (refund,))
+    assert list(judge(case, at)) == []
+    failed = replace(case, refunds=(replace(refund, status="failed"),))
+    assert [finding.kind for finding in judge(failed, at)] == [kinds.REFUND_FAILED]
+
+
+# How each guard is taken away, and what the audit calls it.
+GUARDS = {
+    "constraint one_booking_at_a_time": "ALTER TABLE slot_reservations DROP CONSTRAINT one_booking_at_a_time",
+    "unique index one_live_reservation_of_a_booking": "DROP INDEX one_live_reservation_of_a_booking",
+    "row-level security, forced, on payments": "ALTER TABLE payments DISABLE ROW LEVEL SECURITY",
+    "row-level security, forced, on bookings": "ALTER TABLE bookings NO FORCE ROW LEVEL SECURITY",
+    "trigger honest_status on bookings": "ALTER TABLE bookings DISABLE TRIGGER honest_status",
+    "trigger version_rises on bookings": "DROP TRIGGER version_rises ON bookings",
+    "an end that nothing follows": "INSERT INTO status_transitions VALUES ('booking', 'cancelled', 'confirmed', 'x')",
+    "the limits of role pitstop_api": "ALTER ROLE pitstop_api BYPASSRLS",
+}
+
+
+@pytest.mark.parametrize("guard", GUARDS)
+async def test_guard_missing(house: House, guard: str) -> None:
+    query = house.guards_query
+    async with house.database.acquire() as connection:
+        transaction = connection.transaction()
+        await transaction.start()
+        assert await connection.fetch(query) == []
+        await connection.execute(GUARDS[guard])
+        missing = [row["guard"] for row in await connection.fetch(query)]
+        await transaction.rollback()
+    assert len(missing) == 1
+    assert missing[0].startswith(guard)
+
+
+async def test_a_missing_guard_is_reported(house: House) -> None:
+    await house.database.execute("ALTER TABLE refunds NO FORCE ROW LEVEL SECURITY")
+    try:
+        found = await house.look(scope=Scope(since=datetime.now(UTC)))
+    finally:
+        await house.database.execute("ALTER TABLE refunds FORCE ROW LEVEL SECURITY")
+    [finding] = [each for each in found.findings if each.kind is kinds.GUARD_MISSING]
+    assert finding.found == "row-level security, forced, on refunds"

@@ -1,8 +1,8 @@
-"""Asks whether a known vulnerability is in what uv.lock names: make audit-deps, or python -m scripts.audit_dependencies.
+"""Asks whether uv.lock names something with a known vulnerability: make audit-deps.
 
 It needs the network: the package index, to get pip-audit into an environment of its own, and a service that knows
-vulnerabilities, which is told names and versions of the packages and nothing else. `pypi` (the usual one) is the JSON API
-of https://pypi.org, `osv` is https://api.osv.dev. A mirror of the index does as the index, but has no vulnerabilities.
+vulnerabilities, which is told names and versions of the packages and nothing else. `pypi` (the usual one) is the JSON
+API of https://pypi.org, `osv` is https://api.osv.dev. A mirror of the index has packages, but no vulnerabilities.
 
 Exit codes: 0 none is known, 1 there are some (each is listed), 2 nothing can be said, because somebody did not answer.
 """
@@ -21,7 +21,7 @@ _TELLS = "The names and versions of all packages are in uv.lock; https://osv.dev
 
 
 def judge(report: dict[str, Any]) -> tuple[int, list[str]]:
-    """What pip-audit's JSON report comes to. A package that was skipped was not looked at, which it counts as success."""
+    """What pip-audit's JSON report comes to. It takes a package that it could not look up for a good one; we do not."""
     packages = report["dependencies"]
     found = [_finding(package, each) for package in packages for each in package.get("vulns", [])]
     skipped = [package["name"] for package in packages if "skip_reason" in package]

@@ -5,10 +5,10 @@ PYTHON := .venv/bin/python
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench clean
+.PHONY: help setup run test check bench audit-deps clean
 
 help: ## Lists the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 setup: ## Makes .venv from uv.lock
 	@scripts/setup.sh
@@ -24,6 +24,9 @@ check: setup ## Style, types, layers and migrations
 
 bench: setup ## Measures bookings against a bare workflow and a bare insert
 	@$(PYTHON) -m bench
+
+audit-deps: setup ## Asks for known vulnerabilities of the dependencies; needs the network (SERVICE=osv: another one)
+	@$(PYTHON) -m scripts.audit_dependencies $(if $(SERVICE),--service $(SERVICE))
 
 clean: ## Removes .venv, caches, and the data of `make run`
 	@scripts/clean.sh

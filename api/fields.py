@@ -15,6 +15,8 @@ from pydantic.config import JsonDict
 
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
 _CONTROLS = ("Cc", "Cs", "Zl", "Zp")
+# They turn the direction of what follows, so that a name reads as another one.
+_TURNS = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _LINE_ENDS = re.compile("[\n\r\t\u2028\u2029]")
 _MAX_INTAKE_CHARACTERS = 32_000
 _MAX_INTAKE_DEPTH = 8
@@ -30,7 +32,9 @@ def _clean(text: str) -> str:
 
 def _plain(value: Any) -> Any:
     """Looks before blanks are cut off both ends: a line end there is refused too."""
-    return _clean(value) if isinstance(value, str) else value
+    if isinstance(value, str) and _TURNS.search(_clean(value)):
+        raise ValueError("must not contain marks that turn the direction of writing")
+    return value
 
 
 def _clean_lines(text: str) -> str:

@@ -57,7 +57,7 @@ def _left_as_they_are(settings: "Settings") -> Iterator[tuple[str, str]]:
         value = getattr(settings, name)
         if any(DEVELOPMENT_SECRET in secret for secret in secrets_in(value)):
             yield name, "is a secret of development; set one of your own"
-        elif is_to_be_given(field) and value == field.default:
+        elif is_to_be_given(field) and name not in settings.model_fields_set:
             yield name, "must be set"
 
 

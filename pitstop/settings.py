@@ -98,6 +98,7 @@ class Settings(BaseSettings):
     audit_database_url: str = Field(
         default="postgresql://pitstop_audit@127.0.0.1:5432/pitstop",
         description="PostgreSQL as the role `pitstop_audit`, which reads bookings and changes none.",
+        json_schema_extra=GIVEN_IN_PRODUCTION,
     )
     database_pool_size: int = Field(default=10, ge=1, description="Connections that one process keeps at most.")
 

@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
+from pitstop.production import is_to_be_given, secrets_in
 from pitstop.settings import DEVELOPMENT_SECRET, Settings
 from scripts.documents import ROOT, with_part
 
@@ -39,7 +40,12 @@ def _meaning(field: FieldInfo) -> str:
     """The description, with the words that can be chosen from, if they are few and fixed."""
     choices = getattr(field.annotation, "__args__", ()) if "Literal" in str(field.annotation) else ()
     one_of = f" One of {', '.join(f'`{choice}`' for choice in choices)}." if choices else ""
-    return (field.description or "") + one_of
+    given = " Must be given in production." if is_to_be_given(field) or _is_of_development(field) else ""
+    return (field.description or "") + one_of + given
+
+
+def _is_of_development(field: FieldInfo) -> bool:
+    return any(DEVELOPMENT_SECRET in secret for secret in secrets_in(field.default))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
 """A body that can be read in two ways, or in none: refused with what would be right, before anything is held."""
 
 import asyncio
+import gzip
 import json
+import zlib
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -125,6 +127,19 @@ async def test_another_content_type(customer: Customer, shop: Shop, path: str, k
     status, problem = await send(customer, path, content, **{"Content-Type": kind})
     assert (status, problem["code"]) == (415, "unsupported_media_type")
     assert "application/json" in problem["detail"]
+
+
+async def test_no_other_encoding_of_the_body(customer: Customer, shop: Shop) -> None:
+    """UTF-8 and uncompressed, whatever the headers claim: the body is read in one way only."""
+    body = json.dumps(customer.request(shop, shop.start(), customer={"name": "Zoé", "email": "z@example.com"}, x=1))
+    for content, headers in (
+        (body.encode("utf-16"), {"Content-Type": "application/json; charset=utf-16"}),
+        (body.encode("utf-7"), {"Content-Type": "application/json; charset=utf-7"}),
+        (gzip.compress(body.encode()), {"Content-Encoding": "gzip"}),
+        (zlib.compress(bytes(20_000_000)), {"Content-Encoding": "deflate"}),
+    ):
+        status, _ = await send(customer, "/v1/bookings", content, **headers)
+        assert status in (400, 422), headers
 
 
 async def _pieces(size: int) -> AsyncIterator[bytes]:

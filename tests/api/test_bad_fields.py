@@ -13,7 +13,7 @@ from tests.support.shop import Shop
 Json = dict[str, Any]
 pytestmark = pytest.mark.usefixtures("nothing_held")
 
-CONTROLS = ["\0", "\r\nBcc: all@example.com", "a\nb", "\x1b[31m", "\x7f", "\x85", "a\u2028b"]
+CONTROLS = ["\0", "\r\nBcc: all@example.com", "a\nb", "\x1b[31m", "\x7f", "\x85", "a\u2028b", "a\u202eb", "\u2066a"]
 INSTANTS: list[Any] = [
     *("2026-12-01", "2026-12-01T15:00:00", "2026-12-01T15", "20261201T150000Z", "15:00", "tomorrow", "", " ", "null"),
     *("2026-13-01T15:00:00Z", "2026-02-29T15:00:00Z", "2026-12-00T15:00:00Z", "2026-12-01T24:00:00Z"),

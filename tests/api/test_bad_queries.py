@@ -194,6 +194,7 @@ async def test_other_methods(customer: Customer, method: str, path: str) -> None
     assert method == "HEAD" or problem_of(answer)["code"] == "method_not_allowed"
 
 
+CHECK = b"POST /v1/availability/check HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 RAW = {
     "byte-in-path": b"GET /v1/\xff HTTP/1.1\r\nHost: x\r\n\r\n",
     "byte-in-query": b"GET /v1/services?\xff=1 HTTP/1.1\r\nHost: x\r\n\r\n",
@@ -206,6 +207,17 @@ RAW = {
     "huge-header": b"GET /v1/services?x=1 HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 1_000_000 + b"\r\n\r\n",
     "many-headers": b"GET /v1/services?x=1 HTTP/1.1\r\nHost: x\r\n" + b"X: y\r\n" * 20_000 + b"\r\n",
     "huge-token": b"GET /v1/bookings HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + b"y" * 100_000 + b"\r\n\r\n",
+    "length-and-chunks": CHECK
+    + b"Content-Length: 7\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET / HTTP/1.1\r\n\r\n",
+    "no-such-encoding": CHECK + b"Transfer-Encoding: identity\r\nContent-Length: 2\r\n\r\n{}",
+    "two-encodings": CHECK + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: gzip\r\n\r\n0\r\n\r\n",
+    "blank-before-colon": CHECK + b"Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
+    "signed-length": CHECK + b"Content-Length: +2\r\n\r\n{}",
+    "folded-header": b"GET /v1/services?x HTTP/1.1\r\nHost: x\r\nX: a\r\n b\r\n\r\n",
+    "line-ends": b"GET /v1/services?x HTTP/1.1\nHost: x\n\n",
+    "return-in-header": b"GET /v1/services?x HTTP/1.1\r\nHost: x\r\nX: a\rb\r\n\r\n",
+    "connect": b"CONNECT example.com:443 HTTP/1.1\r\nHost: example.com\r\n\r\n",
+    "http-2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "nul-header": b"GET /v1/bookings HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer \x00\r\n\r\n",
     "bytes-token": b"GET /v1/bookings HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer \xff\xfe\r\n\r\n",
     "huge-query": b"GET /v1/mechanics?city=" + b"y" * 60_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",

@@ -34,7 +34,7 @@ READY_FILE = "PITSTOP_WORKER_READY_FILE"
 @pytest.fixture(scope="module")
 def values() -> dict[str, str]:
     """.env.example, filled in."""
-    return {name: value or "filledin" for name, value in compose.example().items()}
+    return {name: value or "filledin" * 5 for name, value in compose.example().items()}
 
 
 @pytest.fixture(scope="module")

@@ -94,6 +94,15 @@ async def test_an_invented_header_is_no_other_address(http: httpx.AsyncClient, c
         assert _passed(await _calls(http, [f"{url}/v1/services"], 40, invented)) <= 12
 
 
+async def test_unless_uvicorn_is_told_not_to_it_believes_an_invented_header(
+    http: httpx.AsyncClient, changed: Changed
+) -> None:
+    """The control: this is what `--no-proxy-headers` is for."""
+    async with serving(changed(rate_address_reads=10), proxy_headers=True) as url:
+        answers = await _calls(http, [f"{url}/v1/services"], 40, lambda n: {"X-Forwarded-For": f"198.51.100.{n}"})
+        assert _passed(answers) == 40
+
+
 async def test_a_trusted_proxy_names_the_address(http: httpx.AsyncClient, changed: Changed) -> None:
     """Clients of one proxy have a limit each; what a client itself has sent through it does not give it another."""
     async with serving(changed(rate_address_reads=10, trusted_proxies="127.0.0.1")) as url:

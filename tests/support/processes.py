@@ -31,11 +31,15 @@ def environment(stack: Stack, **changes: object) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def serving(app_settings: Settings) -> AsyncIterator[str]:
-    """A real HTTP server in this process with these settings; gives its URL."""
+async def serving(app_settings: Settings, *, proxy_headers: bool = False) -> AsyncIterator[str]:
+    """A real HTTP server in this process with these settings; gives its URL. `proxy_headers`: uvicorn reads them."""
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
-        create_app(app_settings), log_config=None, lifespan="on", timeout_graceful_shutdown=5, proxy_headers=False
+        create_app(app_settings),
+        log_config=None,
+        lifespan="on",
+        timeout_graceful_shutdown=5,
+        proxy_headers=proxy_headers,
     )
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]))

@@ -145,8 +145,8 @@ BEGIN
 END
 $$;
 
--- Of the cards that were declined for this customer since then, the one that was declined for most bookings, whoever made
--- them: for how many that are not paid, and when last.
+-- Of the cards that were declined since then for what this customer has not paid, the one that was declined for most
+-- unpaid bookings, whoever made them: for how many, and when last.
 CREATE FUNCTION declined_cards(customer bytea, since timestamptz) RETURNS TABLE (bookings bigint, last timestamptz)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
     SELECT count(*) AS bookings, max(declined.opened_at) AS last
@@ -156,7 +156,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_te
             SELECT card.origin
             FROM hold_origins AS mine
             JOIN hold_origins AS card ON card.booking_id = mine.booking_id AND card.kind = 'card'
-            WHERE mine.origin = customer AND mine.opened_at > since
+            WHERE mine.origin = customer AND mine.opened_at > since AND mine.unpaid IS DISTINCT FROM FALSE
         )
     GROUP BY declined.origin
     ORDER BY bookings DESC, last DESC

@@ -83,6 +83,7 @@ _EVENTS = {
     "cancelled": "The booking was cancelled.",
     "refunded": "All of the money went back.",
     "no_show": "Somebody did not come.",
+    "wrong_payment": "Money came that is not the agreed amount. Please get in touch with us.",
 }
 _MAILS = {
     "confirmation": "the confirmation",

@@ -34,15 +34,15 @@ def environment(stack: Stack, **changes: object) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def serving(app_settings: Settings) -> AsyncIterator[str]:
-    """A real HTTP server in this process with these settings; gives its URL."""
+async def serving(app_settings: Settings, *, proxy_headers: bool = False) -> AsyncIterator[str]:
+    """A real HTTP server in this process with these settings; gives its URL. `proxy_headers`: uvicorn reads them."""
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
         create_app(app_settings),
         http=patient_with(app_settings.header_seconds),
         log_config=None,
         lifespan="on",
-        proxy_headers=False,
+        proxy_headers=proxy_headers,
         timeout_graceful_shutdown=5,
     )
     server = uvicorn.Server(config)

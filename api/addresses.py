@@ -1,7 +1,7 @@
 """Where a call comes from: the peer of the connection, or whom a trusted proxy names instead. Nobody else is believed.
 
-The one place that says so. The server must hand the connection's own peer to the application: start uvicorn with
-`--no-proxy-headers`, since it would otherwise read the header by rules of its own.
+The one place that says so. The server must hand the connection's own peer to the application: `python -m api`
+does; uvicorn would otherwise read the header by rules of its own.
 """
 
 from collections.abc import Iterator

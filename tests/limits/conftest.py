@@ -41,7 +41,7 @@ def another_process(
     async def start(**changes: object) -> AsyncIterator[str]:
         port = free_port()
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "uvicorn", "api.app:app", "--port", str(port), "--no-proxy-headers"),
+            *(sys.executable, "-m", "api", "--port", str(port)),
             cwd=ROOT,
             env=environment(stack, **{"manage_link_secret": secret} | changes),
             stdout=asyncio.subprocess.DEVNULL,

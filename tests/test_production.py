@@ -18,6 +18,7 @@ GIVEN: dict[str, Any] = {
     "public_url": "https://bookings.pitstop.test",
     "api_database_url": "postgresql://pitstop_api:hunter2@database/pitstop",
     "worker_database_url": "postgresql://pitstop_worker:hunter2@database/pitstop",
+    "audit_database_url": "postgresql://pitstop_audit:hunter2@database/pitstop",
     "stripe_publishable_key": "pk_live_1",
     "mail_from": "bookings@pitstop.test",
     "jwt_issuer": "https://login.pitstop.test",

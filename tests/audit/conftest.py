@@ -34,6 +34,7 @@ async def house(stack: Stack, temporal: Client, http: httpx.AsyncClient) -> Asyn
             worker_database_url=urls.worker,
             audit_database_url=urls.audit,
             task_queue=f"audited-{uuid4()}",
+            audit_settle_seconds=0.5,
         )
         shop = await open_shop(database)
         control = StripeControl(http, stack, {"mechanic_id": str(shop.mechanic_id)})

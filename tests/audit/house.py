@@ -15,11 +15,12 @@ from temporalio.client import Client
 
 from pitstop.audit.auditor import Auditor, Scope, Tempo
 from pitstop.audit.composition import Office
-from pitstop.audit.ports import Outcome, Records
+from pitstop.audit.ports import Outcome
 from pitstop.devstack.stackfile import Stack
 from pitstop.gateways.stripe_ledger import StripeLedger
 from pitstop.gateways.temporal_runs import TemporalRuns
 from pitstop.postgres import queries
+from pitstop.postgres.audit import PostgresRecords
 from pitstop.settings import Settings
 from tests.support.people import Customer, Issuer, events
 from tests.support.shop import Shop
@@ -57,7 +58,7 @@ class House:
     url: str
     control: StripeControl
     office: Office
-    records: Records
+    records: PostgresRecords
     payments: stripe.StripeClient
     _days: "count[int]" = field(default_factory=lambda: count(2))
 

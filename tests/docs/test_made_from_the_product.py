@@ -8,7 +8,7 @@ import pytest
 from pitstop.devstack.names import ROOT
 from pitstop.devstack.stackfile import Stack
 from pitstop.settings import Settings
-from scripts import configuration, documents, state_machine
+from scripts import audit_kinds, configuration, documents, state_machine
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 _LINK = re.compile(r"\]\((?!https?:)(?P<path>[^)#]+)(?:#[^)]*)?\)")
@@ -17,6 +17,11 @@ _LINK = re.compile(r"\]\((?!https?:)(?P<path>[^)#]+)(?:#[^)]*)?\)")
 def test_the_configuration_is_that_of_the_settings() -> None:
     """Written anew with: python -m scripts.configuration."""
     assert configuration.document() == configuration.DOCUMENT.read_text(encoding="utf-8")
+
+
+def test_the_discrepancies_are_those_of_the_audit() -> None:
+    """Written anew with: python -m scripts.audit_kinds."""
+    assert audit_kinds.document() == audit_kinds.DOCUMENT.read_text(encoding="utf-8")
 
 
 def test_every_setting_says_what_it_is_for() -> None:

@@ -5,7 +5,7 @@ PYTHON := .venv/bin/python
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench clean
+.PHONY: help setup run test check bench load clean
 
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
@@ -24,6 +24,9 @@ check: setup ## Style, types, layers and migrations
 
 bench: setup ## Measures bookings against a bare workflow and a bare insert
 	@$(PYTHON) -m bench
+
+load: setup ## 200 clients for five minutes, then three times as many bookings as can be made
+	@$(PYTHON) -m bench --only load --only overload
 
 clean: ## Removes .venv, caches, and the data of `make run`
 	@scripts/clean.sh

@@ -1,0 +1,168 @@
+"""Many clients for minutes, reads and bookings mixed: as fast and as small at the end as at the beginning."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from uuid import UUID, uuid4
+
+import asyncpg
+import httpx
+from pydantic import BaseModel
+from rich.console import Console
+from temporalio.client import Client
+
+from bench import machine, seed
+from bench.ledger import Lost, found_lost
+from bench.memory import Sample, watched
+from bench.tally import Flatness, Line, Tally, flat_latencies
+from bench.visitors import Ledger, Site, Visitor
+from pitstop.devstack.stackfile import Stack
+
+THINK_SECONDS = 5.0
+SETTINGS = {
+    "PITSTOP_HOLD_SECONDS": "120",  # so that what is left unpaid ends, and is swept up, while it is measured
+    "PITSTOP_HOLD_GRACE_SECONDS": "5",
+}
+# The product's own processes, then those that stand for other people's.
+WATCHED = ("api", "worker", "postgres", "temporal", "stripe")
+OWN = ("api", "worker")
+MOST_LATENCY_GROWTH = 1.5
+MOST_MEMORY_GROWTH = 1.15
+_FEWEST_FOR_P95 = 40
+
+
+class Storage(BaseModel):
+    """MB on disk."""
+
+    postgres: float
+    temporal: float
+
+
+class EnduranceResults(BaseModel):
+    machine: machine.Machine
+    clients: int
+    minutes: int
+    think_seconds: float
+    lines: list[Line]
+    statuses: list[dict[str, int]]
+    memory: list[Sample]
+    storage: tuple[Storage, Storage]
+    flatness: list[Flatness]
+    acknowledged: int
+    paid: int
+    lost: list[Lost]
+    faults: list[str]
+
+    @property
+    def passed(self) -> bool:
+        return not self.faults and not self.lost and all(each.kept for each in self.flatness)
+
+
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    clients: int
+    minutes: int
+    think_seconds: float = THINK_SECONDS
+
+
+async def measure(stack: Stack, crowd: Crowd, console: Console) -> EnduranceResults:
+    client = await Client.connect(stack.temporal_address, namespace=stack.temporal_namespace)
+    facts = await machine.describe(stack.database_url, client)
+    before = await _storage(stack)
+    async with _site(stack, crowd) as site:
+        pids = {name: stack.pids[name] for name in WATCHED}
+        visitors = await _visitors(site, crowd)
+        async with watched(pids) as memory:
+            site.tally.begun = time.monotonic()
+            await _all(visitors, site.tally, crowd, console)
+        lost = await found_lost(stack.database_url, site.ledger)
+        lines = site.tally.lines(crowd.minutes)
+        return EnduranceResults(
+            machine=facts,
+            clients=crowd.clients,
+            minutes=crowd.minutes,
+            think_seconds=crowd.think_seconds,
+            lines=lines,
+            statuses=[dict(site.tally.statuses[minute]) for minute in sorted(site.tally.statuses)],
+            memory=memory,
+            storage=(before, await _storage(stack)),
+            flatness=[
+                *flat_latencies(lines, crowd.minutes, MOST_LATENCY_GROWTH, _FEWEST_FOR_P95),
+                *_flat_memory(memory, crowd.minutes),
+            ],
+            acknowledged=len(site.ledger.acknowledged),
+            paid=len(site.ledger.paid),
+            lost=lost,
+            faults=site.tally.faults[:50],
+        )
+
+
+@asynccontextmanager
+async def _site(stack: Stack, crowd: Crowd) -> AsyncIterator[Site]:
+    async with seed.superuser(stack.database_url) as connection:
+        offer = await seed.hours(connection)
+    limits = httpx.Limits(max_connections=crowd.clients * 2, max_keepalive_connections=crowd.clients * 2)
+    async with httpx.AsyncClient(trust_env=False, timeout=60, limits=limits) as http:
+        yield Site(stack, http, offer, seed.free_slots(offer), Tally(), Ledger())
+
+
+async def _visitors(site: Site, crowd: Crowd) -> list[Visitor]:
+    identities = [uuid4() for _ in range(crowd.clients)]
+    tokens = [await _token(site, identity) for identity in identities]
+    return [
+        Visitor(site, identity, token, crowd.think_seconds, number)
+        for number, (identity, token) in enumerate(zip(identities, tokens, strict=True))
+    ]
+
+
+async def _token(site: Site, customer: UUID) -> str:
+    wish = {"sub": str(customer), "role": "customer", "ttl_seconds": 7200}
+    answer = (await site.http.post(f"{site.stack.issuer_url}/token", json=wish)).raise_for_status()
+    return str(answer.json()["access_token"])
+
+
+async def _all(visitors: list[Visitor], tally: Tally, crowd: Crowd, console: Console) -> None:
+    until = tally.begun + 60 * crowd.minutes
+    async with asyncio.TaskGroup() as group:
+        for visitor in visitors:
+            group.create_task(visitor.stay(until))
+        for minute in range(crowd.minutes):
+            await asyncio.sleep(max(0.0, tally.begun + 60 * (minute + 1) - time.monotonic()))
+            counted = ", ".join(f"{code}: {count}" for code, count in sorted(tally.statuses[minute].items()))
+            console.print(f"  minute {minute + 1}: {counted}")
+
+
+def _flat_memory(samples: list[Sample], minutes: int) -> list[Flatness]:
+    """Means of the second and the last minute."""
+
+    def mean(name: str, minute: int) -> float:
+        return fmean(each.mb[name] for each in samples if int(each.at / 60) == minute)
+
+    return [
+        Flatness(
+            what=f"memory of {name}, MB",
+            second=mean(name, min(1, minutes - 1)),
+            last=mean(name, minutes - 1),
+            most=MOST_MEMORY_GROWTH,
+        )
+        for name in OWN
+    ]
+
+
+async def _storage(stack: Stack) -> Storage:
+    connection = await asyncpg.connect(stack.database_url)
+    try:
+        size = await connection.fetchval("SELECT pg_database_size(current_database())")
+    finally:
+        await connection.close()
+    return Storage(postgres=size / 2**20, temporal=_temporal_bytes(stack) / 2**20)
+
+
+def _temporal_bytes(stack: Stack) -> int:
+    """The files that its process has open: the database and its write-ahead log."""
+    files = {link.resolve() for link in Path(f"/proc/{stack.pids['temporal']}/fd").iterdir()}
+    return sum(path.stat().st_size for path in files if path.name.startswith("temporal.sqlite") and path.exists())

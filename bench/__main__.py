@@ -89,7 +89,7 @@ _PROGRAMS = {
 def main(
     quick: Annotated[bool, typer.Option("--quick", help="A look in five minutes instead of figures in ten.")] = False,
     only: Annotated[list[Program] | None, typer.Option(help="This program alone; may be given again.")] = None,
-    minutes: Annotated[int, typer.Option(min=2, help="How long `load` presses.")] = 5,
+    minutes: Annotated[int, typer.Option(min=3, help="How long `load` presses.")] = 5,
     clients: Annotated[int, typer.Option(min=1, help="How many clients `load` has.")] = 200,
     think: Annotated[
         float, typer.Option(min=0.1, help="The mean of their pauses, in seconds.")

@@ -68,18 +68,23 @@ class OverloadResults(BaseModel):
 
 @dataclass
 class Count:
-    """What came of a spell's calls. `unkind`: refusals that do not say when to come back."""
+    """What came of a spell's calls. `unkind`: refusals that do not say when to come back.
+
+    `seconds` is how long they came, `until_done` how long it took until all were answered.
+    """
 
     asked: int = 0
+    seconds: float = 0.0
+    until_done: float = 0.0
     held_ms: list[float] = field(default_factory=list)
     statuses: Counter[str] = field(default_factory=Counter)
     unkind: int = 0
 
-    def spell(self, name: str, seconds: float) -> Spell:
+    def spell(self, name: str) -> Spell:
         return Spell(
             name=name,
-            asked_per_second=self.asked / seconds,
-            held_per_second=len(self.held_ms) / seconds,
+            asked_per_second=self.asked / self.seconds,
+            held_per_second=len(self.held_ms) / self.until_done,
             p50_ms=percentile(self.held_ms or [0], 50),
             p95_ms=percentile(self.held_ms or [0], 95),
             statuses=dict(self.statuses),
@@ -94,13 +99,13 @@ async def measure(stack: Stack, quick: bool, console: Console) -> OverloadResult
         asker = Asker(site)
         await asker.closed(5.0)
         console.print(f"  {CALLERS} callers, one after another")
-        before = (await asker.closed(seconds)).spell("before", seconds)
+        before = (await asker.closed(seconds)).spell("before")
         rate = TIMES * before.held_per_second
         console.print(f"  {rate:.0f} callers a second")
         count, reads = await _under(asker, rate, seconds)
-        under = count.spell("under", seconds)
+        under = count.spell("under")
         console.print(f"  {CALLERS} callers, one after another")
-        after = (await asker.closed(seconds)).spell("after", seconds)
+        after = (await asker.closed(seconds)).spell("after")
         lost = await found_lost(stack.database_url, site.ledger)
     return OverloadResults(
         machine=facts,
@@ -154,24 +159,26 @@ class Asker:
 
     async def closed(self, seconds: float) -> Count:
         """So many callers, each when the last answer has come."""
-        count, until = Count(), time.monotonic() + seconds
+        count, begin = Count(seconds=seconds), time.monotonic()
 
         async def caller() -> None:
-            while time.monotonic() < until:
+            while time.monotonic() < begin + seconds:
                 await self._ask(count)
 
         await asyncio.gather(*(caller() for _ in range(CALLERS)))
+        count.until_done = time.monotonic() - begin
         return count
 
     async def open(self, rate: float, seconds: float) -> Count:
         """Poisson arrivals."""
-        count, due = Count(), random.Random(1)  # noqa: S311 - no secret
+        count, due = Count(seconds=seconds), random.Random(1)  # noqa: S311 - no secret
         begin, at = time.monotonic(), 0.0
         async with asyncio.TaskGroup() as group:
             while at < seconds:
                 await asyncio.sleep(max(0.0, begin + at - time.monotonic()))
                 group.create_task(self._ask(count))
                 at += due.expovariate(rate)
+        count.until_done = time.monotonic() - begin
         return count
 
     async def reads(self, seconds: float, latencies: list[float]) -> None:

@@ -59,7 +59,7 @@ async def search_slots(query: Annotated[AvailabilityQuery, Query()], rooms: InRo
     return SlotPage(slots=slots, next_cursor=more)
 
 
-@router.post("/availability/check", responses={200: shown(VERDICT), **problems(400, 413, 415, 422, 503)})
+@router.post("/availability/check", responses={200: shown(VERDICT), **problems(400, 408, 413, 415, 422, 503)})
 async def check_slot(sent: SlotCheck, rooms: InRooms) -> SlotVerdict:
     """Whether one slot can be booked at this moment, and if not, why."""
     reason = await rooms.catalogue.refusal(sent.mechanic_id, sent.service_id, sent.start, datetime.now(UTC))

@@ -32,7 +32,7 @@ router = APIRouter(prefix="/webhooks", tags=["webhooks"])
 Signature = Annotated[str, Header(alias="Stripe-Signature", examples=["t=1764000000,v1=5257a869e7ecebeda3"])]
 
 
-@router.post("/stripe", status_code=204, responses=problems(400, 413, 503), openapi_extra=_EVENT)
+@router.post("/stripe", status_code=204, responses=problems(400, 408, 413, 503), openapi_extra=_EVENT)
 async def stripe_event(request: Request, rooms: InRooms, stripe_signature: Signature = "") -> Response:
     """2xx says that the event is stored, no more: what cannot be applied now is applied by the sweep."""
     event = _verified(await request.body(), stripe_signature, rooms)

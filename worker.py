@@ -36,7 +36,7 @@ from workflows.sweep import SweepWorkflow
 
 _log = logging.getLogger("pitstop.worker")
 WORKFLOW_TASKS = 20
-CACHED_BOOKINGS = 600
+CACHED_BOOKINGS = 300
 STEPS_PER_CONNECTION = 8
 
 

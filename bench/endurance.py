@@ -2,8 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -11,11 +9,13 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import httpx
+from prometheus_client.parser import text_string_to_metric_families
 from pydantic import BaseModel
 from rich.console import Console
 from temporalio.client import Client
 
 from bench import machine, seed
+from bench.clients import Clients, clients
 from bench.ledger import Lost, found_lost
 from bench.memory import Sample, watched
 from bench.tally import Flatness, Line, Tally, flat_latencies
@@ -32,6 +32,8 @@ WATCHED = ("api", "worker", "postgres", "temporal", "stripe")
 OWN = ("api", "worker")
 MOST_LATENCY_GROWTH = 1.5
 MOST_MEMORY_GROWTH = 1.15
+OWN_DELAY = "(this program's own delay)"
+_DELAY_LOOK_SECONDS = 0.05
 _FEWEST_FOR_P95 = 40
 
 
@@ -49,6 +51,7 @@ class EnduranceResults(BaseModel):
     think_seconds: float
     lines: list[Line]
     statuses: list[dict[str, int]]
+    seen_by_the_api_ms: dict[str, float]
     memory: list[Sample]
     storage: tuple[Storage, Storage]
     flatness: list[Flatness]
@@ -73,12 +76,14 @@ async def measure(stack: Stack, crowd: Crowd, console: Console) -> EnduranceResu
     client = await Client.connect(stack.temporal_address, namespace=stack.temporal_namespace)
     facts = await machine.describe(stack.database_url, client)
     before = await _storage(stack)
-    async with _site(stack, crowd) as site:
+    site = await _site(stack)
+    async with clients() as http:
         pids = {name: stack.pids[name] for name in WATCHED}
-        visitors = await _visitors(site, crowd)
+        visitors = await _visitors(site, http, crowd)
         async with watched(pids) as memory:
             site.tally.begun = time.monotonic()
             await _all(visitors, site.tally, crowd, console)
+        seen = await _seen_by_the_api(await http.another(), stack)
         lost = await found_lost(stack.database_url, site.ledger)
         lines = site.tally.lines(crowd.minutes)
         return EnduranceResults(
@@ -88,10 +93,16 @@ async def measure(stack: Stack, crowd: Crowd, console: Console) -> EnduranceResu
             think_seconds=crowd.think_seconds,
             lines=lines,
             statuses=[dict(site.tally.statuses[minute]) for minute in sorted(site.tally.statuses)],
+            seen_by_the_api_ms=seen,
             memory=memory,
             storage=(before, await _storage(stack)),
             flatness=[
-                *flat_latencies(lines, crowd.minutes, MOST_LATENCY_GROWTH, _FEWEST_FOR_P95),
+                *flat_latencies(
+                    [each for each in lines if each.kind != OWN_DELAY],
+                    crowd.minutes,
+                    MOST_LATENCY_GROWTH,
+                    _FEWEST_FOR_P95,
+                ),
                 *_flat_memory(memory, crowd.minutes),
             ],
             acknowledged=len(site.ledger.acknowledged),
@@ -101,39 +112,60 @@ async def measure(stack: Stack, crowd: Crowd, console: Console) -> EnduranceResu
         )
 
 
-@asynccontextmanager
-async def _site(stack: Stack, crowd: Crowd) -> AsyncIterator[Site]:
+async def _site(stack: Stack) -> Site:
     async with seed.superuser(stack.database_url) as connection:
         offer = await seed.hours(connection)
-    limits = httpx.Limits(max_connections=crowd.clients * 2, max_keepalive_connections=crowd.clients * 2)
-    async with httpx.AsyncClient(trust_env=False, timeout=60, limits=limits) as http:
-        yield Site(stack, http, offer, seed.free_slots(offer), Tally(), Ledger())
+    return Site(stack, offer, seed.free_slots(offer), Tally(), Ledger())
 
 
-async def _visitors(site: Site, crowd: Crowd) -> list[Visitor]:
-    identities = [uuid4() for _ in range(crowd.clients)]
-    tokens = [await _token(site, identity) for identity in identities]
-    return [
-        Visitor(site, identity, token, crowd.think_seconds, number)
-        for number, (identity, token) in enumerate(zip(identities, tokens, strict=True))
-    ]
+async def _visitors(site: Site, http: Clients, crowd: Crowd) -> list[Visitor]:
+    visitors = []
+    for number in range(crowd.clients):
+        identity, own = uuid4(), await http.another()
+        token = await _token(site, own, identity)
+        visitors.append(Visitor(site, own, identity, token, crowd.think_seconds, number))
+    return visitors
 
 
-async def _token(site: Site, customer: UUID) -> str:
+async def _token(site: Site, http: httpx.AsyncClient, customer: UUID) -> str:
     wish = {"sub": str(customer), "role": "customer", "ttl_seconds": 7200}
-    answer = (await site.http.post(f"{site.stack.issuer_url}/token", json=wish)).raise_for_status()
+    answer = (await http.post(f"{site.stack.issuer_url}/token", json=wish)).raise_for_status()
     return str(answer.json()["access_token"])
 
 
 async def _all(visitors: list[Visitor], tally: Tally, crowd: Crowd, console: Console) -> None:
     until = tally.begun + 60 * crowd.minutes
     async with asyncio.TaskGroup() as group:
+        group.create_task(_own_delay(tally, until))
         for visitor in visitors:
             group.create_task(visitor.stay(until))
         for minute in range(crowd.minutes):
             await asyncio.sleep(max(0.0, tally.begun + 60 * (minute + 1) - time.monotonic()))
             counted = ", ".join(f"{code}: {count}" for code, count in sorted(tally.statuses[minute].items()))
             console.print(f"  minute {minute + 1}: {counted}")
+
+
+async def _own_delay(tally: Tally, until: float) -> None:
+    """How late this program is itself: what it adds to each latency, at least."""
+    while time.monotonic() < until:
+        begin = time.perf_counter()
+        await asyncio.sleep(_DELAY_LOOK_SECONDS)
+        tally.done(OWN_DELAY, time.perf_counter() - begin - _DELAY_LOOK_SECONDS)
+
+
+async def _seen_by_the_api(http: httpx.AsyncClient, stack: Stack) -> dict[str, float]:
+    """The mean time until its answer began, in ms, by method and route, as the API counts."""
+    text = (await http.get(f"{stack.api_url}/metrics")).text
+    samples = [each for family in text_string_to_metric_families(text) for each in family.samples]
+    sums, counts = (
+        {
+            f"{each.labels['method']} {each.labels['route']}": each.value
+            for each in samples
+            if each.name == f"pitstop_http_request_seconds_{what}"
+        }
+        for what in ("sum", "count")
+    )
+    return {name: 1000 * sums[name] / count for name, count in counts.items() if count}
 
 
 def _flat_memory(samples: list[Sample], minutes: int) -> list[Flatness]:

@@ -7,9 +7,8 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import cycle
 from uuid import UUID, uuid4
 
 import httpx
@@ -18,6 +17,7 @@ from rich.console import Console
 from temporalio.client import Client
 
 from bench import machine, seed
+from bench.clients import clients
 from bench.figures import percentile
 from bench.ledger import Lost, found_lost
 from bench.shop import order
@@ -31,7 +31,7 @@ CALLERS = 16
 TIMES = 3.0
 LEAST_GOODPUT = 0.7
 LEAST_AFTER = 0.8
-_MOST_CONNECTIONS = 2000
+_CLIENTS = 100
 
 
 class Spell(BaseModel):
@@ -95,8 +95,11 @@ async def measure(stack: Stack, quick: bool, console: Console) -> OverloadResult
     seconds = 10.0 if quick else 30.0
     client = await Client.connect(stack.temporal_address, namespace=stack.temporal_namespace)
     facts = await machine.describe(stack.database_url, client)
-    async with _site(stack) as site:
-        asker = Asker(site)
+    async with seed.superuser(stack.database_url) as connection:
+        offer = await seed.hours(connection)
+    site = Site(stack, offer, seed.free_slots(offer), Tally(), Ledger())
+    async with clients() as http:
+        asker = Asker(site, [await http.another() for _ in range(_CLIENTS)])
         await asker.closed(5.0)
         console.print(f"  {CALLERS} callers, one after another")
         before = (await asker.closed(seconds)).spell("before")
@@ -153,8 +156,9 @@ async def _under(asker: "Asker", rate: float, seconds: float) -> tuple[Count, li
 class Asker:
     """Asks for holds, as the service that the dev stack has a token for."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, http: list[httpx.AsyncClient]) -> None:
         self._site = site
+        self._http = cycle(http)
         self._headers = {"Authorization": f"Bearer {site.stack.tokens.service}"}
 
     async def closed(self, seconds: float) -> Count:
@@ -186,7 +190,7 @@ class Asker:
         while time.monotonic() < until:
             for path in ("/v1/services", "/health/ready"):
                 begin = time.perf_counter()
-                answer = await self._site.http.get(f"{self._site.stack.api_url}{path}")
+                answer = await next(self._http).get(f"{self._site.stack.api_url}{path}")
                 self._site.tally.answered(answer)
                 if answer.is_success:
                     latencies.append(1000 * (time.perf_counter() - begin))
@@ -200,7 +204,7 @@ class Asker:
         body = order(self._site.offer, next(self._site.slots), uuid4())
         begin = time.perf_counter()
         try:
-            answer = await self._site.http.post(f"{self._site.stack.api_url}/v1/bookings", json=body, headers=headers)
+            answer = await next(self._http).post(f"{self._site.stack.api_url}/v1/bookings", json=body, headers=headers)
         except httpx.HTTPError as error:
             self._site.tally.lost(error)
             return
@@ -211,12 +215,3 @@ class Asker:
             self._site.ledger.acknowledged.add(UUID(answer.json()["id"]))
         elif "Retry-After" not in answer.headers:
             count.unkind += 1
-
-
-@asynccontextmanager
-async def _site(stack: Stack) -> AsyncIterator[Site]:
-    async with seed.superuser(stack.database_url) as connection:
-        offer = await seed.hours(connection)
-    limits = httpx.Limits(max_connections=_MOST_CONNECTIONS, max_keepalive_connections=CALLERS)
-    async with httpx.AsyncClient(trust_env=False, timeout=60, limits=limits) as http:
-        yield Site(stack, http, offer, seed.free_slots(offer), Tally(), Ledger())

@@ -14,6 +14,8 @@ from bench.tally import Line
 def load(console: Console, results: EnduranceResults) -> None:
     console.print(_lines(results.lines))
     console.print(_memory(results))
+    seen = sorted(results.seen_by_the_api_ms.items())
+    console.print(f"Mean ms until the answer, as the API counts: {', '.join(f'{name} {ms:.0f}' for name, ms in seen)}.")
     before, after = results.storage
     console.print(
         f"On disk: PostgreSQL {before.postgres:.0f} to {after.postgres:.0f} MB, Temporal {before.temporal:.0f} to "

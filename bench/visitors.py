@@ -54,7 +54,6 @@ class Site:
     """What all visitors share."""
 
     stack: Stack
-    http: httpx.AsyncClient
     offer: Offer
     slots: Iterator[Slot]
     tally: Tally
@@ -62,10 +61,16 @@ class Site:
 
 
 class Visitor:
-    """One customer with a token. `think_seconds` is the mean of the pauses, which are exponential."""
+    """One customer with a token and connections of their own.
 
-    def __init__(self, site: Site, customer: UUID, token: str, think_seconds: float, seed: int) -> None:
+    `think_seconds` is the mean of the pauses, which are exponential.
+    """
+
+    def __init__(
+        self, site: Site, http: httpx.AsyncClient, customer: UUID, token: str, think_seconds: float, seed: int
+    ) -> None:
         self._site = site
+        self._http = http
         self._customer = customer
         self._headers = {"Authorization": f"Bearer {token}"}
         self._think_seconds = think_seconds
@@ -144,7 +149,7 @@ class Visitor:
         payment = booking["payment"]
         form = {name: payment[name] for name in ("client_secret",)} | {"key": payment["publishable_key"]}
         url = f"{self._site.stack.stripe_api_url}/v1/payment_intents/{payment['payment_intent_id']}/confirm"
-        answer = await self._site.http.post(url, data=form | {"payment_method": "pm_card_visa"})
+        answer = await self._http.post(url, data=form | {"payment_method": "pm_card_visa"})
         if answer.is_success:
             self._site.ledger.paid.add(UUID(booking["id"]))
             async with timed(self._site.tally, "confirmed after payment"):
@@ -165,7 +170,7 @@ class Visitor:
             return
         url = f"{self._site.stack.api_url}/v1/bookings/{self._last}/events"
         begin = time.perf_counter()
-        async with self._site.http.stream("GET", url, headers=self._headers) as answer:
+        async with self._http.stream("GET", url, headers=self._headers) as answer:
             if answer.status_code != httpx.codes.OK:
                 await answer.aread()
                 self._site.tally.answered(answer)
@@ -185,7 +190,7 @@ class Visitor:
         """Comes again when told to, as often as a person would."""
         for _ in range(_MOST_TRIES):
             url = f"{self._site.stack.api_url}{path}"
-            answer = await self._site.http.request(method, url, headers=self._headers | (headers or {}), **more)
+            answer = await self._http.request(method, url, headers=self._headers | (headers or {}), **more)
             self._site.tally.answered(answer)
             if answer.status_code == wanted:
                 return answer

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from rich.console import Console
 from rich.table import Table
 
-from bench.endurance import WATCHED, EnduranceResults
+from bench.endurance import MOST_OF_OTHERS, WATCHED, EnduranceResults
 from bench.overload import OverloadResults
 from bench.tally import Line
 
@@ -21,10 +21,14 @@ def load(console: Console, results: EnduranceResults) -> None:
         f"On disk: PostgreSQL {before.postgres:.0f} to {after.postgres:.0f} MB, Temporal {before.temporal:.0f} to "
         f"{after.temporal:.0f} MB. Answers: {_counted(results.statuses)}."
     )
+    console.print(
+        f"Other programs had {results.others:.0%} of the machine; latencies are judged up to {MOST_OF_OTHERS:.0%}."
+    )
     for each in results.flatness:
+        verdict = _verdict(each.kept) if results.judged(each) else "not judged"
         console.print(
-            f"{each.what}: {each.second:.0f} in the second minute, {each.last:.0f} in the last: "
-            f"[bold]{each.ratio:.2f}[/], at most {each.most}: {_verdict(each.kept)}"
+            f"{each.what}: {each.second:.1f} in the second minute, {each.last:.1f} in the last: "
+            f"[bold]{each.ratio:.2f}[/], at most {each.most}: {verdict}"
         )
     console.print(
         f"{results.acknowledged} bookings acknowledged, {results.paid} paid; lost or doubled: "

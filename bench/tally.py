@@ -55,9 +55,9 @@ class Tally:
             self._fault(answer)
         self.statuses[self.minute()][code] += 1
 
-    def lost(self, error: Exception) -> None:
+    def lost(self, error: httpx.HTTPError) -> None:
         self.statuses[self.minute()][NO_ANSWER] += 1
-        self.faults.append(f"{NO_ANSWER}: {error!r}")
+        self.faults.append(f"{error.request.method} {error.request.url}: {NO_ANSWER}, {error!r}")
 
     def _fault(self, answer: httpx.Response) -> None:
         self.faults.append(

@@ -5,7 +5,7 @@ PYTHON := .venv/bin/python
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench audit-deps clean
+.PHONY: help setup run test check bench load audit-deps clean
 
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -27,6 +27,9 @@ bench: setup ## Measures bookings against a bare workflow and a bare insert
 
 audit-deps: setup ## Asks for known vulnerabilities of the dependencies; needs the network (SERVICE=osv: another one)
 	@$(PYTHON) -m scripts.audit_dependencies $(if $(SERVICE),--service $(SERVICE))
+
+load: setup ## 200 clients for five minutes, then three times as many bookings as can be made
+	@$(PYTHON) -m bench --only load --only overload
 
 clean: ## Removes .venv, caches, and the data of `make run`
 	@scripts/clean.sh

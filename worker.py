@@ -42,6 +42,7 @@ from workflows.sweep import SweepWorkflow
 
 _log = logging.getLogger("pitstop.worker")
 WORKFLOW_TASKS = 20
+CACHED_BOOKINGS = 300
 STEPS_PER_CONNECTION = 8
 
 
@@ -124,6 +125,9 @@ def _worker(
         # A process works with one core: workflow tasks side by side only wait for each other, and one that does not get
         # its turn within 2 s is taken for a deadlock.
         max_concurrent_workflow_tasks=WORKFLOW_TASKS,
+        # Some 70 KB each. A booking is busy for the minutes in which it is paid; then it waits for days, and is fetched
+        # again when something happens.
+        max_cached_workflows=CACHED_BOOKINGS,
         # Many more than there are connections, because most of them wait for Stripe or the mail server; and few enough
         # for each to get a connection well within its time limit, which begins when it does.
         max_concurrent_local_activities=STEPS_PER_CONNECTION * settings.database_pool_size,

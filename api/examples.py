@@ -142,6 +142,7 @@ PROBLEMS: dict[int, tuple[str, str, str]] = {
     401: ("unauthenticated", "Who is calling?", "Send a token: Authorization: Bearer <JWT>."),
     403: ("forbidden", "Not for this role", "Bookings are made by customers, by services and by operators."),
     404: ("not_found", "Not found", "There is no such booking, or it is not yours."),
+    408: ("request_timeout", "The body did not come", "The body did not come in time. Send it at once."),
     409: ("slot_unavailable", "The slot is taken", "Somebody else has this slot. Search again and choose another."),
     413: ("body_too_large", "The body is too large", "The body may have 256 KB at most."),
     415: ("unsupported_media_type", "The body is not JSON", "Send the body as JSON: Content-Type: application/json."),

@@ -4,12 +4,16 @@ import asyncio
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+# The parser itself has no limit. The longest head of ours is a token and a link's query, a few thousand bytes.
+MAX_HEAD_BYTES = 64 * 1024
+
 
 class PatientProtocol(HttpToolsProtocol):
-    """Closes a connection whose request head has not come in time, however slowly its bytes drip in."""
+    """Closes a connection whose request head has not come in time, however slowly its bytes drip in, or has no end."""
 
     seconds: float = 10.0
     _head: asyncio.TimerHandle | None = None
+    _head_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -23,6 +27,10 @@ class PatientProtocol(HttpToolsProtocol):
         if self._head is None and (self.cycle is None or self.cycle.response_complete):
             self._expect_head()
         super().data_received(data)
+        if self._head is not None:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+                self.send_400_response("The request's head is too large.")
 
     def on_headers_complete(self) -> None:
         self._head_is_here()
@@ -32,6 +40,7 @@ class PatientProtocol(HttpToolsProtocol):
         self._head = self.loop.call_later(self.seconds, self.transport.close)
 
     def _head_is_here(self) -> None:
+        self._head_bytes = 0
         if self._head is not None:
             self._head.cancel()
             self._head = None

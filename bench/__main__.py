@@ -15,7 +15,7 @@ import uvloop
 from pydantic import BaseModel
 from rich.console import Console
 
-from bench import flow, hold, report, saga
+from bench import endurance, flow, hold, overload, pressure_report, report, saga
 from bench.stack import StackFailed, running_stack
 from pitstop.devstack.stackfile import Stack
 
@@ -29,20 +29,59 @@ class Program(StrEnum):
     HOLD = "hold"
     SAGA = "saga"
     FLOW = "flow"
+    LOAD = "load"
+    OVERLOAD = "overload"
+
+
+# Those that measure; the others press, for minutes, and are asked for by name.
+MEASURES = (Program.HOLD, Program.SAGA, Program.FLOW)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What was asked for on the command line."""
+
+    quick: bool
+    crowd: endurance.Crowd
 
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
     about: str
     settings: dict[str, str]
-    measure: Callable[[Stack, bool, Console], Awaitable[Any]]
+    measure: Callable[[Stack, Choice, Console], Awaitable[Any]]
     show: Callable[[Console, Any], None]
+    in_memory: bool = True
+
+
+def _by_length(
+    measure: Callable[[Stack, bool, Console], Awaitable[Any]],
+) -> Callable[[Stack, Choice, Console], Awaitable[Any]]:
+    """For programs that are quick or not, and no more."""
+    return lambda stack, choice, console: measure(stack, choice.quick, console)
 
 
 _PROGRAMS = {
-    Program.HOLD: _Parts("a hold beside a bare workflow and a bare INSERT", hold.SETTINGS, hold.measure, report.hold),
-    Program.SAGA: _Parts("CPU of a whole booking beside a bare saga", saga.SETTINGS, saga.measure, report.saga),
-    Program.FLOW: _Parts("holds and paid bookings a second", flow.SETTINGS, flow.measure, report.flow),
+    Program.HOLD: _Parts(
+        "a hold beside a bare workflow and a bare INSERT", hold.SETTINGS, _by_length(hold.measure), report.hold
+    ),
+    Program.SAGA: _Parts(
+        "CPU of a whole booking beside a bare saga", saga.SETTINGS, _by_length(saga.measure), report.saga
+    ),
+    Program.FLOW: _Parts("holds and paid bookings a second", flow.SETTINGS, _by_length(flow.measure), report.flow),
+    Program.LOAD: _Parts(
+        "many clients for minutes",
+        endurance.SETTINGS,
+        lambda stack, choice, console: endurance.measure(stack, choice.crowd, console),
+        pressure_report.load,
+        in_memory=False,
+    ),
+    Program.OVERLOAD: _Parts(
+        "three times as many bookings as can be made",
+        overload.SETTINGS,
+        _by_length(overload.measure),
+        pressure_report.overload,
+    ),
 }
 
 
@@ -50,35 +89,47 @@ _PROGRAMS = {
 def main(
     quick: Annotated[bool, typer.Option("--quick", help="A look in five minutes instead of figures in ten.")] = False,
     only: Annotated[list[Program] | None, typer.Option(help="This program alone; may be given again.")] = None,
+    minutes: Annotated[int, typer.Option(min=3, help="How long `load` presses.")] = 5,
+    clients: Annotated[int, typer.Option(min=1, help="How many clients `load` has.")] = 200,
+    think: Annotated[
+        float, typer.Option(min=0.1, help="The mean of their pauses, in seconds.")
+    ] = endurance.THINK_SECONDS,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where JSON and plots go.")] = RESULTS,
 ) -> None:
     """Measures bookings against a bare workflow, a bare saga and a bare INSERT.
 
     Each program starts a stack of its own with throw-away data and stops it. Its systems take turns, so that other work
-    on the machine hits all of them: ratios are what counts, not milliseconds.
+    on the machine hits all of them: ratios are what counts, not milliseconds. `load` and `overload` run when they are
+    named; they fail when what they look for does not hold.
     """
     signal.signal(signal.SIGTERM, _leave)
     out.mkdir(parents=True, exist_ok=True)
-    for program in only or list(Program):
+    choice = Choice(quick, endurance.Crowd(clients, minutes, think))
+    passed = True
+    for program in only or MEASURES:
         try:
-            _run(program, quick, out)
+            passed &= _run(program, choice, out)
         except StackFailed as failure:
             console.print(f"[red]{program}:[/] {failure}", markup=True)
             raise typer.Exit(1) from None
+    if not passed:
+        raise typer.Exit(1)
 
 
-def _run(program: Program, quick: bool, out: Path) -> None:
+def _run(program: Program, choice: Choice, out: Path) -> bool:
+    """Whether all that the program looks for holds; those that measure look for nothing."""
     parts = _PROGRAMS[program]
     console.rule(f"{program}: {parts.about}")
-    with console.status("Starting a stack …"), running_stack(parts.settings) as stack:
-        results = uvloop.run(_measure(parts, stack, quick))
+    with console.status("Starting a stack …"), running_stack(parts.settings, in_memory=parts.in_memory) as stack:
+        results = uvloop.run(_measure(parts, stack, choice))
     report.machine(console, results.machine)
     parts.show(console, results)
     _save(program, results, out)
+    return getattr(results, "passed", True)
 
 
-async def _measure(parts: _Parts, stack: Stack, quick: bool) -> Any:
-    return await parts.measure(stack, quick, console)
+async def _measure(parts: _Parts, stack: Stack, choice: Choice) -> Any:
+    return await parts.measure(stack, choice, console)
 
 
 def _save(program: Program, results: BaseModel, out: Path) -> None:

@@ -17,16 +17,24 @@ def cpu_seconds(root: int) -> float:
 
     An ended child's time counts from when its parent has collected it. ProcessLookupError when the process is gone.
     """
-    children = _children()
-    if root not in children and not Path(f"/proc/{root}").exists():
-        raise ProcessLookupError(f"process {root} has ended")
-    total, waiting = 0.0, [root]
-    while waiting:
-        pid = waiting.pop()
-        waiting += children.get(pid, [])
+    total = 0.0
+    for pid in descendants(root):
         with suppress(FileNotFoundError, ProcessLookupError):
             total += _seconds(_fields(pid))
     return total
+
+
+def descendants(root: int) -> list[int]:
+    """The process and all that descend from it. ProcessLookupError when it is gone."""
+    children = _children()
+    if root not in children and not Path(f"/proc/{root}").exists():
+        raise ProcessLookupError(f"process {root} has ended")
+    found, waiting = [], [root]
+    while waiting:
+        pid = waiting.pop()
+        found.append(pid)
+        waiting += children.get(pid, [])
+    return found
 
 
 def _fields(pid: int) -> list[str]:

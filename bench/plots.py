@@ -4,9 +4,11 @@ from pathlib import Path
 
 import matplotlib as mpl
 
+from bench.endurance import EnduranceResults
 from bench.figures import Figures
 from bench.flow import FlowResults
 from bench.hold import HoldResults
+from bench.overload import OverloadResults
 from bench.saga import SagaResults
 
 mpl.use("Agg")
@@ -55,6 +57,36 @@ def flow(results: FlowResults, path: Path) -> None:
         axes.bar(["Pitstop", "pretix"], [line.ours, line.theirs], 0.5)
         axes.set(title=line.figure, ylabel=line.unit)
     _save(figure, "For scale", path)
+
+
+def load(results: EnduranceResults, path: Path) -> None:
+    """p95 of each kind and memory of each process, over the minutes."""
+    figure, (latency, memory) = plt.subplots(1, 2, figsize=(11, 4.5))
+    for kind in sorted({line.kind for line in results.lines}):
+        lines = [line for line in results.lines if line.kind == kind]
+        latency.plot([line.minute + 1 for line in lines], [line.p95_ms for line in lines], "o-", label=kind)
+    for name in results.memory[0].mb:
+        memory.plot([each.at / 60 for each in results.memory], [each.mb[name] for each in results.memory], label=name)
+    latency.set(yscale="log", xlabel="minute", ylabel="p95, ms")
+    memory.set(ylim=(0, None), xlabel="minutes", ylabel="MB (PSS)")
+    for axes in (latency, memory):
+        axes.legend(fontsize=8)
+    _save(figure, f"{results.clients} clients, {results.think_seconds:g} s of thought between two calls", path)
+
+
+def overload(results: OverloadResults, path: Path) -> None:
+    """What was asked and what was held, before, under and after."""
+    figure, (rate, latency) = plt.subplots(1, 2, figsize=(9, 4))
+    spells = (results.before, results.under, results.after)
+    names = [each.name for each in spells]
+    rate.bar(names, [each.asked_per_second for each in spells], 0.6, color="lightgray", label="asked")
+    rate.bar(names, [each.held_per_second for each in spells], 0.4, label="held")
+    latency.bar(names, [each.p95_ms for each in spells], 0.4, label="p95 of what was held")
+    rate.set_ylabel("bookings a second")
+    latency.set_ylabel("ms")
+    rate.legend(fontsize=8)
+    latency.legend(fontsize=8)
+    _save(figure, "Bookings under overload", path)
 
 
 def _callers(figures: Figures) -> int:

@@ -41,7 +41,8 @@ class Shop:
     async def hold(self, offer: Offer, slot: Slot) -> Held:
         """`POST /v1/bookings`; anything but 201 is `Unexpected`."""
         headers = self._headers | {"Idempotency-Key": str(uuid.uuid4())}
-        answer = await self._http.post(f"{self._stack.api_url}/v1/bookings", json=_order(offer, slot), headers=headers)
+        body = order(offer, slot, uuid.uuid4())
+        answer = await self._http.post(f"{self._stack.api_url}/v1/bookings", json=body, headers=headers)
         if answer.status_code != httpx.codes.CREATED:
             raise Unexpected(f"POST /v1/bookings: {answer.status_code} {answer.text}")
         booking = answer.json()
@@ -68,8 +69,7 @@ async def open_shop(stack: Stack) -> AsyncIterator[Shop]:
         yield Shop(stack, http)
 
 
-def _order(offer: Offer, slot: Slot) -> dict[str, Any]:
-    customer = uuid.uuid4()
+def order(offer: Offer, slot: Slot, customer: UUID) -> dict[str, Any]:
     return {
         "service_id": str(offer.service_id),
         "plan_id": str(offer.plan_id),

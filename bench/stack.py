@@ -25,15 +25,15 @@ class StackFailed(Exception):
 
 
 @contextmanager
-def running_stack(settings: Mapping[str, str]) -> Iterator[Stack]:
+def running_stack(settings: Mapping[str, str], *, in_memory: bool = True) -> Iterator[Stack]:
     """A ready stack of its own whose worker and API have these `PITSTOP_…` variables on top of the defaults.
 
-    Temporal keeps its data in memory, PostgreSQL on disk; a bare workflow runs on that very server.
+    Temporal keeps its data in memory or in a file, PostgreSQL on disk; a bare workflow runs on that very server.
     """
     home = Path(tempfile.mkdtemp(prefix="pitstop-bench-"))
     try:
         with (home / "stack.log").open("wb") as log:
-            process = _up(home / "data", settings, log.fileno())
+            process = _up(home / "data", settings, in_memory, log.fileno())
             try:
                 yield _ready(home, process)
             finally:
@@ -42,10 +42,11 @@ def running_stack(settings: Mapping[str, str]) -> Iterator[Stack]:
         shutil.rmtree(home, ignore_errors=True)
 
 
-def _up(data: Path, settings: Mapping[str, str], log: int) -> subprocess.Popen[bytes]:
+def _up(data: Path, settings: Mapping[str, str], in_memory: bool, log: int) -> subprocess.Popen[bytes]:
+    kind = ["--ephemeral"] if in_memory else []
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PITSTOP_")}
     return subprocess.Popen(
-        [sys.executable, "-m", "pitstop.devstack", "up", "--ephemeral", "--no-demo", "--data", str(data)],
+        [sys.executable, "-m", "pitstop.devstack", "up", *kind, "--no-demo", "--data", str(data)],
         cwd=ROOT,
         env=inherited | ONE_CALLER | dict(settings),
         stdin=subprocess.DEVNULL,

@@ -60,7 +60,7 @@ IdempotencyKey = Annotated[
     responses={
         201: shown(OPENED),
         200: shown(OPENED, model=BookingOpened, description="The booking that this key has opened before."),
-        **problems(400, 401, 403, 409, 413, 415, 422, 503),
+        **problems(400, 401, 403, 408, 409, 413, 415, 422, 503),
     },
 )
 async def create_booking(

@@ -63,7 +63,7 @@ async def search_slots(query: Annotated[AvailabilityQuery, Query()], rooms: InRo
 @router.post(
     "/availability/check",
     dependencies=[LIMITED_SEARCH],
-    responses={200: shown(VERDICT), **problems(400, 413, 415, 422, 503)},
+    responses={200: shown(VERDICT), **problems(400, 408, 413, 415, 422, 503)},
 )
 async def check_slot(sent: SlotCheck, rooms: InRooms) -> SlotVerdict:
     """Whether one slot can be booked at this moment, and if not, why."""

@@ -47,7 +47,7 @@ class _Event(BaseModel):
 Signature = Annotated[str, Header(alias="Stripe-Signature", examples=["t=1764000000,v1=5257a869e7ecebeda3"])]
 
 
-@router.post("/stripe", status_code=204, responses=problems(400, 413, 503), openapi_extra=_EVENT)
+@router.post("/stripe", status_code=204, responses=problems(400, 408, 413, 503), openapi_extra=_EVENT)
 async def stripe_event(
     request: Request, rooms: InRooms, address: ClientAddress, stripe_signature: Signature = ""
 ) -> Response:

@@ -43,8 +43,13 @@ async def _fill(rows: Any) -> None:
         insert = "INSERT INTO notifications (key, booking_id, kind, status, due_at) VALUES ($1, $2, 'reminder', $3, $4)"
         await rows.execute(insert, key, case.booking_id, status, due)
     for event, applied in (("evt_1", None), ("evt_2", now)):
-        columns = "(event_id, type, payload, received_at, applied_at)"
-        await rows.execute(f"INSERT INTO webhook_inbox {columns} VALUES ($1, 't', '{{}}', $2, $3)", event, old, applied)  # noqa: S608 - our own names
+        await rows.execute(
+            "INSERT INTO webhook_inbox (event_id, type, payload, received_at, applied_at)"
+            " VALUES ($1, 't', '{}', $2, $3)",
+            event,
+            old,
+            applied,
+        )
 
 
 async def test_the_backlog_is_what_is_open_and_late(empty: Urls) -> None:

@@ -18,6 +18,9 @@ from pitstop.postgres.inbox import PostgresInbox
 from pitstop.postgres.pool import open_pool
 from pitstop.settings import Settings
 
+# Somebody waits for the answer: what takes longer than this is as good as no answer.
+_QUERY_SECONDS = 6
+
 
 @dataclass(frozen=True, slots=True)
 class Rooms:
@@ -37,7 +40,7 @@ async def build(settings: Settings, client: Client | None = None) -> AsyncIterat
     """Asks nothing of a dependency yet: the API starts while they are away, and /health/ready says that they are."""
     links = ManageLinks(settings)
     async with (
-        open_pool(settings.api_database_url, settings.database_pool_size, "pitstop-api") as pool,
+        open_pool(settings.api_database_url, settings.database_pool_size, "pitstop-api", _QUERY_SECONDS) as pool,
         httpx.AsyncClient(timeout=5) as http,
     ):
         yield Rooms(

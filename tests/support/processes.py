@@ -89,7 +89,7 @@ async def uvicorn_process(
 
 async def until_live(url: str) -> None:
     async with httpx.AsyncClient() as client:
-        for _ in range(200):
+        for _ in range(1000):
             try:
                 if (await client.get(f"{url}/health/live")).status_code == 200:
                     return

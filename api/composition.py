@@ -28,6 +28,9 @@ from pitstop.settings import Settings
 _CONNECTIONS_FOR_LIMITS = 2
 _PATIENCE_WITH_LIMITS_SECONDS = 1.0
 
+# Somebody waits for the answer: what takes longer than this is as good as no answer.
+_QUERY_SECONDS = 6
+
 
 @dataclass(frozen=True, slots=True)
 class Rooms:
@@ -57,9 +60,9 @@ async def build(settings: Settings, client: Client | None = None) -> AsyncIterat
     async with (
         # Of their own: a limit that waited behind the searches which it should keep away would be none.
         open_pool(url, _CONNECTIONS_FOR_LIMITS, "pitstop-limits", _PATIENCE_WITH_LIMITS_SECONDS) as limits,
-        open_pool(url, settings.database_pool_size, "pitstop-api", wait) as pool,
+        open_pool(url, settings.database_pool_size, "pitstop-api", wait, _QUERY_SECONDS) as pool,
         # Whatever else is asked, Stripe's news are stored, and whoever looks after the API gets an answer.
-        open_pool(url, settings.database_spare_connections, "pitstop-api-spare", wait) as spare,
+        open_pool(url, settings.database_spare_connections, "pitstop-api-spare", wait, _QUERY_SECONDS) as spare,
         Streams(pulse := Pulse(spare), settings.streams_at_once, settings.streams_per_caller).watched() as streams,
         httpx.AsyncClient(timeout=5) as http,
     ):

@@ -21,6 +21,18 @@ RETRY_AFTER_SECONDS = "2"
 # An answer about a body of many thousand mistakes is no longer than one about a few.
 _MOST_ERRORS = 20
 _LONGEST_NAME = 100
+# What is raised while PostgreSQL cannot be reached, shuts down, or leaves a question without an answer.
+DATABASE_AWAY = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.QueryCanceledError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+)
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
@@ -169,13 +181,5 @@ def install(app: FastAPI) -> None:
         _log.warning("database unavailable: %r", error)
         return answer(unavailable("database_unavailable", "The database"))
 
-    away = (
-        OSError,
-        TimeoutError,
-        asyncpg.InterfaceError,
-        asyncpg.PostgresConnectionError,
-        asyncpg.CannotConnectNowError,
-        asyncpg.QueryCanceledError,
-    )
-    for kind in (*away, asyncpg.TooManyConnectionsError, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError):
+    for kind in DATABASE_AWAY:
         app.add_exception_handler(kind, _database)

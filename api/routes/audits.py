@@ -16,7 +16,7 @@ from api.examples import AUDIT, shown
 from api.openapi import problems
 from api.problems import Problem
 from api.reading import StrictRoute
-from api.routes.pages import STYLED
+from api.routes.pages import STYLED, PageRoute
 from api.routes.pages import page as page_of
 from api.schemas import AuditOut
 from pitstop.domain.caller import Caller, Role
@@ -26,7 +26,7 @@ _LONGEST_FORM = 8192
 _FORM = STYLED.replace("form-action 'none'", "form-action 'self'")
 
 router = APIRouter(prefix="/v1/operations", tags=["operations"], route_class=StrictRoute)
-page = APIRouter(include_in_schema=False)
+page = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 
 @router.get("/audit", responses={200: shown(AUDIT), **problems(401, 403, 404, 422, 503)})

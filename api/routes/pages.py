@@ -1,5 +1,6 @@
 """Pages for people: where a customer sees a booking, and a front page. No script is needed, and none is allowed."""
 
+import logging
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -8,21 +9,26 @@ from urllib.parse import urlencode
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
+from fastapi.routing import APIRoute
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from api import budgets
 from api.addresses import ClientAddress
 from api.composition import InRooms, Rooms
 from api.guard import NOTHING
+from api.problems import DATABASE_AWAY, RETRY_AFTER_SECONDS
+from api.reading import Handler
 from api.sheets import Sheet, sheet_of
 from pitstop.domain.booking import BookingStatus
 from pitstop.domain.caller import Caller, Role
 from pitstop.domain.catalogue import SessionKind
 from pitstop.domain.notices import BookingFacts
 from pitstop.gateways.wording import money, session_time, shown_zone, tidied
+from pitstop.ports import EngineUnavailable
 
+_log = logging.getLogger("pitstop.pages")
 WEB = Path(__file__).parents[2] / "web"
 # What a page needs beyond nothing (api/guard.py): our style sheet; the documentation of the API also its program.
 STYLED = f"{NOTHING}; style-src 'self'"
@@ -31,7 +37,26 @@ _DOCUMENTED = (
 )
 _LONGEST_TOKEN = 2000
 
-router = APIRouter(include_in_schema=False)
+
+class PageRoute(APIRoute):
+    """Whoever reads a page is told on a page, not in JSON, that something is away."""
+
+    def get_route_handler(self) -> Handler:
+        handle = super().get_route_handler()
+
+        async def told(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except (*DATABASE_AWAY, EngineUnavailable) as error:
+                _log.warning("page unavailable: %r", error)
+                unavailable = page("unavailable.html", 503)
+                unavailable.headers["Retry-After"] = RETRY_AFTER_SECONDS
+                return unavailable
+
+        return told
+
+
+router = APIRouter(include_in_schema=False, route_class=PageRoute)
 _templates = Environment(
     loader=FileSystemLoader(WEB / "templates"),
     autoescape=select_autoescape(("html",)),

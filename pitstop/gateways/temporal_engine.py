@@ -1,7 +1,9 @@
 """The workflow engine as API and backstop use it."""
 
 import asyncio
+from collections.abc import Coroutine
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from temporalio.client import (
@@ -28,6 +30,8 @@ _PATIENCE = RetryConfig(max_elapsed_time_millis=2000)
 # A client that has never been connected says so with a RuntimeError.
 _AWAY = (RPCError, RuntimeError)
 _SIGNAL_LIMIT = timedelta(seconds=5)
+# How often somebody who waits for a hold looks whether the engine is still there.
+_LOOK_SECONDS = 3
 
 
 def spans_of(settings: Settings) -> Spans:
@@ -71,13 +75,7 @@ class TemporalEngine:
         request that was refused could never be made again. The handler gives all who ask the same answer.
         """
         try:
-            async with asyncio.timeout(self._hold_limit.total_seconds()):
-                answer: HoldAnswer = await self._client.execute_update_with_start_workflow(
-                    names.HOLD_UPDATE,
-                    standing.fingerprint,
-                    result_type=HoldAnswer,
-                    start_workflow_operation=self._start(standing, summary),
-                )
+            answer = await self._while_reachable(self._ask_for_hold(standing, summary))
         except WorkflowUpdateFailedError as failure:
             if isinstance(failure.cause, ApplicationError) and failure.cause.type == names.KEY_REUSED:
                 raise IdempotencyKeyReused from failure
@@ -85,6 +83,27 @@ class TemporalEngine:
         except (*_AWAY, WorkflowUpdateRPCTimeoutOrCancelledError, TimeoutError) as failure:
             raise EngineUnavailable from failure
         return HoldOutcome(refusal=answer.refusal, reason=answer.reason)
+
+    async def _ask_for_hold(self, standing: Standing, summary: str) -> HoldAnswer:
+        answer: HoldAnswer = await self._client.execute_update_with_start_workflow(
+            names.HOLD_UPDATE,
+            standing.fingerprint,
+            result_type=HoldAnswer,
+            start_workflow_operation=self._start(standing, summary),
+        )
+        return answer
+
+    async def _while_reachable(self, asking: Coroutine[Any, Any, HoldAnswer]) -> HoldAnswer:
+        """The answer, for which a busy worker is given its time; but nobody waits for a server that hangs."""
+        task = asyncio.create_task(asking)
+        try:
+            async with asyncio.timeout(self._hold_limit.total_seconds()):
+                while not (await asyncio.wait([task], timeout=_LOOK_SECONDS))[0]:
+                    if not await self.is_reachable():
+                        raise EngineUnavailable
+                return await task
+        finally:
+            task.cancel()
 
     async def signal_payment(self, booking_id: UUID, event: PaymentEvent) -> None:
         handle = self._client.get_workflow_handle(names.booking_workflow_id(booking_id))

@@ -22,6 +22,13 @@ async def _prepare_connection(connection: "asyncpg.Connection[asyncpg.Record]") 
         await connection.set_type_codec(name, encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
 
 
+# While the server hangs, everybody who asks is told so: first who waits for a connection, then who opens one.
+_WAIT_SECONDS = 4.0
+_CONNECT_SECONDS = 3.0
+# The server's own limit comes first: a connection whose statement the server has ended can be used again.
+_STATEMENT_SHARE = 0.8
+
+
 async def _leave_as_it_is(_: "asyncpg.Connection[asyncpg.Record]") -> None:
     """Nothing outlives a transaction on our connections (identity is set for one, too): there is nothing to reset."""
 
@@ -38,9 +45,14 @@ class _ImpatientPool(Pool):
 
 
 @asynccontextmanager
-async def open_pool(url: str, size: int, application_name: str, wait_seconds: float = 5) -> AsyncIterator[Pool]:
-    """A pool that connects when first used: a process can start, and say that it is not ready, without PostgreSQL."""
-    settings: dict[str, Any] = {"application_name": application_name, "statement_timeout": "10s"}
+async def open_pool(
+    url: str, size: int, application_name: str, wait_seconds: float = _WAIT_SECONDS, command_seconds: float = 15
+) -> AsyncIterator[Pool]:
+    """A pool that connects when first used: a process can start, and say that it is not ready, without PostgreSQL.
+
+    `wait_seconds`: how long one waits for a connection, `command_seconds`: for the answer to a statement.
+    """
+    statement = f"{command_seconds * _STATEMENT_SHARE * 1000:.0f}ms"
     pool = _ImpatientPool(
         url,
         wait_seconds,
@@ -53,9 +65,9 @@ async def open_pool(url: str, size: int, application_name: str, wait_seconds: fl
         record_class=asyncpg.Record,
         init=_prepare_connection,
         reset=_leave_as_it_is,
-        server_settings=settings,
-        command_timeout=15,
-        timeout=5,
+        server_settings={"application_name": application_name, "statement_timeout": statement},
+        command_timeout=command_seconds,
+        timeout=_CONNECT_SECONDS,
     )
     async with pool:
         yield pool

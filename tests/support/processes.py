@@ -49,7 +49,7 @@ async def serving(app_settings: Settings, *, proxy_headers: bool = False) -> Asy
     task = asyncio.create_task(server.serve(sockets=[listener]))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     try:
-        await _until_live(url)
+        await until_live(url)
         yield url
     finally:
         server.should_exit = True
@@ -74,9 +74,30 @@ async def worker(variables: dict[str, str], module: str = "worker") -> AsyncIter
         await process.wait()
 
 
-async def _until_live(url: str) -> None:
+@asynccontextmanager
+async def uvicorn_process(
+    variables: dict[str, str], application: str
+) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
+    """An API process and its URL, at which it soon listens; killed at the end if it is still there."""
+    port = free_port()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "uvicorn", application, "--host", "127.0.0.1", "--port", str(port)),
+        cwd=ROOT,
+        env=variables,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        yield process, f"http://127.0.0.1:{port}"
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def until_live(url: str) -> None:
     async with httpx.AsyncClient() as client:
-        for _ in range(200):
+        for _ in range(1000):
             try:
                 if (await client.get(f"{url}/health/live")).status_code == 200:
                     return

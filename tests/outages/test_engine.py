@@ -1,0 +1,68 @@
+"""Temporal away: creating is refused and leaves nothing behind, reading works, webhooks are kept; then all goes on."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from temporalio.client import Client
+
+from pitstop.devstack.stackfile import Stack
+from tests.support.gate import Gate, Outage, gate
+from tests.support.people import Customer
+from tests.support.processes import serving, settings
+from tests.support.shop import Shop
+from tests.support.stripe_control import StripeControl
+from tests.support.sweep import sweep
+
+
+@dataclass
+class Api:
+    url: str
+    gate: Gate
+
+
+@pytest.fixture
+async def api(stack: Stack, customer: Customer) -> AsyncIterator[Api]:
+    """An API of the test's own, which finds Temporal behind a gate."""
+    async with gate(stack.temporal_address) as before, serving(settings(stack, temporal_address=before.address)) as url:
+        customer.api_url = url
+        yield Api(url, before)
+
+
+@pytest.mark.parametrize("outage", ["refuses", "hangs"])
+async def test_temporal_away(
+    outage: Outage,
+    api: Api,
+    stack: Stack,
+    customer: Customer,
+    shop: Shop,
+    stripe: StripeControl,
+    temporal: Client,
+    database: "asyncpg.Pool[asyncpg.Record]",
+) -> None:
+    booking = await customer.book(shop, shop.start())
+    await stripe.endpoint(f"{api.url}/webhooks/stripe", stack.stripe_webhook_secret)
+    await api.gate.close(outage)
+
+    key, body = str(uuid4()), customer.request(shop, shop.start(days=5))
+    refused = await customer.post(body, key)
+    assert (refused.status_code, refused.json()["code"]) == (503, "engine_unavailable")
+    assert refused.headers["Retry-After"]
+    assert await database.fetchval("SELECT count(*) FROM bookings WHERE mechanic_id = $1", shop.mechanic_id) == 1
+    assert (await customer.read(booking))["status"] == "awaiting_payment"
+    ready = await customer.http.get(f"{api.url}/health/ready")
+    assert (ready.status_code, ready.json()["dependencies"]["temporal"]) == (503, "unavailable")
+
+    await stripe.webhooks("drop", times=None)
+    await customer.pay(booking)
+    [event] = await stripe.events(booking["payment"]["payment_intent_id"], "payment_intent.succeeded")
+    assert 204 in await stripe.deliver(event["id"])
+    assert await database.fetchval("SELECT applied_at FROM webhook_inbox WHERE event_id = $1", event["id"]) is None
+
+    await api.gate.open()
+    await sweep(temporal, stack)
+    await customer.sees(booking, "confirmed", "mail_sent")
+    opened = await customer.post(body, key)
+    assert opened.status_code == 201, opened.text

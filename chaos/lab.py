@@ -80,23 +80,31 @@ class Lab:
 
 @dataclass(slots=True)
 class Pair:
-    """The worker and the API of one case. `doomed` dies at `fatal`, once."""
+    """A worker and an API of their own, on a task queue of their own; one case after another is tried on them."""
 
     lab: Lab
     settings: Settings
-    doomed: Side
-    fatal: str | None
     port: int
     log: Path
     died: bool = False
+    _doomed: Side = Side.WORKER
     _running: dict[Side, BaseProcess] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    def arm(self, side: Side, fatal: str | None) -> None:
+        """From now on this side dies at `fatal`, once."""
+        self.log.unlink(missing_ok=True)
+        self._doomed, self.died = side, False
+        if (child := self._running.pop(side, None)) is not None:
+            child.kill()
+            child.join()
+        self._start(side, fatal)
+
     def points(self) -> list[str]:
-        """Those that were passed, in order."""
+        """Those that the doomed side has passed, in order."""
         return list(dict.fromkeys(self.log.read_text().splitlines())) if self.log.exists() else []
 
     async def watch(self) -> None:
@@ -105,12 +113,12 @@ class Pair:
             for side in Side:
                 child = self._running.get(side)
                 if child is not None and child.exitcode is not None:
-                    self.died = self.died or side is self.doomed
-                    self.start(side, None)
+                    self.died = self.died or side is self._doomed
+                    self._start(side, None)
             await asyncio.sleep(_POLL_SECONDS)
 
-    def start(self, side: Side, fatal: str | None) -> None:
-        log = self.log if side is self.doomed else self.log.with_suffix(".other")
+    def _start(self, side: Side, fatal: str | None) -> None:
+        log = self.log if side is self._doomed else self.log.with_suffix(".other")
         if side is Side.WORKER:
             child = _fork.Process(target=crash_points.work, args=(self.settings, fatal, log), daemon=True)
         else:
@@ -125,14 +133,13 @@ class Pair:
 
     @classmethod
     @asynccontextmanager
-    async def running(cls, lab: Lab, doomed: Side, fatal: str | None, **changes: object) -> AsyncIterator["Pair"]:
+    async def running(cls, lab: Lab, **changes: object) -> AsyncIterator["Pair"]:
         name = f"points-{uuid4().hex[:12]}"
-        settings = lab.settings(task_queue=name, **changes)
-        pair = cls(lab, settings, doomed, fatal, _free_port(), lab.folder / f"{name}.log")
+        pair = cls(lab, lab.settings(task_queue=name, **changes), _free_port(), lab.folder / f"{name}.log")
         watching: asyncio.Task[None] | None = None
         try:
             for side in Side:
-                pair.start(side, fatal if side is doomed else None)
+                pair._start(side, None)
             watching = asyncio.create_task(pair.watch())
             yield pair
         finally:

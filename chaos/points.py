@@ -6,7 +6,8 @@ have without.
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
@@ -24,8 +25,8 @@ from pitstop.devstack.stackfile import Stack
 CALLER = ":".join(SUBJECTS["service"])
 _FAR_AHEAD = 3 * 1440
 # The engine gives a dead worker's task away after so long. Short, because a death is waited for at every point.
-_TASK_SECONDS = 1.0
-_ABREAST = max(4, 3 * (os.cpu_count() or 2))
+_TASK_SECONDS = 2.0
+_ABREAST = 3 * (os.cpu_count() or 2)
 _EXPIRES_AT_ONCE = Spans(hold=1.5, grace=0.2, reminders=(30, 10), sweep=60)
 _LIKE_THE_PRODUCT = Spans(hold=900, grace=30, reminders=(86400, 3600), sweep=60)
 
@@ -185,12 +186,12 @@ class Attempt:
 
 async def run(stack: Stack, say: Callable[[str], None], scenarios: Sequence[Scenario] = SCENARIOS) -> PointResults:
     """Learns the points of the scenarios, then dies at each; not again at one that an earlier scenario has, too."""
-    gate = asyncio.Semaphore(_ABREAST)
-    async with Lab.opened(stack) as lab:
+    async with Lab.opened(stack) as lab, AsyncExitStack() as exits:
+        pairs = _Pairs(lab, exits)
 
         async def one(scenario: Scenario, fatal: str | None) -> Attempt:
-            async with gate:
-                return await _attempt(lab, scenario, fatal)
+            async with pairs.one(scenario.spans) as pair:
+                return await _attempt(pair, scenario, fatal)
 
         learned = await asyncio.gather(*(one(scenario, None) for scenario in scenarios))
         known: set[tuple[Side, str]] = set()
@@ -209,14 +210,40 @@ async def run(stack: Stack, say: Callable[[str], None], scenarios: Sequence[Scen
     return PointResults(deaths=[attempt.death for attempt in attempts], violations=violations(mine, stories, CALLER))
 
 
-async def _attempt(lab: Lab, scenario: Scenario, fatal: str | None) -> Attempt:
+class _Pairs:
+    """Pairs by the spans that their API gives to bookings; so many are in use at once, each by one case."""
+
+    def __init__(self, lab: Lab, exits: AsyncExitStack) -> None:
+        self._lab = lab
+        self._exits = exits
+        self._gate = asyncio.Semaphore(_ABREAST)
+        self._idle: dict[Spans, list[Pair]] = {}
+
+    @asynccontextmanager
+    async def one(self, spans: Spans) -> AsyncIterator[Pair]:
+        async with self._gate:
+            idle = self._idle.setdefault(spans, [])
+            pair = idle.pop() if idle else await self._exits.enter_async_context(self._new(spans))
+            try:
+                yield pair
+            finally:
+                idle.append(pair)
+
+    def _new(self, spans: Spans) -> AbstractAsyncContextManager[Pair]:
+        return Pair.running(
+            self._lab,
+            workflow_task_seconds=_TASK_SECONDS,
+            hold_seconds=spans.hold,
+            hold_grace_seconds=spans.grace,
+            reminder_offsets_seconds=spans.reminders,
+        )
+
+
+async def _attempt(pair: Pair, scenario: Scenario, fatal: str | None) -> Attempt:
     death = Death(scenario=scenario.name, side=scenario.side, point=fatal or "", died=False)
-    changes = {name.removeprefix("PITSTOP_").lower(): value for name, value in scenario.spans.settings().items()}
-    changes["reminder_offsets_seconds"] = scenario.spans.reminders  # type: ignore[assignment]
-    async with (
-        Pair.running(lab, scenario.side, fatal, workflow_task_seconds=_TASK_SECONDS, **changes) as pair,
-        Case.opened(pair) as case,
-    ):
+    lab = pair.lab
+    pair.arm(scenario.side, fatal)
+    async with Case.opened(pair) as case:
         world = World(_At(lab.stack, pair.url), lab.http, lab.temporal, case.offer, uuid4().hex[:12], scenario.spans)
         try:
             await scenario.play(Trial(world, case))

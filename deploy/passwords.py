@@ -1,7 +1,7 @@
-"""Lets the roles `pitstop_api` and `pitstop_worker` log in with the passwords that their URLs name.
+"""Lets the roles `pitstop_api`, `pitstop_worker` and `pitstop_audit` log in with the passwords that their URLs name.
 
     DATABASE_URL=postgresql://postgres:…@…/pitstop PITSTOP_API_DATABASE_URL=… PITSTOP_WORKER_DATABASE_URL=… \
-        python -m deploy.passwords
+        PITSTOP_AUDIT_DATABASE_URL=… python -m deploy.passwords
 
 The migrations make these roles without a password, which only an installation knows. `DATABASE_URL` is that of a role
 that may change them, as the migrations have it. Safe to run again, and after a password has changed.
@@ -32,10 +32,13 @@ async def set_passwords(database_url: str, urls: list[str]) -> None:
 def _login(url: str) -> tuple[str, str]:
     parts = urlsplit(url)
     if not parts.username or not parts.password:
-        raise ValueError("PITSTOP_API_DATABASE_URL and PITSTOP_WORKER_DATABASE_URL must name a role and its password")
+        raise ValueError(
+            "PITSTOP_API_…, PITSTOP_WORKER_… and PITSTOP_AUDIT_DATABASE_URL must name a role and its password"
+        )
     return unquote(parts.username), unquote(parts.password)
 
 
 if __name__ == "__main__":
     settings = Settings()
-    asyncio.run(set_passwords(os.environ["DATABASE_URL"], [settings.api_database_url, settings.worker_database_url]))
+    urls = [settings.api_database_url, settings.worker_database_url, settings.audit_database_url]
+    asyncio.run(set_passwords(os.environ["DATABASE_URL"], urls))

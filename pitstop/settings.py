@@ -7,7 +7,7 @@ from datetime import timedelta
 from functools import cached_property
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, HttpUrl, PositiveFloat, SecretStr, model_validator
+from pydantic import AfterValidator, Field, HttpUrl, NonNegativeFloat, PositiveFloat, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 DEVELOPMENT_SECRET = "development-only"  # noqa: S105 - refused in production, below
@@ -39,6 +39,10 @@ class Settings(BaseSettings):
     worker_database_url: str = Field(
         default="postgresql://pitstop_worker@127.0.0.1:5432/pitstop",
         description="PostgreSQL as the role `pitstop_worker`.",
+    )
+    audit_database_url: str = Field(
+        default="postgresql://pitstop_audit@127.0.0.1:5432/pitstop",
+        description="PostgreSQL as the role `pitstop_audit`, which reads bookings and changes none.",
     )
     database_pool_size: int = Field(default=10, ge=1, description="Connections that one process keeps at most.")
 
@@ -89,6 +93,17 @@ class Settings(BaseSettings):
     )
     sweep_interval_seconds: PositiveFloat = Field(
         default=60, description="How often the backstop expires lapsed holds and drains the webhook inbox."
+    )
+    audit_interval_seconds: PositiveFloat = Field(
+        default=900, description="How often the audit looks at what has changed and at what is open."
+    )
+    audit_settle_seconds: NonNegativeFloat = Field(
+        default=10, description="The audit's pause before it looks again at what looks wrong."
+    )
+    audit_patience_seconds: NonNegativeFloat = Field(
+        default=300,
+        description="How long a step may be late before the audit reports it: a refund or a mail that is retried, a "
+        "webhook that has not come.",
     )
     database_activity_seconds: PositiveFloat = Field(
         default=5, description="How long one try of an activity on the database may take."

@@ -23,6 +23,7 @@ class Credentials(BaseModel):
     postgres_password: str = Field(default_factory=_random)
     api_password: str = Field(default_factory=_random)
     worker_password: str = Field(default_factory=_random)
+    audit_password: str = Field(default_factory=_random)
     stripe_secret_key: str = Field(default_factory=lambda: f"sk_test_{_random()}")
     stripe_publishable_key: str = Field(default_factory=lambda: f"pk_test_{_random()}")
     stripe_webhook_secret: str = Field(default_factory=lambda: f"whsec_{_random()}")
@@ -30,10 +31,10 @@ class Credentials(BaseModel):
 
     @classmethod
     def of(cls, folder: Path) -> Self:
-        """The folder's secrets; made and kept there at the first call."""
+        """The folder's secrets; made and kept there at the first call, also those that a former release lacked."""
         path = folder / NAME
-        if path.exists():
-            return cls.model_validate_json(path.read_bytes())
-        made = cls()
+        made = cls.model_validate_json(path.read_bytes()) if path.exists() else cls()
+        if made.model_fields_set == cls.model_fields.keys():
+            return made
         write_private(path, made.model_dump_json(indent=2) + "\n")
         return made

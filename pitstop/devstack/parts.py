@@ -59,6 +59,7 @@ class Plan:
             "PUBLIC_URL": self.addresses.url("api"),
             "API_DATABASE_URL": self.database_url("pitstop_api", self.credentials.api_password),
             "WORKER_DATABASE_URL": self.database_url("pitstop_worker", self.credentials.worker_password),
+            "AUDIT_DATABASE_URL": self.database_url("pitstop_audit", self.credentials.audit_password),
             "TEMPORAL_ADDRESS": self.temporal_address,
             "TEMPORAL_NAMESPACE": NAMESPACE,
             "STRIPE_API_URL": self.addresses.url("stripe"),

@@ -104,6 +104,7 @@ async def set_passwords(port: int, credentials: Credentials) -> None:
     try:
         await connection.execute(f"ALTER ROLE pitstop_api LOGIN PASSWORD '{credentials.api_password}'")
         await connection.execute(f"ALTER ROLE pitstop_worker LOGIN PASSWORD '{credentials.worker_password}'")
+        await connection.execute(f"ALTER ROLE pitstop_audit LOGIN PASSWORD '{credentials.audit_password}'")
     finally:
         await connection.close()
 

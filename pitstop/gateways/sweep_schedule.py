@@ -23,9 +23,13 @@ from pitstop.settings import Settings
 BATCH = 500
 
 
-def _schedule(settings: Settings) -> Schedule:
+def sweep_order(settings: Settings) -> SweepOrder:
     overdue = timedelta(seconds=settings.hold_grace_seconds + settings.sweep_interval_seconds)
-    order = SweepOrder(batch=BATCH, overdue=overdue, spans=spans_of(settings))
+    return SweepOrder(batch=BATCH, overdue=overdue, spans=spans_of(settings))
+
+
+def _schedule(settings: Settings) -> Schedule:
+    order = sweep_order(settings)
     interval = timedelta(seconds=settings.sweep_interval_seconds)
     return Schedule(
         action=ScheduleActionStartWorkflow(

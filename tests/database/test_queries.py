@@ -8,6 +8,7 @@ from tests.support.databases import Urls
 
 # Which roles run the queries of each file.
 USERS = {
+    "audit": ["audit"],
     "catalogue": ["api"],
     "desk": ["api"],
     "inbox": ["api", "worker"],
@@ -38,7 +39,7 @@ async def _plan(url: str, sql: str) -> None:
 
 @pytest.mark.parametrize(("role", "sql"), NAMED)
 async def test_the_role_that_uses_it_can_run_it(urls: Urls, role: str, sql: str) -> None:
-    await _plan({"api": urls.api, "worker": urls.worker}[role], sql)
+    await _plan({"api": urls.api, "worker": urls.worker, "audit": urls.audit}[role], sql)
 
 
 async def test_another_role_cannot(urls: Urls) -> None:

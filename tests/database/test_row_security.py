@@ -22,7 +22,7 @@ TABLES = {
     "refunds": "booking_id",
     "notifications": "booking_id",
 }
-GUARDED = {*TABLES, "time_off", "webhook_inbox"}
+GUARDED = {*TABLES, "time_off", "webhook_inbox", "audit_runs", "audit_findings"}
 # What anybody may see: the catalogue, and the working hours that the search shows anyway.
 PUBLIC = {
     *("mechanics", "services", "plans", "mechanic_services", "availability_rules", "status_transitions"),
@@ -51,11 +51,11 @@ async def test_no_role_of_the_product_is_above_the_rules(database: Pool) -> None
     rows = await database.fetch(
         "SELECT rolname, rolsuper, rolbypassrls, rolcreatedb, rolcreaterole FROM pg_roles WHERE rolname ^@ 'pitstop_'"
     )
-    assert {row["rolname"] for row in rows} == {"pitstop_owner", "pitstop_worker", "pitstop_api"}
+    assert {row["rolname"] for row in rows} == {"pitstop_owner", "pitstop_worker", "pitstop_api", "pitstop_audit"}
     assert not any(value for row in rows for value in tuple(row)[1:])
     owners = await database.fetch("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'")
     assert "pitstop_owner" in {row["tableowner"] for row in owners}
-    assert not {"pitstop_api", "pitstop_worker"} & {row["tableowner"] for row in owners}
+    assert not {"pitstop_api", "pitstop_worker", "pitstop_audit"} & {row["tableowner"] for row in owners}
 
 
 @pytest.mark.parametrize("table", TABLES)

@@ -136,6 +136,7 @@ class _Here:
             "DATABASE_URL": self._url(self.stack.database_url) + "?sslmode=disable",
             "PITSTOP_API_DATABASE_URL": self._url(self.stack.api_database_url),
             "PITSTOP_WORKER_DATABASE_URL": self._url(self.stack.worker_database_url),
+            "PITSTOP_AUDIT_DATABASE_URL": self._url(self.stack.environment["PITSTOP_AUDIT_DATABASE_URL"]),
             "PITSTOP_TEMPORAL_ADDRESS": self.stack.temporal_address,
             "PITSTOP_JWKS_URL": self.stack.jwks_url,
             READY_FILE: str(self._folder / "ready"),

@@ -19,6 +19,7 @@ class Urls:
     superuser: str
     api: str
     worker: str
+    audit: str
 
 
 def _at(url: str, database: str) -> str:
@@ -42,7 +43,9 @@ async def dbmate(url: str, *command: str) -> None:
 async def fresh_database(stack: Stack) -> AsyncIterator[Urls]:
     """Empty but for the schema; dropped at the end."""
     name = f"test_{uuid4().hex[:12]}"
-    urls = Urls(*(_at(url, name) for url in (stack.database_url, stack.api_database_url, stack.worker_database_url)))
+    audit = stack.environment["PITSTOP_AUDIT_DATABASE_URL"]
+    roles = (stack.database_url, stack.api_database_url, stack.worker_database_url, audit)
+    urls = Urls(*(_at(url, name) for url in roles))
     await dbmate(urls.superuser, "up")
     try:
         yield urls

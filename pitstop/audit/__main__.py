@@ -1,0 +1,103 @@
+"""The audit from the command line: python -m pitstop.audit.
+
+Exit codes, for cron: 0 nothing found, 1 discrepancies, 2 the audit could not be done.
+"""
+
+import argparse
+import asyncio
+import logging
+import os
+import sys
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from pydantic import TypeAdapter, ValidationError
+
+from pitstop.audit import report
+from pitstop.audit.auditor import OVERLAP, Scope
+from pitstop.audit.composition import Office, open_office
+from pitstop.audit.ports import AuditImpossible
+from pitstop.ports import EngineUnavailable
+from pitstop.settings import Settings
+
+CLEAN, DISCREPANCIES, IMPOSSIBLE = 0, 1, 2
+_SPAN = TypeAdapter(timedelta)
+_MOMENT = TypeAdapter(datetime)
+
+
+def _since(text: str) -> datetime:
+    """A moment, or a span before now: `2026-11-24T08:00Z`, `PT2H`."""
+    try:
+        return datetime.now(UTC) - _SPAN.validate_strings(text)
+    except ValidationError:
+        moment = _MOMENT.validate_strings(text)
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m pitstop.audit",
+        description="Compares PostgreSQL, Stripe, Temporal and the mails, and lists each discrepancy with what to do.",
+        epilog="Exit codes: 0 nothing found, 1 discrepancies, 2 the audit could not be done. Settings come from the "
+        "environment (docs/configuration.md).",
+    )
+    scope = parser.add_mutually_exclusive_group()
+    scope.add_argument(
+        "--since", type=_since, metavar="WHEN", help="look at what has changed since: 2026-11-24T08:00Z, or PT2H"
+    )
+    scope.add_argument("--all", action="store_true", help="look at every booking, and every PaymentIntent at Stripe")
+    scope.add_argument(
+        "--booking", type=UUID, action="append", metavar="ID", default=[], help="look at this booking; may be repeated"
+    )
+    parser.add_argument("--repair", action="store_true", help="do what is safe, through the workflows")
+    parser.add_argument("--json", action="store_true", help="the result as JSON")
+    parser.add_argument("--settle", type=float, metavar="SECONDS", help="the pause before the second look")
+    parser.add_argument("--patience", type=float, metavar="SECONDS", help="how late a step that is retried may be")
+    return parser
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    """The environment's, with what the command line says instead."""
+    settings = Settings()
+    given = {"audit_settle_seconds": options.settle, "audit_patience_seconds": options.patience}
+    changes = {name: value for name, value in given.items() if value is not None}
+    return Settings.model_validate(settings.model_dump() | changes) if changes else settings
+
+
+async def _scope(options: argparse.Namespace, office: Office) -> Scope:
+    """Unless told otherwise: what has changed since the last pass, and all if there was none."""
+    if options.all or options.booking:
+        return Scope(only=frozenset(options.booking))
+    if options.since:
+        return Scope(since=options.since)
+    last = await office.records.last_seen()
+    return Scope(since=last - OVERLAP if last else None)
+
+
+async def _audit(options: argparse.Namespace, settings: Settings) -> int:
+    async with open_office(settings) as office:
+        scope = await _scope(options, office)
+        outcome = await office.auditor.run(scope)
+        if not scope.only:
+            await office.records.keep(outcome)
+        repairs = await office.repairs.of(outcome.findings) if options.repair else None
+    sys.stdout.write((report.as_json if options.json else report.as_text)(outcome, repairs) + "\n")
+    return CLEAN if outcome.is_clean else DISCREPANCIES
+
+
+def main() -> int:
+    options = _parser().parse_args()
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    try:
+        return asyncio.run(_audit(options, _settings(options)))
+    except (AuditImpossible, EngineUnavailable, ValidationError) as error:
+        sys.stderr.write(f"The audit could not be done: {error}\n")
+        return IMPOSSIBLE
+
+
+if __name__ == "__main__":
+    code = main()
+    # The engine's client has threads of its own, which can fail while the interpreter ends: the exit code would lie.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

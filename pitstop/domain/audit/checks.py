@@ -1,0 +1,14 @@
+"""All checks of one booking."""
+
+from collections.abc import Iterator
+
+from pitstop.domain.audit import money, notices, runs, slots
+from pitstop.domain.audit.facts import Case, Moment
+from pitstop.domain.audit.findings import Finding
+
+CHECKS = (*slots.CHECKS, *money.CHECKS, *runs.CHECKS, *notices.CHECKS)
+
+
+def judge(case: Case, at: Moment) -> Iterator[Finding]:
+    for check in CHECKS:
+        yield from check(case, at)

@@ -1,0 +1,227 @@
+"""One booking as PostgreSQL, Stripe and the engine have it. Instants are aware, amounts minor units (cents).
+
+No personal data: the audit compares ids, amounts, states and times.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from pitstop.domain.booking import BookingStatus
+
+LIVE = ("reserved", "confirmed")
+# Words of Stripe for a PaymentIntent that can still bring money (API reference, "The PaymentIntent object").
+PAYABLE = ("requires_payment_method", "requires_confirmation", "requires_action", "requires_capture", "processing")
+# A refund that has moved or will move money; `failed` and `canceled` ones have not.
+REFUNDING = ("succeeded", "pending", "requires_action")
+
+
+@dataclass(frozen=True, slots=True)
+class ReservationRecord:
+    id: UUID
+    mechanic_id: UUID
+    status: str
+    starts_at: datetime
+    ends_at: datetime
+    blocked_from: datetime
+    blocked_until: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRecord:
+    status: str
+    price_paid: int
+    currency: str
+    scheduled_for: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentRecord:
+    payment_intent_id: str
+    amount: int
+    currency: str
+    status: str
+    paid_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class RefundRecord:
+    idempotency_key: str
+    payment_intent_id: str
+    amount: int
+    stripe_refund_id: str | None
+    requested_at: datetime
+    refunded_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeRecord:
+    key: str
+    kind: str
+    status: str
+    due_at: datetime | None
+    attempts: int
+    sent_at: datetime | None
+    created_at: datetime
+
+    @property
+    def is_unsent(self) -> bool:
+        return self.status in ("pending", "sending")
+
+
+@dataclass(frozen=True, slots=True)
+class TrailEntry:
+    """An entry of the booking's timeline: the key of the mail that it tells of, and how many mails it made owed."""
+
+    event: str
+    key: str | None = None
+    notices: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InboxRecord:
+    event_id: str
+    type: str
+    received_at: datetime
+    applied_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class BookingRecord:
+    """The booking's rows, read in one snapshot. `trail` is in the order of the events."""
+
+    id: UUID
+    status: BookingStatus
+    version: int
+    mechanic_id: UUID
+    starts_at: datetime
+    ends_at: datetime
+    buffer_before_minutes: int
+    buffer_after_minutes: int
+    amount: int
+    currency: str
+    hold_expires_at: datetime | None
+    invite_sequence: int
+    created_at: datetime
+    updated_at: datetime
+    reservations: tuple[ReservationRecord, ...] = ()
+    sessions: tuple[SessionRecord, ...] = ()
+    payments: tuple[PaymentRecord, ...] = ()
+    refunds: tuple[RefundRecord, ...] = ()
+    notices: tuple[NoticeRecord, ...] = ()
+    trail: tuple[TrailEntry, ...] = ()
+    inbox: tuple[InboxRecord, ...] = ()
+
+    @property
+    def payment(self) -> PaymentRecord | None:
+        return self.payments[0] if self.payments else None
+
+    @property
+    def live(self) -> tuple[ReservationRecord, ...]:
+        return tuple(reservation for reservation in self.reservations if reservation.status in LIVE)
+
+    @property
+    def is_paid(self) -> bool:
+        return self.payment is not None and self.payment.paid_at is not None
+
+    @property
+    def owes(self) -> bool:
+        """Whether its workflow still has something to do for the customer: money to give back, or a mail to send."""
+        return any(refund.refunded_at is None for refund in self.refunds) or any(
+            notice.is_unsent for notice in self.notices
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StripeIntent:
+    """A PaymentIntent at Stripe. `booking_id` is that of its metadata; `paid_at` when its charge was captured."""
+
+    id: str
+    booking_id: UUID | None
+    status: str
+    amount: int
+    currency: str
+    received: int
+    refunded: int
+    created: datetime
+    paid_at: datetime | None
+
+    @property
+    def is_paid(self) -> bool:
+        return self.status == "succeeded"
+
+    @property
+    def kept(self) -> int:
+        """What the customer has paid and not got back."""
+        return self.received - self.refunded
+
+
+@dataclass(frozen=True, slots=True)
+class StripeRefund:
+    id: str
+    payment_intent_id: str
+    booking_id: UUID | None
+    amount: int
+    currency: str
+    status: str
+    created: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A booking's run that is open. `shown` is its search attribute BookingStatus; `retrying` names what fails."""
+
+    booking_id: UUID
+    shown: str | None
+    started: datetime
+    retrying: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """All that is known of one booking. `stripe` and `engine`: whether these were asked about it."""
+
+    booking_id: UUID
+    record: BookingRecord | None
+    intents: tuple[StripeIntent, ...] = ()
+    refunds: tuple[StripeRefund, ...] = ()
+    run: Run | None = None
+    stripe: bool = True
+    engine: bool = True
+
+    @property
+    def intent(self) -> StripeIntent | None:
+        """The PaymentIntent on record, as Stripe has it."""
+        payment = self.record.payment if self.record else None
+        return next((each for each in self.intents if payment and each.id == payment.payment_intent_id), None)
+
+    @property
+    def marker(self) -> tuple[object, ...]:
+        """What changes whenever the booking moves: a finding counts only while this stands still."""
+        record = self.record
+        if record is None:
+            return (None, self.run)
+        return (record.version, record.updated_at, record.refunds, record.notices, record.payments, len(record.trail))
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When the database was read, by its clock, and how long what is under way may take."""
+
+    now: datetime
+    patience: timedelta
+    hold_grace: timedelta
+
+    def is_late(self, due: datetime) -> bool:
+        """Whether what was to happen at `due` should have happened by now, retries included."""
+        return due + self.patience < self.now
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """Two live reservations of one mechanic, of two bookings, that block the same time."""
+
+    booking_id: UUID
+    other_booking_id: UUID
+    mechanic_id: UUID

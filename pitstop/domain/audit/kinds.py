@@ -1,0 +1,253 @@
+"""The kinds, in the order of the operators' table."""
+
+from pitstop.domain.audit.findings import Kind, Remedy
+
+# Slot and mechanic
+
+OVERLAP = Kind(
+    "overlap",
+    "I1",
+    "two live reservations of a mechanic block the same time",
+    "Call one of the two bookings off; see also `guard_missing`.",
+)
+RESERVATION_DIFFERS = Kind(
+    "reservation_differs",
+    "I1",
+    "a live reservation blocks another time, or another mechanic's, than its booking with its buffers needs",
+    "Compare the booking's timeline with the mechanic's agenda, then call the booking off or correct the row.",
+)
+NO_SLOT = Kind(
+    "no_slot",
+    "I2",
+    "a booking stands and has no reservation of the mechanic's time, or only a hold",
+    "Ask the mechanic to keep the time free, or call the booking off.",
+)
+NO_SESSION = Kind(
+    "no_session",
+    "I2",
+    "a booking stands and its session is missing, or is in another state",
+    "Call the booking off, which refunds it, or have the row corrected.",
+)
+SLOT_NOT_RELEASED = Kind(
+    "slot_not_released",
+    "I3",
+    "a booking has ended and still blocks the mechanic's time",
+    "Have the reservation's row set to `cancelled`; then look for who ended the booking without the workflow.",
+)
+SESSION_NOT_CLOSED = Kind(
+    "session_not_closed",
+    "I3",
+    "a booking has ended and its session is still open",
+    "Have the session's row brought to the booking's end.",
+)
+HOLD_OUTLIVED = Kind(
+    "hold_outlived",
+    "I3",
+    "a hold has run out long ago and is still marked as `reserved`; it blocks nothing",
+    "`--repair` starts the sweep. If it comes back, the sweep does not run: look at its schedule.",
+    Remedy.SWEEP,
+)
+
+# Money
+
+PAID_NOT_BOOKED = Kind(
+    "paid_not_booked",
+    "I2",
+    "Stripe has the customer's money, no booking stands for it, and no refund is owed",
+    "`--repair` tells the workflow of the payment: it confirms, or refunds. If it cannot, refund at Stripe.",
+    Remedy.SIGNAL,
+)
+WEBHOOK_LOST = Kind(
+    "webhook_lost",
+    "I5",
+    "Stripe has the payment, and no event about it has come; the booking still waits",
+    "`--repair` tells the workflow. Then look at the webhook endpoint in Stripe's dashboard.",
+    Remedy.SIGNAL,
+)
+BOOKED_NOT_PAID = Kind(
+    "booked_not_paid",
+    "I2",
+    "a booking stands that Stripe has no payment for, or that has none on record",
+    "Compare with Stripe's dashboard; ask the customer to pay, or call the booking off.",
+)
+REFUNDED_BUT_STANDING = Kind(
+    "refunded_but_standing",
+    "I2",
+    "a booking stands though all of its money went back",
+    "Somebody has refunded in Stripe's dashboard: call the booking off, or agree with the customer on a new payment.",
+)
+AMOUNT_DIFFERS = Kind(
+    "amount_differs",
+    "I9",
+    "booking, payment, session and Stripe do not name the same amount or currency",
+    "Compare with the plan and the timeline; refund in Stripe's dashboard what the customer paid too much.",
+)
+SECOND_PAYMENT = Kind(
+    "second_payment",
+    "I4",
+    "the booking has money, or a payment under way, at a PaymentIntent other than the one on record",
+    "Refund the one that is not on record in Stripe's dashboard.",
+)
+PAYMENT_OF_UNKNOWN_BOOKING = Kind(
+    "payment_of_unknown_booking",
+    "I5",
+    "Stripe has money, or a payment under way, for a booking that the database does not have",
+    "Refund or cancel it in Stripe's dashboard; ask how the booking's row was lost.",
+)
+PAYABLE_AFTER_END = Kind(
+    "payable_after_end",
+    "I2",
+    "a booking has ended and its PaymentIntent can still be paid",
+    "Cancel the PaymentIntent in Stripe's dashboard.",
+)
+PAYMENT_STALE = Kind(
+    "payment_stale",
+    "I2",
+    "the payment on record is in another state than Stripe says",
+    "Stripe is right. Have the row corrected.",
+)
+PAYMENT_UNSETTLED = Kind(
+    "payment_unsettled",
+    "I3",
+    "the time to pay is over for long, and the booking is neither confirmed nor ended",
+    "Look at the run's pending activity `cancel_payment`, which names the error. `--repair` starts a run that is gone.",
+    Remedy.REVIVE,
+)
+REFUND_OVERDUE = Kind(
+    "refund_overdue",
+    "I2",
+    "money is owed to a customer and Stripe has not accepted the refund for long",
+    "Look at the run's pending activity `refund_payment`. `--repair` starts a run that is gone.",
+    Remedy.REVIVE,
+)
+REFUND_UNRECORDED = Kind(
+    "refund_unrecorded",
+    "I4",
+    "Stripe has refunded something that is not on record here",
+    "Somebody has refunded in Stripe's dashboard: note it at the booking. `--repair` goes on where the refund is owed.",
+    Remedy.REVIVE,
+)
+REFUNDED_TWICE = Kind(
+    "refunded_twice",
+    "I4",
+    "Stripe has more refunds of a payment than were asked for",
+    "Ask the customer about the second one; find out who made it.",
+)
+REFUND_DIFFERS = Kind(
+    "refund_differs",
+    "I4",
+    "a refund on record has another amount at Stripe, or does not exist there",
+    "Compare with Stripe's dashboard, and refund what is missing.",
+)
+REFUND_FAILED = Kind(
+    "refund_failed",
+    "I2",
+    "Stripe accepted a refund and could not carry it out: the customer does not have the money",
+    "Stripe's dashboard says why. Pay the customer by other means.",
+)
+
+# The engine
+
+UNDRIVEN = Kind(
+    "undriven",
+    "I5",
+    "a booking is not at its end, or owes a refund or a mail, and no workflow drives it",
+    "`--repair` starts its workflow again, as the sweep does when the next step is overdue. Find out who ended it.",
+    Remedy.REVIVE,
+)
+STUCK_HOLDING = Kind(
+    "stuck_holding",
+    "I5",
+    "a request is still `holding` long after it was made: its Idempotency-Key answers nothing useful",
+    "`--repair` starts the sweep, which forgets it, and the run of one that holds a slot. If it stays, see the run.",
+    Remedy.SWEEP,
+)
+SESSION_NOT_ENDED = Kind(
+    "session_not_ended",
+    "I3",
+    "a session's time is over for long and the booking has not been completed",
+    "See whether workers poll and what the run waits for. `--repair` starts a run that is gone.",
+    Remedy.REVIVE,
+)
+RUN_OF_ENDED_BOOKING = Kind(
+    "run_of_ended_booking",
+    "I3",
+    "a workflow still runs, though its booking has ended and owes nothing",
+    "Look at what it waits for. If nothing, terminate it: the booking needs it no more.",
+)
+RUN_OF_UNKNOWN_BOOKING = Kind(
+    "run_of_unknown_booking",
+    "I5",
+    "a workflow runs for a booking that the database does not have",
+    "Cancel the run: it undoes what there is. Ask how the booking's row was lost.",
+)
+SHOWN_STATUS_DIFFERS = Kind(
+    "shown_status_differs",
+    "I3",
+    "the engine shows operators another status than the booking has",
+    "Look at the run: it may be unable to go on (workflow tasks fail).",
+)
+WEBHOOK_NOT_APPLIED = Kind(
+    "webhook_not_applied",
+    "I5",
+    "an event of Stripe's was stored long ago and has not reached its booking",
+    "`--repair` starts the sweep, which applies it. If it stays, the sweep does not run or cannot reach Temporal.",
+    Remedy.SWEEP,
+)
+
+# Notifications and the trail
+
+MAIL_OVERDUE = Kind(
+    "mail_overdue",
+    "I6",
+    "a mail that is owed has not gone out for long",
+    "Look at the run's pending activity `send_notice` and at the mail server. `--repair` starts a run that is gone.",
+    Remedy.REVIVE,
+)
+MAIL_MISSING = Kind(
+    "mail_missing",
+    "I6",
+    "a mail that the booking's course calls for was never put on record",
+    "Tell the customer by other means.",
+)
+MAIL_SENT_TWICE = Kind(
+    "mail_sent_twice",
+    "I4",
+    "a mail is on record as sent more than once, or as sent without an attempt",
+    "The customer may have two copies. Find out which process sent it.",
+)
+REMINDER_AFTER_START = Kind(
+    "reminder_after_start",
+    "I6",
+    "a reminder went out when its session had begun",
+    "Nothing to mend; find out why it was late.",
+)
+REMINDER_AT_WRONG_TIME = Kind(
+    "reminder_at_wrong_time",
+    "I6",
+    "a reminder is due at another time than its distance from the session's present start",
+    "Have the row's `due_at` corrected, or tell the customer by other means.",
+)
+INVITE_SEQUENCE_WRONG = Kind(
+    "invite_sequence_wrong",
+    "I7",
+    "the calendar entry's sequence number does not count the changes of the booking",
+    "Calendars ignore an update whose number has not risen: tell the customer by other means.",
+)
+TRAIL_CONTRADICTS = Kind(
+    "trail_contradicts",
+    "I5",
+    "the booking's status is not the one that its timeline ended in",
+    "Somebody has changed the row by hand. The timeline is what happened.",
+)
+
+# The guards
+
+GUARD_MISSING = Kind(
+    "guard_missing",
+    "I1, I8",
+    "a guard of the database is gone: a constraint, row-level security, a trigger, or the limits of a role",
+    "Put it back at once (the migrations say how it was), then run the audit with `--all`.",
+)
+
+ALL: tuple[Kind, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Kind))

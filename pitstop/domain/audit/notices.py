@@ -1,0 +1,116 @@
+"""Mails go out once, in time, for what stands; invites are numbered; the trail tells what happened (I4 to I7)."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from datetime import timedelta
+
+from pitstop.domain.audit import kinds
+from pitstop.domain.audit.facts import BookingRecord, Case, Moment, NoticeRecord
+from pitstop.domain.audit.findings import Finding
+from pitstop.domain.booking import BookingStatus
+from pitstop.domain.notices import NoticeKind
+
+_OFFSET = re.compile(r"/reminder/(\d+)s$")
+_INVITE_CHANGES = ("cancelled", "rescheduled")
+# The entries of a timeline that say where the booking stands; others tell of mails and cards.
+_STANDINGS = {str(status) for status in BookingStatus} - {"holding"}
+
+
+def mail_overdue(case: Case, at: Moment) -> Iterator[Finding]:
+    for notice in case.record.notices if case.record else ():
+        due = notice.due_at or notice.created_at
+        if notice.is_unsent and at.is_late(due):
+            what = f"{notice.kind} due at {due:%Y-%m-%d %H:%M:%S} UTC, {notice.attempts} attempts"
+            yield kinds.MAIL_OVERDUE.found(case.booking_id, what, notice.key, repairable=case.run is None)
+
+
+def mail_missing(case: Case, at: Moment) -> Iterator[Finding]:
+    if case.record is None:
+        return
+    there = Counter(notice.kind for notice in case.record.notices)
+    for kind, count in _called_for(case.record).items():
+        if there[kind] < count:
+            what = f"{case.record.status}: {there[kind]} of {count} mails of kind {kind} on record"
+            yield kinds.MAIL_MISSING.found(case.booking_id, what, kind)
+
+
+def _called_for(record: BookingRecord) -> dict[str, int]:
+    """What was owed from the confirmation on is counted in the timeline, by releases that count it."""
+    called: dict[str, int] = {}
+    for entry in record.trail:
+        if entry.event == "confirmed":
+            called[NoticeKind.CONFIRMATION] = 1
+            if entry.notices is not None:
+                called[NoticeKind.REMINDER] = entry.notices - 1
+        elif entry.event == "refunded":
+            called[NoticeKind.REFUND] = 1
+    if record.status is BookingStatus.CANCELLED and (record.sessions or record.refunds):
+        called[NoticeKind.CANCELLATION if record.sessions else NoticeKind.REFUND] = 1
+    return called
+
+
+def mail_sent_twice(case: Case, at: Moment) -> Iterator[Finding]:
+    if case.record is None:
+        return
+    told = Counter(entry.key for entry in case.record.trail if entry.event == "mail_sent" and entry.key)
+    for notice in case.record.notices:
+        if told[notice.key] > 1:
+            yield kinds.MAIL_SENT_TWICE.found(
+                case.booking_id, f"{notice.kind}: sent {told[notice.key]} times", notice.key
+            )
+        elif notice.status == "sent" and (notice.attempts < 1 or notice.sent_at is None):
+            what = f"{notice.kind}: sent, {notice.attempts} attempts, sent_at {notice.sent_at}"
+            yield kinds.MAIL_SENT_TWICE.found(case.booking_id, what, notice.key)
+
+
+def reminder_after_start(case: Case, at: Moment) -> Iterator[Finding]:
+    for reminder in _reminders(case):
+        if case.record is not None and reminder.sent_at is not None and reminder.sent_at >= case.record.starts_at:
+            what = f"sent at {reminder.sent_at:%Y-%m-%d %H:%M:%S} UTC, start {case.record.starts_at:%H:%M} UTC"
+            yield kinds.REMINDER_AFTER_START.found(case.booking_id, what, reminder.key)
+
+
+def reminder_at_wrong_time(case: Case, at: Moment) -> Iterator[Finding]:
+    for reminder in _reminders(case):
+        offset = _OFFSET.search(reminder.key)
+        if case.record is None or offset is None or reminder.status == "skipped":
+            continue
+        wanted = case.record.starts_at - timedelta(seconds=int(offset[1]))
+        # A key has whole seconds.
+        if reminder.due_at is None or abs(reminder.due_at - wanted) >= timedelta(seconds=1):
+            what = f"due at {reminder.due_at}, should be {wanted:%Y-%m-%d %H:%M:%S} UTC"
+            yield kinds.REMINDER_AT_WRONG_TIME.found(case.booking_id, what, reminder.key)
+
+
+def _reminders(case: Case) -> list[NoticeRecord]:
+    return [each for each in case.record.notices if each.kind == NoticeKind.REMINDER] if case.record else []
+
+
+def invite_sequence_wrong(case: Case, at: Moment) -> Iterator[Finding]:
+    if case.record is None:
+        return
+    changes = sum(entry.event in _INVITE_CHANGES for entry in case.record.trail)
+    if case.record.invite_sequence != changes:
+        what = f"sequence {case.record.invite_sequence} after {changes} changes"
+        yield kinds.INVITE_SEQUENCE_WRONG.found(case.booking_id, what)
+
+
+def trail_contradicts(case: Case, at: Moment) -> Iterator[Finding]:
+    if case.record is None or case.record.status is BookingStatus.HOLDING:
+        return
+    standings = [entry.event for entry in case.record.trail if entry.event in _STANDINGS]
+    if not standings or standings[-1] != case.record.status:
+        what = f"the booking is {case.record.status}, its timeline ends in {standings[-1] if standings else 'nothing'}"
+        yield kinds.TRAIL_CONTRADICTS.found(case.booking_id, what)
+
+
+CHECKS = (
+    mail_overdue,
+    mail_missing,
+    mail_sent_twice,
+    reminder_after_start,
+    reminder_at_wrong_time,
+    invite_sequence_wrong,
+    trail_contradicts,
+)

@@ -1,0 +1,102 @@
+"""What stands has its slot and session, what has ended has let go of them (I1, I2, I3)."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from pitstop.domain.audit import kinds
+from pitstop.domain.audit.facts import BookingRecord, Case, Moment, Overlap, ReservationRecord
+from pitstop.domain.audit.findings import Finding
+from pitstop.domain.booking import BookingStatus
+
+# The session's state that goes with each of the booking's.
+_SESSIONS = {
+    BookingStatus.PENDING: ("pending",),
+    BookingStatus.CONFIRMED: ("scheduled",),
+    BookingStatus.IN_PROGRESS: ("in_progress",),
+    BookingStatus.COMPLETED: ("completed",),
+    BookingStatus.NO_SHOW: ("no_show",),
+}
+_LET_GO = (
+    BookingStatus.EXPIRED,
+    BookingStatus.PAYMENT_FAILED,
+    BookingStatus.CANCELLED,
+    BookingStatus.REFUNDED,
+)
+_OPEN_SESSION = ("scheduled", "pending", "in_progress")
+
+
+def no_slot(case: Case, at: Moment) -> Iterator[Finding]:
+    record = case.record
+    if record is None or record.status not in (BookingStatus.CONFIRMED, BookingStatus.IN_PROGRESS):
+        return
+    states = [reservation.status for reservation in record.reservations]
+    if "confirmed" not in states:
+        what = f"{record.status}, and its reservations are: {', '.join(states) or 'none'}"
+        yield kinds.NO_SLOT.found(record.id, what)
+
+
+def no_session(case: Case, at: Moment) -> Iterator[Finding]:
+    record = case.record
+    wanted = _SESSIONS.get(record.status) if record else None
+    if record is None or wanted is None:
+        return
+    states = [session.status for session in record.sessions]
+    if not set(states) & set(wanted):
+        if record.status.is_end and set(states) & set(_OPEN_SESSION):
+            return
+        what = f"{record.status}, and its session is {', '.join(states) or 'missing'}"
+        yield kinds.NO_SESSION.found(record.id, what)
+
+
+def slot_not_released(case: Case, at: Moment) -> Iterator[Finding]:
+    record = case.record
+    if record is None or record.status not in _LET_GO:
+        return
+    for reservation in record.live:
+        if reservation.status == "confirmed" or reservation.expires_at > at.now:
+            what = f"{record.status}, and reservation {reservation.id} is {reservation.status}"
+            yield kinds.SLOT_NOT_RELEASED.found(record.id, what, str(reservation.id))
+
+
+def session_not_closed(case: Case, at: Moment) -> Iterator[Finding]:
+    record = case.record
+    if record is None or not record.status.is_end:
+        return
+    for session in record.sessions:
+        if session.status in _OPEN_SESSION:
+            yield kinds.SESSION_NOT_CLOSED.found(record.id, f"{record.status}, and its session is {session.status}")
+
+
+def hold_outlived(case: Case, at: Moment) -> Iterator[Finding]:
+    for reservation in case.record.reservations if case.record else ():
+        if reservation.status == "reserved" and at.is_late(reservation.expires_at):
+            what = f"reservation {reservation.id} ran out at {reservation.expires_at:%Y-%m-%d %H:%M:%S} UTC"
+            yield kinds.HOLD_OUTLIVED.found(case.booking_id, what, str(reservation.id))
+
+
+def reservation_differs(case: Case, at: Moment) -> Iterator[Finding]:
+    record = case.record
+    for reservation in record.live if record else ():
+        if record is not None and _blocks(reservation) != _needs(record):
+            what = f"reservation {reservation.id} blocks {reservation.blocked_from:%Y-%m-%d %H:%M} UTC to "
+            what += f"{reservation.blocked_until:%Y-%m-%d %H:%M} UTC of mechanic {reservation.mechanic_id}"
+            yield kinds.RESERVATION_DIFFERS.found(record.id, what, str(reservation.id))
+
+
+def _blocks(reservation: ReservationRecord) -> tuple[object, ...]:
+    span = (reservation.blocked_from, reservation.blocked_until)
+    return (reservation.mechanic_id, reservation.starts_at, reservation.ends_at, *span)
+
+
+def _needs(record: BookingRecord) -> tuple[object, ...]:
+    before, after = (timedelta(minutes=m) for m in (record.buffer_before_minutes, record.buffer_after_minutes))
+    times = (record.starts_at, record.ends_at, record.starts_at - before, record.ends_at + after)
+    return (record.mechanic_id, *times)
+
+
+def of_overlap(overlap: Overlap) -> Finding:
+    what = f"booking {overlap.other_booking_id} has the same time of mechanic {overlap.mechanic_id}"
+    return kinds.OVERLAP.found(overlap.booking_id, what, str(overlap.other_booking_id))
+
+
+CHECKS = (no_slot, no_session, slot_not_released, session_not_closed, hold_outlived, reservation_differs)

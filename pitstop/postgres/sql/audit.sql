@@ -1,0 +1,172 @@
+-- The audit's side, as the role pitstop_audit: it reads all bookings, in one snapshot, and writes its own books only.
+
+-- name: moment
+SELECT transaction_timestamp()
+
+-- name: every_booking
+-- In the order of their making, as Stripe lists its PaymentIntents: a page of the one goes with a span of the other.
+SELECT id, created_at FROM bookings ORDER BY created_at, id
+
+-- name: changed_bookings
+-- What has changed since, all that is open, what owes something, and what the last pass has found. Each part has an index.
+SELECT id FROM bookings WHERE updated_at >= $1
+UNION
+SELECT id FROM bookings WHERE status IN ('holding', 'awaiting_payment')
+UNION
+SELECT id FROM bookings WHERE status IN ('confirmed', 'in_progress')
+UNION
+SELECT id FROM bookings WHERE status = 'pending'
+UNION
+SELECT booking_id FROM slot_reservations WHERE status = 'reserved'
+UNION
+SELECT booking_id FROM refunds WHERE refunded_at IS NULL
+UNION
+SELECT booking_id FROM notifications WHERE status IN ('pending', 'sending')
+UNION
+SELECT booking_id FROM webhook_inbox WHERE applied_at IS NULL AND booking_id IS NOT NULL
+UNION
+SELECT booking_id FROM audit_findings
+WHERE booking_id IS NOT NULL AND run_id = (SELECT id FROM audit_runs ORDER BY seen_at DESC LIMIT 1)
+
+-- name: facts
+-- Everything about these bookings, one row each.
+SELECT
+    b.id, b.status, b.version, b.mechanic_id, b.starts_at, b.ends_at, b.buffer_before_minutes, b.buffer_after_minutes,
+    b.amount, b.currency, b.hold_expires_at, b.invite_sequence, b.created_at, b.updated_at,
+    COALESCE((
+        SELECT jsonb_agg(jsonb_build_object(
+            'id', r.id, 'mechanic_id', r.mechanic_id, 'status', r.status, 'starts_at', r.starts_at, 'ends_at', r.ends_at,
+            'blocked_from', lower(r.blocked), 'blocked_until', upper(r.blocked), 'expires_at', r.expires_at
+        ) ORDER BY r.created_at)
+        FROM slot_reservations AS r WHERE r.booking_id = b.id
+    ), '[]') AS reservations,
+    COALESCE((
+        SELECT jsonb_agg(jsonb_build_object(
+            'status', s.status, 'price_paid', s.price_paid, 'currency', s.currency, 'scheduled_for', s.scheduled_for
+        ))
+        FROM sessions AS s WHERE s.booking_id = b.id
+    ), '[]') AS sessions,
+    COALESCE((
+        SELECT jsonb_agg(jsonb_build_object(
+            'payment_intent_id', p.payment_intent_id, 'amount', p.amount, 'currency', p.currency, 'status', p.status,
+            'paid_at', p.paid_at
+        ))
+        FROM payments AS p WHERE p.booking_id = b.id
+    ), '[]') AS payments,
+    COALESCE((
+        SELECT jsonb_agg(jsonb_build_object(
+            'idempotency_key', f.idempotency_key, 'payment_intent_id', f.payment_intent_id, 'amount', f.amount,
+            'stripe_refund_id', f.stripe_refund_id, 'requested_at', f.requested_at, 'refunded_at', f.refunded_at
+        ) ORDER BY f.requested_at, f.idempotency_key)
+        FROM refunds AS f WHERE f.booking_id = b.id
+    ), '[]') AS refunds,
+    COALESCE((
+        SELECT jsonb_agg(jsonb_build_object(
+            'key', n.key, 'kind', n.kind, 'status', n.status, 'due_at', n.due_at, 'attempts', n.attempts,
+            'sent_at', n.sent_at, 'created_at', n.created_at
+        ) ORDER BY n.key)
+        FROM notifications AS n WHERE n.booking_id = b.id
+    ), '[]') AS notices,
+    COALESCE((
+        SELECT jsonb_agg(jsonb_build_object(
+            'event', e.event, 'key', e.detail -> 'key', 'notices', e.detail -> 'notices'
+        ) ORDER BY e.id)
+        FROM booking_events AS e WHERE e.booking_id = b.id
+    ), '[]') AS trail,
+    COALESCE((
+        SELECT jsonb_agg(jsonb_build_object(
+            'event_id', w.event_id, 'type', w.type, 'received_at', w.received_at, 'applied_at', w.applied_at
+        ))
+        FROM webhook_inbox AS w WHERE w.booking_id = b.id
+    ), '[]') AS inbox
+FROM bookings AS b
+WHERE b.id = ANY($1::uuid[])
+
+-- name: not_open
+-- Of these, those that have ended or are not known.
+SELECT wanted.id
+FROM unnest($1::uuid[]) AS wanted (id)
+LEFT JOIN bookings AS b ON b.id = wanted.id
+WHERE b.id IS NULL OR b.status NOT IN ('holding', 'awaiting_payment', 'pending', 'confirmed', 'in_progress')
+
+-- name: overlaps
+-- By what the rows block, whether or not the constraint stands. A pair is told by the smaller id.
+SELECT DISTINCT
+    LEAST(a.booking_id, o.booking_id) AS booking_id, GREATEST(a.booking_id, o.booking_id) AS other_booking_id, a.mechanic_id
+FROM slot_reservations AS a
+JOIN slot_reservations AS o
+    ON o.mechanic_id = a.mechanic_id AND o.blocked && a.blocked AND o.id <> a.id
+    AND o.status IN ('reserved', 'confirmed') AND (o.status = 'confirmed' OR o.expires_at > transaction_timestamp())
+WHERE a.booking_id = ANY($1::uuid[])
+    AND a.status IN ('reserved', 'confirmed') AND (a.status = 'confirmed' OR a.expires_at > transaction_timestamp())
+
+-- name: guards_missing
+-- The guards that the migrations put up, as the catalogue of the database has them now.
+WITH tables AS (
+    SELECT c.oid, c.relname, c.relrowsecurity AND c.relforcerowsecurity AS guarded
+    FROM pg_class AS c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r'
+),
+guarded AS (
+    SELECT relname FROM tables WHERE EXISTS (SELECT FROM pg_policy AS p WHERE p.polrelid = tables.oid)
+    UNION
+    SELECT unnest(ARRAY[
+        'time_off', 'bookings', 'booking_events', 'sessions', 'slot_reservations', 'payments', 'refunds', 'webhook_inbox',
+        'notifications', 'audit_runs', 'audit_findings'
+    ])
+)
+SELECT 'constraint one_booking_at_a_time on slot_reservations' AS guard
+WHERE NOT EXISTS (
+    SELECT FROM pg_constraint AS c JOIN tables AS t ON t.oid = c.conrelid
+    WHERE t.relname = 'slot_reservations' AND c.conname = 'one_booking_at_a_time' AND c.contype = 'x' AND c.convalidated
+)
+UNION ALL
+SELECT 'unique index one_live_reservation_of_a_booking'
+WHERE NOT EXISTS (
+    SELECT FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
+    WHERE c.relname = 'one_live_reservation_of_a_booking' AND i.indisunique AND i.indisvalid
+)
+UNION ALL
+SELECT 'row-level security, forced, on ' || guarded.relname
+FROM guarded LEFT JOIN tables ON tables.relname = guarded.relname
+WHERE tables.guarded IS NOT TRUE
+UNION ALL
+SELECT 'trigger ' || wanted.name || ' on ' || wanted.on_table
+FROM (
+    VALUES ('bookings', 'honest_status'), ('bookings', 'version_rises'), ('sessions', 'honest_status'),
+    ('slot_reservations', 'honest_status'), ('mechanics', 'known_timezone')
+) AS wanted (on_table, name)
+WHERE NOT EXISTS (
+    SELECT FROM pg_trigger AS g JOIN tables AS t ON t.oid = g.tgrelid
+    WHERE t.relname = wanted.on_table AND g.tgname = wanted.name AND g.tgenabled IN ('O', 'A')
+)
+UNION ALL
+SELECT 'an end that nothing follows: ' || subject || ' ' || from_status || ' to ' || to_status
+FROM status_transitions
+WHERE (subject, from_status) IN (
+    ('booking', 'completed'), ('booking', 'expired'), ('booking', 'payment_failed'), ('booking', 'cancelled'),
+    ('booking', 'refunded'), ('booking', 'no_show'), ('reservation', 'expired'), ('reservation', 'cancelled'),
+    ('session', 'completed'), ('session', 'cancelled'), ('session', 'no_show')
+)
+UNION ALL
+SELECT 'the limits of role ' || rolname
+FROM pg_roles
+WHERE rolname IN ('pitstop_owner', 'pitstop_worker', 'pitstop_api', 'pitstop_audit')
+    AND (rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb)
+
+-- name: standing
+-- A booking as the engine has to know it to run its workflow.
+SELECT id AS booking_id, encode(request_fingerprint, 'hex') AS fingerprint, mechanic_id, customer_id, starts_at, status
+FROM bookings WHERE id = $1
+
+-- name: last_seen
+SELECT max(seen_at) FROM audit_runs
+
+-- name: keep_run
+INSERT INTO audit_runs (seen_at, since, seconds, checked, clean) VALUES ($1, $2, $3, $4, $5) RETURNING id
+
+-- name: keep_finding
+INSERT INTO audit_findings (run_id, position, code, invariant, booking_id, subject, found, to_do, repairable)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+
+-- name: forget_runs
+DELETE FROM audit_runs WHERE seen_at < $1

@@ -16,6 +16,7 @@ from temporalio.worker import Interceptor, UnsandboxedWorkflowRunner, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from activities.booking import PaymentActivities, ReservationActivities
+from activities.heartbeats import Heartbeats
 from activities.notices import NoticeActivities
 from activities.sweep import SweepActivities
 from pitstop.gateways import temporal_engine
@@ -83,7 +84,7 @@ def _worker(
         # A dead worker's runs go to another one after this long; the engine's default of 10 s would dominate recovery.
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=settings.sticky_seconds),
         graceful_shutdown_timeout=timedelta(seconds=settings.drain_seconds),
-        interceptors=interceptors,
+        interceptors=[Heartbeats(), *interceptors],
     )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import httpx
 from temporalio.client import Client
@@ -19,7 +20,11 @@ from bench.seed import Offer
 from chaos.plan import Booking, Kind
 from chaos.stack import Reachable
 from chaos.story import Json, Story, customer_id
+from pitstop.devstack.description import SUBJECTS
+from pitstop.domain.identity import booking_id
 
+# Who books, as the product names callers: a service, for its customers.
+CALLER = ":".join(SUBJECTS["service"])
 GOOD_CARD = "pm_card_visa"
 DECLINED_CARD = "pm_card_visa_chargeDeclined"
 # Longer than any outage of a plan: a client that tries so long and still has no answer has something to complain of.
@@ -84,6 +89,11 @@ class Customer:
         self._world = world
         self._dice = random.Random(f"{world.name}/{story.plan.number}")  # noqa: S311 - no secret
         self.story = story
+
+    @property
+    def booking_id(self) -> UUID:
+        """Known before there is an answer: it is made from caller and key."""
+        return booking_id(CALLER, self.story.key)
 
     async def live(self) -> None:
         """Does what the kind of the booking says. Everything that was promised is in the story then."""

@@ -11,7 +11,7 @@ from itertools import cycle, islice
 from pydantic import BaseModel, ConfigDict
 
 PARTS = ("worker", "api", "temporal", "postgres", "stripe")
-MECHANICS = 12
+MECHANICS = 24
 # A session of one minute and a minute's buffer after it: neighbours touch, so that any overlap is a real one.
 SLOT_MINUTES = 2
 _DAY = 1440
@@ -108,8 +108,8 @@ def _bookings(dice: random.Random, count: int, seconds: float, calm: float, near
     kinds = [Kind.PAID] * len(quiet) + _shuffled(dice, islice(cycle(Kind), count - len(quiet)))
     slots = _Slots()
     for number, (moment, kind) in enumerate(zip(moments, kinds, strict=True)):
-        near = number % near_every == 0
-        mechanic, minute = slots.near(int(moment // 60) + _LEAD_MINUTES) if near else slots.far()
+        soon = slots.near(int(moment // 60) + _LEAD_MINUTES) if number % near_every == 0 else None
+        mechanic, minute = soon or slots.far()
         booking = Booking(
             number=number, kind=kind, at=moment, mechanic=mechanic, minute=minute, calm=number < len(quiet)
         )
@@ -130,12 +130,13 @@ class _Slots:
         self._far += 1
         return mechanic, _FAR_AHEAD + slot * SLOT_MINUTES
 
-    def near(self, minute: int) -> tuple[int, int]:
-        """The first slot from that minute on that a mechanic has free."""
+    def near(self, minute: int) -> tuple[int, int] | None:
+        """A slot at that minute, of a mechanic who has it free; None when nobody has."""
         mechanic = min(range(MECHANICS), key=lambda each: self._near.get(each, 0))
-        start = max(minute, self._near.get(mechanic, 0))
-        self._near[mechanic] = start + SLOT_MINUTES
-        return mechanic, start
+        if self._near.get(mechanic, 0) > minute:
+            return None
+        self._near[mechanic] = minute + SLOT_MINUTES
+        return mechanic, minute
 
 
 def _shuffled(dice: random.Random, kinds: Iterator[Kind]) -> list[Kind]:
@@ -170,7 +171,7 @@ def _processes(dice: random.Random, first: float, last: float, quick: bool) -> I
         for kind, targets in episodes if quick else _mixed(dice, episodes):
             seconds = dice.uniform(0.3, 1.5) if quick else dice.uniform(0.3, 5)
             yield Fault(kind=kind, what="+".join(targets), targets=targets, at=moment, seconds=seconds)
-            moment += apart or dice.uniform(4, 9)
+            moment += apart or dice.uniform(7, 13)
             if moment >= last:
                 return
 

@@ -15,18 +15,16 @@ from pydantic import BaseModel
 
 from chaos import evidence
 from chaos.checks import Violation, violations
-from chaos.customers import DECLINED_CARD, GOOD_CARD, Customer, Spans, World
+from chaos.customers import CALLER, DECLINED_CARD, GOOD_CARD, Customer, Spans, World
 from chaos.lab import Case, Lab, NotRight, Pair, Side
 from chaos.plan import Booking, Kind
 from chaos.story import Story
-from pitstop.devstack.description import SUBJECTS
 from pitstop.devstack.stackfile import Stack
 
-CALLER = ":".join(SUBJECTS["service"])
 _FAR_AHEAD = 3 * 1440
 # The engine gives a dead worker's task away after so long. Short, because a death is waited for at every point.
 _TASK_SECONDS = 2.0
-_ABREAST = 3 * (os.cpu_count() or 2)
+_ABREAST = 4 * (os.cpu_count() or 2)
 _EXPIRES_AT_ONCE = Spans(hold=1.5, grace=0.2, reminders=(30, 10), sweep=60)
 _LIKE_THE_PRODUCT = Spans(hold=900, grace=30, reminders=(86400, 3600), sweep=60)
 
@@ -243,6 +241,7 @@ async def _attempt(pair: Pair, scenario: Scenario, fatal: str | None) -> Attempt
     death = Death(scenario=scenario.name, side=scenario.side, point=fatal or "", died=False)
     lab = pair.lab
     pair.arm(scenario.side, fatal)
+    await pair.is_up()
     async with Case.opened(pair) as case:
         world = World(_At(lab.stack, pair.url), lab.http, lab.temporal, case.offer, uuid4().hex[:12], scenario.spans)
         try:

@@ -19,12 +19,11 @@ from bench import seed as shop
 from bench.figures import percentile
 from chaos import evidence, plan
 from chaos.checks import Violation, violations
-from chaos.customers import Spans, World
+from chaos.customers import CALLER, Spans, World
 from chaos.evidence import Evidence
 from chaos.faults import Saboteur
 from chaos.stack import Broken
 from chaos.story import Story
-from pitstop.devstack.description import SUBJECTS
 from pitstop.devstack.names import ROOT
 from pitstop.devstack.stackfile import Stack
 
@@ -34,7 +33,6 @@ SHORT = Spans(hold=8, grace=2, reminders=(12, 6), sweep=2)
 # (30 s), and a busy machine.
 REST_SECONDS = 420.0
 _AUDIT_SECONDS = 180
-CALLER = ":".join(SUBJECTS["service"])
 
 Say = Callable[[str], None]
 

@@ -277,16 +277,12 @@ def answers_keep_the_contract(evidence: Evidence, stories: Sequence[Story], call
             yield _violation("answer", booking_id(caller, story.key), f"{story.plan.kind}: {complaint}")
 
 
-def one_winner(evidence: Evidence, stories: Sequence[Story], caller: str) -> Found:
+def one_winner(evidence: Evidence) -> Found:
     """Of rivals for one slot at most one keeps it."""
-    status = {row["id"]: row["status"] for row in evidence.bookings}
-    winners: Counter[tuple[int, int]] = Counter()
-    for story in stories:
-        if status.get(booking_id(caller, story.key)) in KEEPS_MONEY:
-            winners[story.plan.mechanic, story.plan.minute] += 1
-    for (mechanic, minute), count in winners.items():
+    keeps = [row for row in evidence.bookings if row["status"] in KEEPS_MONEY]
+    for (mechanic, start), count in Counter((row["mechanic_id"], row["starts_at"]) for row in keeps).items():
         if count > 1:
-            yield _violation("I1", None, f"slot {minute} of mechanic {mechanic} has {count} winners")
+            yield _violation("I1", None, f"{count} bookings keep the slot of {mechanic} at {start}")
 
 
 # Small change
@@ -307,6 +303,7 @@ def _unfolded(ics: str) -> list[str]:
 
 _CHECKS: tuple[Callable[[Evidence], Found], ...] = (
     no_overlap,
+    one_winner,
     money_has_its_slot,
     slot_has_its_money,
     ended_holds_nothing,
@@ -325,5 +322,4 @@ _STORY_CHECKS: tuple[Callable[[Evidence, Sequence[Story], str], Found], ...] = (
     refused_left_nothing,
     ended_right,
     answers_keep_the_contract,
-    one_winner,
 )

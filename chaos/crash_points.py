@@ -83,7 +83,7 @@ class _Tapped:
 
 # The worker
 
-_OF_THE_WORKER = ("PostgresSaga", "PostgresNotices", "PostgresInbox", "StripePayments", "SmtpMailer")
+OF_THE_WORKER = ("PostgresSaga", "PostgresNotices", "PostgresInbox", "StripePayments", "SmtpMailer")
 
 
 class _Inbound(ActivityInboundInterceptor):
@@ -113,7 +113,7 @@ def work(settings: Settings, fatal: str | None, log: Path) -> None:
 
 
 async def _work(settings: Settings, points: Points) -> None:
-    for name in _OF_THE_WORKER:
+    for name in OF_THE_WORKER:
         setattr(worker, name, points.tapping(getattr(worker, name)))
     async with worker.at_work(await connect(settings), settings, [_Interceptor(points)]):
         await asyncio.Event().wait()
@@ -121,7 +121,7 @@ async def _work(settings: Settings, points: Points) -> None:
 
 # The API
 
-_OF_THE_API = ("BookingDesk", "PostgresInbox", "TemporalEngine")
+OF_THE_API = ("BookingDesk", "PostgresInbox", "TemporalEngine")
 
 Receive = Callable[[], Awaitable[Scope]]
 Send = Callable[[Scope], Awaitable[None]]
@@ -131,7 +131,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 def serve(settings: Settings, port: int, fatal: str | None, log: Path) -> None:
     """The product's API, until it is killed."""
     points = Points(fatal, log)
-    for name in _OF_THE_API:
+    for name in OF_THE_API:
         setattr(composition, name, points.tapping(getattr(composition, name)))
     app = _watched(create_app(settings), points)
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning", lifespan="on")

@@ -85,9 +85,10 @@ class Pair:
     lab: Lab
     settings: Settings
     port: int
-    log: Path
+    folder: Path
     died: bool = False
     _doomed: Side = Side.WORKER
+    _logs: list[Path] = field(default_factory=list)
     _running: dict[Side, BaseProcess] = field(default_factory=dict)
 
     @property
@@ -96,8 +97,8 @@ class Pair:
 
     def arm(self, side: Side, fatal: str | None) -> None:
         """From now on this side dies at `fatal`, once."""
-        self.log.unlink(missing_ok=True)
         self._doomed, self.died = side, False
+        self._logs.clear()
         if (child := self._running.pop(side, None)) is not None:
             child.kill()
             child.join()
@@ -105,7 +106,8 @@ class Pair:
 
     def points(self) -> list[str]:
         """Those that the doomed side has passed, in order."""
-        return list(dict.fromkeys(self.log.read_text().splitlines())) if self.log.exists() else []
+        passed = [log.read_text().splitlines() for log in self._logs if log.exists()]
+        return list(dict.fromkeys(point for each in passed for point in each))
 
     async def is_up(self) -> None:
         """Returns when the API answers."""
@@ -126,7 +128,10 @@ class Pair:
             await asyncio.sleep(_POLL_SECONDS)
 
     def _start(self, side: Side, fatal: str | None) -> None:
-        log = self.log if side is self._doomed else self.log.with_suffix(".other")
+        """Each process has a log of its own; those of the doomed side are read."""
+        log = self.folder / uuid4().hex
+        if side is self._doomed:
+            self._logs.append(log)
         if side is Side.WORKER:
             child = _fork.Process(target=crash_points.work, args=(self.settings, fatal, log), daemon=True)
         else:
@@ -142,8 +147,8 @@ class Pair:
     @classmethod
     @asynccontextmanager
     async def running(cls, lab: Lab, **changes: object) -> AsyncIterator["Pair"]:
-        name = f"points-{uuid4().hex[:12]}"
-        pair = cls(lab, lab.settings(task_queue=name, **changes), _free_port(), lab.folder / f"{name}.log")
+        settings = lab.settings(task_queue=f"points-{uuid4().hex[:12]}", **changes)
+        pair = cls(lab, settings, _free_port(), lab.folder)
         watching: asyncio.Task[None] | None = None
         try:
             for side in Side:

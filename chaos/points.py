@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from chaos import evidence
 from chaos.checks import Violation, violations
 from chaos.customers import CALLER, DECLINED_CARD, GOOD_CARD, Customer, Spans, World
-from chaos.lab import Case, Lab, NotRight, Pair, Side
+from chaos.lab import Case, Lab, NotRight, Pair, Side, until
 from chaos.plan import Booking, Kind
 from chaos.story import Story
 from pitstop.devstack.stackfile import Stack
@@ -24,6 +24,7 @@ from pitstop.devstack.stackfile import Stack
 _FAR_AHEAD = 3 * 1440
 # The engine gives a dead worker's task away after so long. Short, because a death is waited for at every point.
 _TASK_SECONDS = 2.0
+_SWEEP_SECONDS = 200.0
 _ABREAST = 4 * (os.cpu_count() or 2)
 _EXPIRES_AT_ONCE = Spans(hold=1.5, grace=0.2, reminders=(30, 10), sweep=60)
 _LIKE_THE_PRODUCT = Spans(hold=900, grace=30, reminders=(86400, 3600), sweep=60)
@@ -182,8 +183,8 @@ class Attempt:
     mechanic: UUID
 
 
-async def run(stack: Stack, say: Callable[[str], None], scenarios: Sequence[Scenario] = SCENARIOS) -> PointResults:
-    """Learns the points of the scenarios, then dies at each; not again at one that an earlier scenario has, too."""
+async def run(stack: Stack, say: Callable[[str], None], every: int = 1) -> PointResults:
+    """Learns the points of the scenarios, then dies at each, or at every so many-th of them."""
     async with Lab.opened(stack) as lab, AsyncExitStack() as exits:
         pairs = _Pairs(lab, exits)
 
@@ -191,21 +192,41 @@ async def run(stack: Stack, say: Callable[[str], None], scenarios: Sequence[Scen
             async with pairs.one(scenario.spans) as pair:
                 return await _attempt(pair, scenario, fatal)
 
-        learned = await asyncio.gather(*(one(scenario, None) for scenario in scenarios))
-        known: set[tuple[Side, str]] = set()
-        planned: list[tuple[Scenario, str]] = []
-        for scenario, lesson in zip(scenarios, learned, strict=True):
-            if lesson.death.wrong:
-                raise NotRight(f"{scenario.name} does not even go well alone: {lesson.death.wrong}")
-            new = [point for point in lesson.points if (scenario.side, point) not in known]
-            known |= {(scenario.side, point) for point in new}
-            planned += [(scenario, point) for point in new]
-        say(f"{len(planned)} points of {len(scenarios)} scenarios to die at, {_ABREAST} at a time")
+        learned = await asyncio.gather(*(one(scenario, None) for scenario in SCENARIOS))
+        planned = _points(learned)[::every]
+        say(f"{len(planned)} points of {len(SCENARIOS)} scenarios to die at, {_ABREAST} at a time")
         attempts = list(await asyncio.gather(*(one(scenario, point) for scenario, point in planned)))
+        await _swept(lab, [attempt.mechanic for attempt in attempts])
         found = await evidence.gather(stack, lab.http, lab.temporal)
     mine = found.of({attempt.mechanic for attempt in attempts})
     stories = [story for attempt in attempts for story in attempt.stories]
     return PointResults(deaths=[attempt.death for attempt in attempts], violations=violations(mine, stories, CALLER))
+
+
+def _points(learned: Sequence[Attempt]) -> list[tuple[Scenario, str]]:
+    """Each point once, in the first scenario that has it."""
+    planned: dict[tuple[Side, str], Scenario] = {}
+    for scenario, lesson in zip(SCENARIOS, learned, strict=True):
+        if lesson.death.wrong:
+            raise NotRight(f"{scenario.name} does not even go well alone: {lesson.death.wrong}")
+        for point in lesson.points:
+            planned.setdefault((scenario.side, point), scenario)
+    return [(scenario, point) for (_, point), scenario in planned.items()]
+
+
+async def _swept(lab: Lab, mechanics: list[UUID]) -> None:
+    """An event that could not be applied when it came is the sweep's, which the stack's own worker runs each minute."""
+    sql = """
+        SELECT NOT EXISTS (
+            SELECT FROM webhook_inbox JOIN bookings ON bookings.id = webhook_inbox.booking_id
+            WHERE applied_at IS NULL AND mechanic_id = ANY($1)
+        )
+    """
+
+    async def applied() -> bool:
+        return bool(await lab.database.fetchval(sql, mechanics))
+
+    await until(applied, "the sweep", _SWEEP_SECONDS)
 
 
 class _Pairs:

@@ -1,10 +1,13 @@
 """The results as a person reads them. The same figures stand in the JSON beside them."""
 
+from collections import Counter
 from collections.abc import Mapping
 
 from rich.console import Console
 from rich.table import Table
 
+from chaos.points import PointResults
+from chaos.recovery import RecoveryResults
 from chaos.soak import Results
 
 _MOST_SHOWN = 40
@@ -21,6 +24,32 @@ def soak(console: Console, results: Results) -> None:
     for found in results.violations[:_MOST_SHOWN]:
         console.print(f"[red]{found.invariant}[/] {found.booking_id or ''} {found.found}")
     console.print(_verdict(results))
+
+
+def points(console: Console, results: PointResults) -> None:
+    counts = Counter((death.side, death.scenario) for death in results.deaths)
+    table = Table("who dies", "scenario", "deaths", "not reached", "went wrong")
+    for (side, scenario), count in counts.items():
+        deaths = [death for death in results.deaths if (death.side, death.scenario) == (side, scenario)]
+        missed = sum(not death.died for death in deaths)
+        table.add_row(side, scenario, str(count), str(missed), str(sum(death.wrong is not None for death in deaths)))
+    console.print(table)
+    for death in results.deaths:
+        if death.wrong or not death.died:
+            console.print(f"[red]{death.side}, {death.scenario}, {death.point}:[/] {death.wrong or 'not reached'}")
+    for found in results.violations[:_MOST_SHOWN]:
+        console.print(f"[red]{found.invariant}[/] {found.booking_id or ''} {found.found}")
+    colour = "green" if results.clean else "red"
+    console.print(f"[{colour}]{len(results.deaths)} deaths, {len(results.violations)} violations[/]")
+
+
+def recovery(console: Console, results: RecoveryResults) -> None:
+    table = Table("the worker dies", "workers", "tries", "p50 s", "p95 s", "ratio p50", "ratio p95")
+    for each in results.figures:
+        figures = (f"{each.p50:.2f}", f"{each.p95:.2f}", f"{each.ratio_p50:.1f}", f"{each.ratio_p95:.1f}")
+        table.add_row(each.moment, each.mode, str(each.tries), *figures)
+    console.print(table)
+    console.print(f"[dim]{results.settings}[/]")
 
 
 def _verdict(results: Results) -> str:

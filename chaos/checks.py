@@ -1,52 +1,36 @@
 """The invariants, checked on what is there at rest and on what customers were told: evidence in, violations out."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
-from uuid import UUID
 
-from pydantic import BaseModel
-
+from chaos import promises
 from chaos.evidence import Evidence, Row
 from chaos.story import Story
-from pitstop.domain.identity import booking_id
+from chaos.violation import ENDS, KEEPS_MONEY, Found, Violation, violation
 
-ENDS = frozenset(("completed", "expired", "payment_failed", "cancelled", "refunded", "no_show"))
-# A booking that keeps the money: it was or will be delivered.
-KEEPS_MONEY = frozenset(("confirmed", "in_progress", "completed", "no_show"))
 # A reminder's last try may begin just before the session; then it takes as long as one try may, and a pause of its
 # process.
 REMINDER_SLACK = timedelta(seconds=20)
 
 
-class Violation(BaseModel):
-    """`invariant`: I1 to I7 as in docs/architecture.md, `answer` for what a client was told against the contract."""
-
-    invariant: str
-    booking_id: str | None
-    found: str
-
-
-Found = Iterator[Violation]
-
-
 def violations(evidence: Evidence, stories: Sequence[Story], caller: str) -> list[Violation]:
     """`caller` is whom the bookings were made as (`service:<subject>`)."""
-    found = [violation for check in _CHECKS for violation in check(evidence)]
-    return found + [violation for check in _STORY_CHECKS for violation in check(evidence, stories, caller)]
-
-
-def _violation(invariant: str, booking: Any, found: str) -> Violation:
-    return Violation(invariant=invariant, booking_id=str(booking) if booking else None, found=found)
-
-
-# By what is there
+    found = [each for check in _CHECKS for each in check(evidence)]
+    return found + [each for check in promises.CHECKS for each in check(evidence, stories, caller)]
 
 
 def no_overlap(evidence: Evidence) -> Found:
     for row in evidence.overlaps:
-        yield _violation("I1", row["booking_id"], f"overlaps the reservation of {row['other']}: {row['blocked']}")
+        yield violation("I1", row["booking_id"], f"overlaps the reservation of {row['other']}: {row['blocked']}")
+
+
+def one_winner(evidence: Evidence) -> Found:
+    """Of rivals for one slot at most one keeps it."""
+    keeps = [row for row in evidence.bookings if row["status"] in KEEPS_MONEY]
+    for (mechanic, start), count in Counter((row["mechanic_id"], row["starts_at"]) for row in keeps).items():
+        if count > 1:
+            yield violation("I1", None, f"{count} bookings keep the slot of {mechanic} at {start}")
 
 
 def money_has_its_slot(evidence: Evidence) -> Found:
@@ -62,14 +46,14 @@ def money_has_its_slot(evidence: Evidence) -> Found:
             continue
         kept[booking] += 1
         if back:
-            yield _violation("I2", booking, f"{intent['id']}: {back} of {intent['amount']} went back")
+            yield violation("I2", booking, f"{intent['id']}: {back} of {intent['amount']} went back")
         if not stands:
-            yield _violation("I2", booking, f"{intent['id']} is paid and kept, the booking is {status.get(booking)}")
+            yield violation("I2", booking, f"{intent['id']} is paid and kept, the booking is {status.get(booking)}")
         if intent["id"] not in recorded:
-            yield _violation("I2", booking, f"{intent['id']} is paid and not on record")
+            yield violation("I2", booking, f"{intent['id']} is paid and not on record")
     for booking, count in kept.items():
         if count > 1:
-            yield _violation("I2", booking, f"paid {count} times")
+            yield violation("I2", booking, f"paid {count} times")
 
 
 def slot_has_its_money(evidence: Evidence) -> Found:
@@ -83,10 +67,10 @@ def slot_has_its_money(evidence: Evidence) -> Found:
         paid = payment.get(row["id"])
         intent = intents.get(paid["payment_intent_id"]) if paid else None
         if intent is None or intent["status"] != "succeeded" or intent["amount_received"] != row["amount"]:
-            yield _violation("I2", row["id"], f"{row['status']} without its money: {intent and intent['status']}")
+            yield violation("I2", row["id"], f"{row['status']} without its money: {intent and intent['status']}")
         if sessions[row["id"]] != 1 or confirmed[row["id"]] != 1:
             counts = f"{sessions[row['id']]} sessions, {confirmed[row['id']]} confirmed reservations"
-            yield _violation("I2", row["id"], f"{row['status']} with {counts}")
+            yield violation("I2", row["id"], f"{row['status']} with {counts}")
 
 
 def ended_holds_nothing(evidence: Evidence) -> Found:
@@ -95,9 +79,9 @@ def ended_holds_nothing(evidence: Evidence) -> Found:
     for row in evidence.reservations:
         ended = status[row["booking_id"]] in ENDS - {"completed", "no_show"}
         if row["status"] in ("reserved", "confirmed") and ended:
-            yield _violation("I3", row["booking_id"], f"{status[row['booking_id']]}, and its slot is {row['status']}")
+            yield violation("I3", row["booking_id"], f"{status[row['booking_id']]}, and its slot is {row['status']}")
         if row["status"] == "reserved" and row["expires_at"] < row["read_at"]:
-            yield _violation("I3", row["booking_id"], "a hold has run out and still says reserved")
+            yield violation("I3", row["booking_id"], "a hold has run out and still says reserved")
 
 
 def nobody_can_pay_what_has_ended(evidence: Evidence) -> Found:
@@ -106,7 +90,7 @@ def nobody_can_pay_what_has_ended(evidence: Evidence) -> Found:
     for intent in evidence.intents:
         open_still = intent["status"] not in ("succeeded", "canceled")
         if open_still and intent["id"] in recorded and status.get(intent["metadata"]["booking_id"]) in ENDS:
-            yield _violation("I3", intent["metadata"]["booking_id"], f"{intent['id']} can still be paid")
+            yield violation("I3", intent["metadata"]["booking_id"], f"{intent['id']} can still be paid")
 
 
 def once_at_stripe(evidence: Evidence) -> Found:
@@ -115,13 +99,13 @@ def once_at_stripe(evidence: Evidence) -> Found:
     for intent in evidence.intents:
         booking = intent["metadata"].get("booking_id")
         if holds[intent["metadata"].get("reservation_id")] > 1:
-            yield _violation("I4", booking, "two PaymentIntents for one hold")
+            yield violation("I4", booking, "two PaymentIntents for one hold")
         if len(refunds := _refunds(evidence, intent)) > 1:
-            yield _violation("I4", booking, f"{len(refunds)} refunds of {intent['id']}")
+            yield violation("I4", booking, f"{len(refunds)} refunds of {intent['id']}")
     issued = {row["stripe_refund_id"] for row in evidence.refunds}
     for refund in evidence.stripe_refunds:
         if refund["id"] not in issued:
-            yield _violation("I4", None, f"{refund['id']} of {refund['payment_intent']} is not on record")
+            yield violation("I4", None, f"{refund['id']} of {refund['payment_intent']} is not on record")
 
 
 def once_by_mail(evidence: Evidence) -> Found:
@@ -132,9 +116,9 @@ def once_by_mail(evidence: Evidence) -> Found:
     for (to, message), mails in copies.items():
         attempts = Counter(mail["attempt"] for mail in mails)
         if max(attempts.values()) > 1:
-            yield _violation("I4", None, f"{message} to {to} came twice as one attempt: {dict(attempts)}")
+            yield violation("I4", None, f"{message} to {to} came twice as one attempt: {dict(attempts)}")
         if len({_method(mail) for mail in mails}) > 1:
-            yield _violation("I7", None, f"{message} to {to} came with different contents")
+            yield violation("I7", None, f"{message} to {to} came with different contents")
 
 
 def once_in_the_timeline(evidence: Evidence) -> Found:
@@ -145,19 +129,19 @@ def once_in_the_timeline(evidence: Evidence) -> Found:
     )
     for (booking, event), count in counts.items():
         if count > 1:
-            yield _violation("I4", booking, f"{count} times in the timeline: {event}")
+            yield violation("I4", booking, f"{count} times in the timeline: {event}")
 
 
 def nothing_left_undone(evidence: Evidence) -> Found:
     """At rest no request is half made, no event is unapplied, no mail is neither sent nor skipped."""
     for row in evidence.bookings:
         if row["status"] in ("holding", "awaiting_payment"):
-            yield _violation("I5", row["id"], f"is {row['status']} for good: its key stays in progress")
+            yield violation("I5", row["id"], f"is {row['status']} for good: its key stays in progress")
     for row in evidence.unapplied:
-        yield _violation("I5", row["booking_id"], f"{row['event_id']} ({row['type']}) is stored and not applied")
+        yield violation("I5", row["booking_id"], f"{row['event_id']} ({row['type']}) is stored and not applied")
     for row in evidence.notices:
         if row["status"] in ("sending", "failed"):
-            yield _violation("I4", row["booking_id"], f"the mail {row['key']} is {row['status']}: {row['detail']}")
+            yield violation("I4", row["booking_id"], f"the mail {row['key']} is {row['status']}: {row['detail']}")
 
 
 def runs_match(evidence: Evidence) -> Found:
@@ -168,9 +152,9 @@ def runs_match(evidence: Evidence) -> Found:
         stands = status.get(workflow) is not None and status[workflow] not in ENDS
         if states["RUNNING"] != int(stands):
             found = f"the booking is {status.get(workflow)}, its runs are {dict(states)}"
-            yield _violation("I5", workflow.removeprefix("booking/"), found)
+            yield violation("I5", workflow.removeprefix("booking/"), found)
         if states["FAILED"] or states["TIMED_OUT"]:
-            yield _violation("I5", workflow.removeprefix("booking/"), f"its runs ended as {dict(states)}")
+            yield violation("I5", workflow.removeprefix("booking/"), f"its runs ended as {dict(states)}")
 
 
 def reminders_in_their_time(evidence: Evidence) -> Found:
@@ -183,9 +167,9 @@ def reminders_in_their_time(evidence: Evidence) -> Found:
             continue
         came, booking = datetime.fromisoformat(mail["received_at"]), of.get(mail["to"])
         if booking is None or came > start[mail["to"]] + REMINDER_SLACK:
-            yield _violation("I6", booking, f"a reminder to {mail['to']} came at {came}, after the session began")
+            yield violation("I6", booking, f"a reminder to {mail['to']} came at {came}, after the session began")
         if booking in ended and came > ended[booking] + REMINDER_SLACK:
-            yield _violation("I6", booking, f"a reminder came at {came}, after the booking had ended")
+            yield violation("I6", booking, f"a reminder came at {came}, after the booking had ended")
 
 
 def every_mail_is_there(evidence: Evidence) -> Found:
@@ -196,12 +180,12 @@ def every_mail_is_there(evidence: Evidence) -> Found:
     for row in evidence.notices:
         kinds[row["booking_id"]].add(row["kind"])
     if len(arrived) < len(sent):
-        yield _violation("I4", None, f"{len(sent)} mails are on record as sent, {len(arrived)} have arrived")
+        yield violation("I4", None, f"{len(sent)} mails are on record as sent, {len(arrived)} have arrived")
     for row in evidence.bookings:
         if row["status"] in KEEPS_MONEY and not {"confirmation", "reminder"} <= kinds[row["id"]]:
-            yield _violation("I6", row["id"], f"stands, and only these mails are on record: {kinds[row['id']]}")
+            yield violation("I6", row["id"], f"stands, and only these mails are on record: {kinds[row['id']]}")
         if row["status"] == "refunded" and "refund" not in kinds[row["id"]]:
-            yield _violation("I4", row["id"], "refunded, and no mail says so")
+            yield violation("I4", row["id"], "refunded, and no mail says so")
 
 
 def invites_keep_their_name(evidence: Evidence) -> Found:
@@ -211,78 +195,11 @@ def invites_keep_their_name(evidence: Evidence) -> Found:
             continue
         booking, lines = of.get(mail["to"]), _unfolded(mail["ics"])
         if booking is None or f"UID:{booking['id']}@pitstop" not in lines:
-            yield _violation("I7", booking and booking["id"], f"an invite to {mail['to']} has another UID")
+            yield violation("I7", booking and booking["id"], f"an invite to {mail['to']} has another UID")
             continue
         expected = 1 if "METHOD:CANCEL" in lines else 0
         if f"SEQUENCE:{expected}" not in lines:
-            yield _violation("I7", booking["id"], f"the invite {mail['subject']!r} has not SEQUENCE {expected}")
-
-
-# By what customers were told
-
-
-def acknowledged_survives(evidence: Evidence, stories: Sequence[Story], caller: str) -> Found:
-    rows = {row["id"]: row for row in evidence.bookings}
-    intents = {row["booking_id"]: row["payment_intent_id"] for row in evidence.payments}
-    for story in stories:
-        if story.opened is None:
-            continue
-        told, row = story.opened, rows.get(UUID(story.opened["id"]))
-        if row is None:
-            yield _violation("I5", told["id"], "was acknowledged, and is not there")
-            continue
-        if told["payment"] and intents.get(row["id"]) != told["payment"]["payment_intent_id"]:
-            yield _violation("I5", told["id"], "has another PaymentIntent than the customer was given")
-        if (row["starts_at"], row["amount"]) != (story.start, told["amount"]):
-            yield _violation("I9", told["id"], "has another start or price than was acknowledged")
-
-
-def refused_left_nothing(evidence: Evidence, stories: Sequence[Story], caller: str) -> Found:
-    rows = {row["id"] for row in evidence.bookings}
-    for story in stories:
-        booking = booking_id(caller, story.key)
-        if story.opened is None and story.refused is not None and booking in rows:
-            yield _violation("I5", booking, f"was refused ({story.refused}), and is there")
-
-
-def ended_right(evidence: Evidence, stories: Sequence[Story], caller: str) -> Found:
-    """Where it is follows from what was done: paid in time is confirmed, only what was called off is cancelled."""
-    rows = {row["id"]: row for row in evidence.bookings}
-    paid = {intent["id"] for intent in evidence.intents if intent["status"] == "succeeded"}
-    rivals = Counter((story.plan.mechanic, story.plan.minute) for story in stories)
-    for story in stories:
-        row = rows.get(UUID(story.opened["id"])) if story.opened else None
-        if row is None or story.opened is None or not story.opened["payment"]:
-            continue
-        is_paid = story.opened["payment"]["payment_intent_id"] in paid
-        if row["status"] not in _right_ends(story, is_paid, alone=rivals[story.plan.mechanic, story.plan.minute] == 1):
-            about = f"{story.plan.kind}, {'paid' if is_paid else 'not paid'}"
-            yield _violation("I2", row["id"], f"ended as {row['status']}, although: {about}")
-        if story.paid_at and not is_paid:
-            yield _violation("I2", row["id"], "Stripe told the customer that it is paid, and says now that it is not")
-
-
-def _right_ends(story: Story, is_paid: bool, *, alone: bool) -> frozenset[str]:
-    if not is_paid:
-        return frozenset(("expired", "payment_failed")) | ({"cancelled"} if story.called_off else set())
-    if story.called_off:
-        return KEEPS_MONEY | {"cancelled", "refunded"}
-    in_time = story.paid_at is not None and story.paid_at < story.start - timedelta(seconds=30)
-    return KEEPS_MONEY if alone and in_time else KEEPS_MONEY | {"refunded"}
-
-
-def answers_keep_the_contract(evidence: Evidence, stories: Sequence[Story], caller: str) -> Found:
-    for story in stories:
-        for complaint in story.complaints:
-            yield _violation("answer", booking_id(caller, story.key), f"{story.plan.kind}: {complaint}")
-
-
-def one_winner(evidence: Evidence) -> Found:
-    """Of rivals for one slot at most one keeps it."""
-    keeps = [row for row in evidence.bookings if row["status"] in KEEPS_MONEY]
-    for (mechanic, start), count in Counter((row["mechanic_id"], row["starts_at"]) for row in keeps).items():
-        if count > 1:
-            yield _violation("I1", None, f"{count} bookings keep the slot of {mechanic} at {start}")
+            yield violation("I7", booking["id"], f"the invite {mail['subject']!r} has not SEQUENCE {expected}")
 
 
 # Small change
@@ -316,10 +233,4 @@ _CHECKS: tuple[Callable[[Evidence], Found], ...] = (
     reminders_in_their_time,
     every_mail_is_there,
     invites_keep_their_name,
-)
-_STORY_CHECKS: tuple[Callable[[Evidence, Sequence[Story], str], Found], ...] = (
-    acknowledged_survives,
-    refused_left_nothing,
-    ended_right,
-    answers_keep_the_contract,
 )

@@ -90,7 +90,7 @@ class Plan(_Planned):
 def make(seed: int, bookings: int, seconds: float, *, quick: bool = False) -> Plan:
     """The plan for so many bookings made in so many seconds, the first fifth of them without a fault.
 
-    `quick`: each kind of fault about once, and no sessions that begin within the run, which would be two minutes longer.
+    `quick`: each kind of fault about once, and no sessions that begin within the run: it would be two minutes longer.
     """
     dice = random.Random(seed)  # noqa: S311 - no secret: a plan is to be repeatable
     calm = seconds / 5

@@ -22,11 +22,12 @@ from temporalio.client import WorkflowHandle
 from temporalio.service import RPCError
 
 from bench.figures import percentile
-from chaos.customers import GOOD_CARD, Customer, Spans, World
+from chaos.buyer import GOOD_CARD, Buyer
 from chaos.faults import Saboteur
 from chaos.lab import Case, Lab, NotRight, until
 from chaos.plan import Booking, Kind
 from chaos.stack import Broken
+from chaos.world import Spans, World
 from pitstop.devstack.names import ROOT
 
 SPANS = Spans(hold=900, grace=30, reminders=(86400, 3600), sweep=60)
@@ -139,7 +140,8 @@ def _figure(taken: dict[tuple[Moment, Mode], list[float]], moment: Moment, mode:
 
 async def _once(lab: Lab, workers: Workers, moment: Moment, mode: Mode) -> float:
     async with _offered(lab) as (case, world):
-        customer = world.customer(Booking(number=1, kind=Kind.PAID, at=0, mechanic=0, minute=_FAR_AHEAD))
+        booking = Booking(number=1, kind=Kind.PAID, at=0, mechanic=0, minute=_FAR_AHEAD)
+        customer = Buyer(world, world.story(booking))
         trial = _Trial(case, customer, None if mode is Mode.NO_DEATH else workers)
         seconds = await _MOMENTS[moment](trial)
         await trial.tidy()
@@ -158,7 +160,7 @@ async def _offered(lab: Lab) -> AsyncIterator[tuple[Case, World]]:
 @dataclass(slots=True)
 class _Trial:
     case: Case
-    customer: Customer
+    customer: Buyer
     workers: Workers | None
     _replacing: asyncio.Task[None] | None = None
 

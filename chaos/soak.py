@@ -18,12 +18,14 @@ from temporalio.client import Client
 from bench import seed as shop
 from bench.figures import percentile
 from chaos import evidence, plan
-from chaos.checks import Violation, violations
-from chaos.customers import CALLER, Spans, World
+from chaos.checks import violations
+from chaos.customers import Customer
 from chaos.evidence import Evidence
 from chaos.faults import Saboteur
 from chaos.stack import Broken
 from chaos.story import Story
+from chaos.violation import Violation
+from chaos.world import CALLER, Spans, World
 from pitstop.devstack.names import ROOT
 from pitstop.devstack.stackfile import Stack
 
@@ -115,7 +117,7 @@ async def _open(stack: Broken, http: httpx.AsyncClient, temporal: Client, order:
 async def _trade(world: World, planned: plan.Plan, began: float) -> None:
     async def one(booking: plan.Booking) -> None:
         await asyncio.sleep(max(0.0, began + booking.at - time.monotonic()))
-        await world.customer(booking).live()
+        await Customer(world, world.story(booking)).live()
 
     await asyncio.gather(*(one(booking) for booking in planned.bookings))
 

@@ -8,7 +8,7 @@ import pytest
 import worker
 from api import composition
 from chaos import crash_points, points
-from chaos.points import SCENARIOS
+from chaos.scenarios import SCENARIOS
 from pitstop.devstack.stackfile import Stack
 
 EVERY = 4

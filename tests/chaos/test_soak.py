@@ -16,9 +16,9 @@ from temporalio.client import Client
 from chaos import evidence, plan, soak
 from chaos.checks import violations
 from chaos.controls import CONTROLS
-from chaos.customers import CALLER
 from chaos.evidence import Evidence
 from chaos.stack import Broken, running_stack
+from chaos.world import CALLER
 
 BOOKINGS = 30
 SECONDS = 30.0

@@ -5,7 +5,7 @@ PYTHON := .venv/bin/python
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench load audit-deps clean
+.PHONY: help setup run test check chaos bench load audit-deps clean
 
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -21,6 +21,10 @@ test: setup check ## Checks, then runs all tests
 
 check: setup ## Style, types, layers and migrations
 	@scripts/check.sh
+
+chaos: setup ## Breaks a stack in every way and checks that nothing is lost (SEED=1 MINUTES=10 BOOKINGS=300 ONLY=soak)
+	@exec $(PYTHON) -m chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) \
+		$(if $(BOOKINGS),--bookings $(BOOKINGS)) $(foreach program,$(ONLY),--only $(program))
 
 bench: setup ## Measures bookings against a bare workflow and a bare insert
 	@$(PYTHON) -m bench

@@ -18,6 +18,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from activities.audit import AuditActivities
 from activities.booking import PaymentActivities, ReservationActivities
+from activities.heartbeats import Heartbeats
 from activities.notices import NoticeActivities
 from activities.sweep import SweepActivities
 from pitstop.audit import composition as audit
@@ -134,7 +135,7 @@ def _worker(
         max_concurrent_activities=STEPS_PER_CONNECTION * settings.database_pool_size,
         graceful_shutdown_timeout=timedelta(seconds=settings.drain_seconds),
         deployment_config=worker_options(settings),
-        interceptors=interceptors,
+        interceptors=[Heartbeats(), *interceptors],
     )
 
 

@@ -121,6 +121,11 @@ async def _taken(rooms: Rooms, caller: Caller, request: BookingRequest, opening:
         raise
     if outcome.refusal is HoldRefusal.PAYMENT_UNAVAILABLE:
         raise unavailable("payment_unavailable", "The payment provider")
+    if outcome.refusal is HoldRefusal.WITHDRAWN:
+        # The run was that of an earlier try, whose request had been taken back when the engine did not answer in time.
+        # It says nothing of the slot: the next try gets a run of its own.
+        await rooms.desk.withdraw(caller, request)
+        raise unavailable("engine_unavailable", "The booking engine")
     if outcome.refusal is HoldRefusal.SLOT_NOT_OFFERED:
         raise _refused(outcome.reason or SlotRefusal.NOT_OFFERED)
     return outcome.refusal is not None

@@ -57,9 +57,9 @@ async def hours(connection: Connection) -> Offer:
     return offer
 
 
-async def minutes(connection: Connection, mechanics: int) -> Offer:
-    """One minute at every minute: a session that is over soon."""
-    offer = await _offer(connection, "bench-minute", mechanics, duration=1, buffer=0, step=1)
+async def minutes(connection: Connection, mechanics: int, buffer: int = 0, slug: str = "bench-minute") -> Offer:
+    """One minute at every minute, and `buffer` minutes after it: a session that is over soon."""
+    offer = await _offer(connection, slug, mechanics, duration=1, buffer=buffer, step=1)
     await connection.execute("ANALYZE")
     return offer
 

@@ -25,6 +25,10 @@ TRIES_WHILE_CUSTOMER_WAITS = 3
 WHILE_CUSTOMER_WAITS = RetryPolicy(
     initial_interval=timedelta(milliseconds=200), maximum_attempts=TRIES_WHILE_CUSTOMER_WAITS
 )
+# How soon the death of a worker is noticed that is at an activity on somebody else's server. Without a heartbeat it
+# would be the activity's whole time limit. Much less than this, and a worker that is only slow, on a busy machine, is
+# taken for dead: its try is repeated for nothing (safely, by its idempotency key).
+HEARTBEAT = timedelta(seconds=2)
 # A pause between two tries that is longer than this is left to a timer of the server.
 LOCAL_PATIENCE = timedelta(seconds=5)
 
@@ -93,6 +97,7 @@ async def persistent(
         result_type=result,
         start_to_close_timeout=limit,
         schedule_to_close_timeout=patience,
+        heartbeat_timeout=HEARTBEAT,
         retry_policy=UNTIL_DONE,
         cancellation_type=cancellation,
         summary=summary,

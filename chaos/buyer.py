@@ -1,0 +1,182 @@
+"""A client of the public API and of Stripe: it tries again with its key, as a good one does, and keeps the answers."""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import httpx
+from temporalio.service import RPCError, RPCStatusCode
+
+from chaos.story import Json, Story, customer_id
+from chaos.world import CALLER, World
+from pitstop.domain.identity import booking_id
+
+GOOD_CARD = "pm_card_visa"
+DECLINED_CARD = "pm_card_visa_chargeDeclined"
+# Longer than any outage of a plan: a client that tries so long and still has no answer has something to complain of.
+PATIENCE_SECONDS = 120.0
+_CALL_SECONDS = 30.0
+_PAUSE_SECONDS = 0.5
+_LOOK_SECONDS = 0.4
+_DEFINITE = frozenset((200, 201, 409, 422))
+# What the API may answer while something is down; everything else is a mistake of its own.
+_PASSING = frozenset((429, 503))
+
+
+class Buyer:
+    """The steps that a customer takes, each until it is done or patience has run out."""
+
+    def __init__(self, world: World, story: Story) -> None:
+        self._world = world
+        self._dice = random.Random(f"{world.name}/{story.plan.number}")  # noqa: S311 - no secret
+        self.story = story
+
+    @property
+    def booking_id(self) -> UUID:
+        """Known before there is an answer: it is made from caller and key."""
+        return booking_id(CALLER, self.story.key)
+
+    async def opens(self) -> bool:
+        """Asks for the booking with its key until there is an answer that says what became of it."""
+        began, until = time.monotonic(), time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < until:
+            answer = await self._asks(_CALL_SECONDS)
+            if answer is not None and answer.status_code in _DEFINITE:
+                self._remembers(answer, time.monotonic() - began)
+                return self.story.opened is not None
+            await asyncio.sleep(_PAUSE_SECONDS)
+        self.story.complaints.append(f"no answer in {PATIENCE_SECONDS:.0f} s: {self.story.answers}")
+        return False
+
+    async def _asks(self, seconds: float) -> httpx.Response | None:
+        now = self._world.stack.now
+        headers = {"Authorization": f"Bearer {now.tokens.service}", "Idempotency-Key": self.story.key}
+        try:
+            answer = await self._world.http.post(
+                f"{now.api_url}/v1/bookings", json=self._order(), headers=headers, timeout=seconds
+            )
+        except httpx.TransportError:
+            self.story.answers.append(None)
+            return None
+        self.story.answers.append(answer.status_code)
+        if answer.status_code not in _DEFINITE | _PASSING:
+            self.story.complaints.append(f"answered {answer.status_code}: {answer.text[:300]}")
+        return answer
+
+    def _remembers(self, answer: httpx.Response, seconds: float) -> None:
+        body: Json = answer.json()
+        if answer.status_code in (200, 201):
+            self.story.opened = body
+            self.story.hold_seconds = seconds
+            if body["payment"] is None:
+                self.story.complaints.append("opened without a PaymentIntent")
+        else:
+            self.story.refused = body["code"]
+
+    async def _leaves(self) -> None:
+        """Hangs up while the API is at it."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._dice.uniform(0.005, 0.15)):
+                await self._asks(_CALL_SECONDS)
+
+    async def pays_with(self, card: str) -> None:
+        """Confirms the PaymentIntent, as a browser does, until Stripe has said yes or no."""
+        opened = self.story.opened
+        if not opened or not opened["payment"]:
+            return
+        now, payment = self._world.stack.now, opened["payment"]
+        url = f"{now.stripe_api_url}/v1/payment_intents/{payment['payment_intent_id']}"
+        secret = {"client_secret": payment["client_secret"], "key": payment["publishable_key"]}
+
+        async def confirm() -> bool:
+            answer = await self._world.http.post(f"{url}/confirm", data=secret | {"payment_method": card}, timeout=8)
+            if answer.status_code == 200 and answer.json()["status"] == "succeeded":
+                self.story.paid_at = datetime.now(UTC)
+            if answer.status_code == 400:  # cancelled meanwhile, or paid by a try whose answer was lost
+                state = (await self._world.http.get(url, params=secret, timeout=8)).json().get("status")
+                self.story.paid_at = self.story.paid_at or (datetime.now(UTC) if state == "succeeded" else None)
+                return state in ("succeeded", "canceled")
+            return answer.status_code in (200, 402)
+
+        await self._insists(confirm, "paying")
+
+    async def _lets_the_hold_lapse(self) -> None:
+        opened = self.story.opened
+        if not opened or not opened["payment"]:
+            return
+        intent = opened["payment"]["payment_intent_id"]
+        ends = datetime.fromisoformat(opened["hold_expires_at"])
+        rule = {"match": "cancel", "kind": "error_500", "times": None, "payment_intent": intent}
+        await self._orders("faults", rule)
+        # The workflow's timer, then the grace after which the database itself lets go.
+        await asyncio.sleep(max(0.0, (ends - datetime.now(UTC)).total_seconds()) + self._world.spans.grace + 0.5)
+
+    async def _webhooks(self, rule: Json) -> None:
+        if self.story.opened:
+            await self._orders("webhooks", rule | {"metadata": {"booking_id": self.story.opened["id"]}})
+
+    async def _orders(self, kind: str, rule: Json) -> None:
+        async def order() -> bool:
+            url = f"{self._world.stack.now.stripe_api_url}/_control/{kind}"
+            (await self._world.http.post(url, json=rule, timeout=8)).raise_for_status()
+            return True
+
+        await self._insists(order, "ordering a fault")
+
+    async def calls_off(self) -> None:
+        """As an operator cancels the run in the engine's UI."""
+        assert self.story.opened is not None
+        handle = self._world.temporal.get_workflow_handle(f"booking/{self.story.opened['id']}")
+
+        async def cancel() -> bool:
+            try:
+                await handle.cancel(rpc_timeout=timedelta(seconds=5))
+            except RPCError as error:
+                return error.status is RPCStatusCode.NOT_FOUND  # it has ended by itself
+            self.story.called_off = True
+            return True
+
+        await self._insists(cancel, "calling off")
+
+    async def _sees(self, status: str, seconds: float) -> None:
+        """Waits for the status, as a page does that asks again and again; goes on without it in the end."""
+        assert self.story.opened is not None
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            now = self._world.stack.now
+            headers = {"Authorization": f"Bearer {now.tokens.service}"}
+            with suppress(httpx.TransportError):
+                url = f"{now.api_url}/v1/bookings/{self.story.opened['id']}"
+                answer = await self._world.http.get(url, headers=headers, timeout=8)
+                if answer.status_code == 200 and answer.json()["status"] == status:
+                    return
+                if answer.status_code not in _PASSING | {200}:
+                    self.story.complaints.append(f"reading answered {answer.status_code}: {answer.text[:300]}")
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _insists(self, act: Callable[[], Awaitable[bool]], what: str) -> None:
+        until = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < until:
+            with suppress(httpx.HTTPError):
+                if await act():
+                    return
+            await asyncio.sleep(_PAUSE_SECONDS)
+        self.story.complaints.append(f"{what} did not get through in {PATIENCE_SECONDS:.0f} s")
+
+    def _order(self) -> Json:
+        story, offer = self.story, self._world.offer
+        identity = customer_id(story.key)
+        return {
+            "service_id": str(offer.service_id),
+            "plan_id": str(offer.plan_id),
+            "mechanic_id": str(offer.mechanics[story.plan.mechanic]),
+            "start": story.start.isoformat(),
+            "timezone": "America/Toronto",
+            "customer": {"id": str(identity), "name": "Camille Roy", "email": story.email},
+            "location": {"country": "CA", "city": "Toronto", "postal_code": "M5V 2T6"},
+            "intake": {"vehicle": "2019 Civic", "problem": "Squeals when braking"},
+        }

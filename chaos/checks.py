@@ -1,0 +1,236 @@
+"""The invariants, checked on what is there at rest and on what customers were told: evidence in, violations out."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+from chaos import promises
+from chaos.evidence import Evidence, Row
+from chaos.story import Story
+from chaos.violation import ENDS, KEEPS_MONEY, Found, Violation, violation
+
+# A reminder's last try may begin just before the session; then it takes as long as one try may, and a pause of its
+# process.
+REMINDER_SLACK = timedelta(seconds=20)
+
+
+def violations(evidence: Evidence, stories: Sequence[Story], caller: str) -> list[Violation]:
+    """`caller` is whom the bookings were made as (`service:<subject>`)."""
+    found = [each for check in _CHECKS for each in check(evidence)]
+    return found + [each for check in promises.CHECKS for each in check(evidence, stories, caller)]
+
+
+def no_overlap(evidence: Evidence) -> Found:
+    for row in evidence.overlaps:
+        yield violation("I1", row["booking_id"], f"overlaps the reservation of {row['other']}: {row['blocked']}")
+
+
+def one_winner(evidence: Evidence) -> Found:
+    """Of rivals for one slot at most one keeps it."""
+    keeps = [row for row in evidence.bookings if row["status"] in KEEPS_MONEY]
+    for (mechanic, start), count in Counter((row["mechanic_id"], row["starts_at"]) for row in keeps).items():
+        if count > 1:
+            yield violation("I1", None, f"{count} bookings keep the slot of {mechanic} at {start}")
+
+
+def money_has_its_slot(evidence: Evidence) -> Found:
+    """Each captured payment that was not given back has exactly one booking that stands, with a confirmed slot."""
+    status = {str(row["id"]): row["status"] for row in evidence.bookings}
+    recorded = {row["payment_intent_id"]: row for row in evidence.payments}
+    kept: Counter[str] = Counter()
+    for intent in evidence.intents:
+        booking, paid = intent["metadata"].get("booking_id"), intent["status"] == "succeeded"
+        back = sum(refund["amount"] for refund in _refunds(evidence, intent))
+        stands = status.get(booking) in KEEPS_MONEY
+        if not paid or back == intent["amount"]:
+            continue
+        kept[booking] += 1
+        if back:
+            yield violation("I2", booking, f"{intent['id']}: {back} of {intent['amount']} went back")
+        if not stands:
+            yield violation("I2", booking, f"{intent['id']} is paid and kept, the booking is {status.get(booking)}")
+        if intent["id"] not in recorded:
+            yield violation("I2", booking, f"{intent['id']} is paid and not on record")
+    for booking, count in kept.items():
+        if count > 1:
+            yield violation("I2", booking, f"paid {count} times")
+
+
+def slot_has_its_money(evidence: Evidence) -> Found:
+    intents = {intent["id"]: intent for intent in evidence.intents}
+    payment = {row["booking_id"]: row for row in evidence.payments}
+    sessions = Counter(row["booking_id"] for row in evidence.sessions)
+    confirmed = Counter(row["booking_id"] for row in evidence.reservations if row["status"] == "confirmed")
+    for row in evidence.bookings:
+        if row["status"] not in KEEPS_MONEY:
+            continue
+        paid = payment.get(row["id"])
+        intent = intents.get(paid["payment_intent_id"]) if paid else None
+        if intent is None or intent["status"] != "succeeded" or intent["amount_received"] != row["amount"]:
+            yield violation("I2", row["id"], f"{row['status']} without its money: {intent and intent['status']}")
+        if sessions[row["id"]] != 1 or confirmed[row["id"]] != 1:
+            counts = f"{sessions[row['id']]} sessions, {confirmed[row['id']]} confirmed reservations"
+            yield violation("I2", row["id"], f"{row['status']} with {counts}")
+
+
+def ended_holds_nothing(evidence: Evidence) -> Found:
+    """A completed session keeps its reservation as a record of the time that was used."""
+    status = {row["id"]: row["status"] for row in evidence.bookings}
+    for row in evidence.reservations:
+        ended = status[row["booking_id"]] in ENDS - {"completed", "no_show"}
+        if row["status"] in ("reserved", "confirmed") and ended:
+            yield violation("I3", row["booking_id"], f"{status[row['booking_id']]}, and its slot is {row['status']}")
+        if row["status"] == "reserved" and row["expires_at"] < row["read_at"]:
+            yield violation("I3", row["booking_id"], "a hold has run out and still says reserved")
+
+
+def nobody_can_pay_what_has_ended(evidence: Evidence) -> Found:
+    status = {str(row["id"]): row["status"] for row in evidence.bookings}
+    recorded = {row["payment_intent_id"] for row in evidence.payments}
+    for intent in evidence.intents:
+        open_still = intent["status"] not in ("succeeded", "canceled")
+        if open_still and intent["id"] in recorded and status.get(intent["metadata"]["booking_id"]) in ENDS:
+            yield violation("I3", intent["metadata"]["booking_id"], f"{intent['id']} can still be paid")
+
+
+def once_at_stripe(evidence: Evidence) -> Found:
+    """One PaymentIntent for each hold, one refund for each PaymentIntent."""
+    holds = Counter(intent["metadata"].get("reservation_id") for intent in evidence.intents)
+    for intent in evidence.intents:
+        booking = intent["metadata"].get("booking_id")
+        if holds[intent["metadata"].get("reservation_id")] > 1:
+            yield violation("I4", booking, "two PaymentIntents for one hold")
+        if len(refunds := _refunds(evidence, intent)) > 1:
+            yield violation("I4", booking, f"{len(refunds)} refunds of {intent['id']}")
+    issued = {row["stripe_refund_id"] for row in evidence.refunds}
+    for refund in evidence.stripe_refunds:
+        if refund["id"] not in issued:
+            yield violation("I4", None, f"{refund['id']} of {refund['payment_intent']} is not on record")
+
+
+def once_by_mail(evidence: Evidence) -> Found:
+    """A mail comes once; a second copy has the same Message-ID and says that it is a second attempt."""
+    copies: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    for mail in evidence.mails:
+        copies[mail["to"], mail["message_id"]].append(mail)
+    for (to, message), mails in copies.items():
+        attempts = Counter(mail["attempt"] for mail in mails)
+        if max(attempts.values()) > 1:
+            yield violation("I4", None, f"{message} to {to} came twice as one attempt: {dict(attempts)}")
+        if len({_method(mail) for mail in mails}) > 1:
+            yield violation("I7", None, f"{message} to {to} came with different contents")
+
+
+def once_in_the_timeline(evidence: Evidence) -> Found:
+    single = {"hold_placed", "awaiting_payment", "payment_succeeded", "confirmed", "refund_issued", *ENDS}
+    counts = Counter((row["booking_id"], row["event"]) for row in evidence.events if row["event"] in single)
+    counts += Counter(
+        (row["booking_id"], f"{row['event']} {row['detail']}") for row in evidence.events if row["event"] == "mail_sent"
+    )
+    for (booking, event), count in counts.items():
+        if count > 1:
+            yield violation("I4", booking, f"{count} times in the timeline: {event}")
+
+
+def nothing_left_undone(evidence: Evidence) -> Found:
+    """At rest no request is half made, no event is unapplied, no mail is neither sent nor skipped."""
+    for row in evidence.bookings:
+        if row["status"] in ("holding", "awaiting_payment"):
+            yield violation("I5", row["id"], f"is {row['status']} for good: its key stays in progress")
+    for row in evidence.unapplied:
+        yield violation("I5", row["booking_id"], f"{row['event_id']} ({row['type']}) is stored and not applied")
+    for row in evidence.notices:
+        if row["status"] in ("sending", "failed"):
+            yield violation("I4", row["booking_id"], f"the mail {row['key']} is {row['status']}: {row['detail']}")
+
+
+def runs_match(evidence: Evidence) -> Found:
+    """A booking that stands has one running workflow; one that has ended, or never was, has none."""
+    status = {f"booking/{row['id']}": row["status"] for row in evidence.bookings}
+    for workflow in {*status, *evidence.workflows}:
+        states = Counter(evidence.workflows.get(workflow, []))
+        stands = status.get(workflow) is not None and status[workflow] not in ENDS
+        if states["RUNNING"] != int(stands):
+            found = f"the booking is {status.get(workflow)}, its runs are {dict(states)}"
+            yield violation("I5", workflow.removeprefix("booking/"), found)
+        if states["FAILED"] or states["TIMED_OUT"]:
+            yield violation("I5", workflow.removeprefix("booking/"), f"its runs ended as {dict(states)}")
+
+
+def reminders_in_their_time(evidence: Evidence) -> Found:
+    """None after the session began, none for a booking that was called off, each offset once."""
+    start = {row["customer_email"]: row["starts_at"] for row in evidence.bookings}
+    ended = {row["booking_id"]: row["at"] for row in evidence.events if row["event"] in ("cancelled", "refunded")}
+    of = {row["customer_email"]: row["id"] for row in evidence.bookings}
+    for mail in evidence.mails:
+        if not mail["subject"].startswith("Reminder"):
+            continue
+        came, booking = datetime.fromisoformat(mail["received_at"]), of.get(mail["to"])
+        if booking is None or came > start[mail["to"]] + REMINDER_SLACK:
+            yield violation("I6", booking, f"a reminder to {mail['to']} came at {came}, after the session began")
+        if booking in ended and came > ended[booking] + REMINDER_SLACK:
+            yield violation("I6", booking, f"a reminder came at {came}, after the booking had ended")
+
+
+def every_mail_is_there(evidence: Evidence) -> Found:
+    """What is on record as sent has arrived, and what a booking is owed by where it stands is on record."""
+    arrived = Counter(mail["message_id"] for mail in evidence.mails)
+    sent = [row for row in evidence.notices if row["status"] == "sent"]
+    kinds = defaultdict(set)
+    for row in evidence.notices:
+        kinds[row["booking_id"]].add(row["kind"])
+    if len(arrived) < len(sent):
+        yield violation("I4", None, f"{len(sent)} mails are on record as sent, {len(arrived)} have arrived")
+    for row in evidence.bookings:
+        if row["status"] in KEEPS_MONEY and not {"confirmation", "reminder"} <= kinds[row["id"]]:
+            yield violation("I6", row["id"], f"stands, and only these mails are on record: {kinds[row['id']]}")
+        if row["status"] == "refunded" and "refund" not in kinds[row["id"]]:
+            yield violation("I4", row["id"], "refunded, and no mail says so")
+
+
+def invites_keep_their_name(evidence: Evidence) -> Found:
+    of = {row["customer_email"]: row for row in evidence.bookings}
+    for mail in evidence.mails:
+        if not mail["ics"]:
+            continue
+        booking, lines = of.get(mail["to"]), _unfolded(mail["ics"])
+        if booking is None or f"UID:{booking['id']}@pitstop" not in lines:
+            yield violation("I7", booking and booking["id"], f"an invite to {mail['to']} has another UID")
+            continue
+        expected = 1 if "METHOD:CANCEL" in lines else 0
+        if f"SEQUENCE:{expected}" not in lines:
+            yield violation("I7", booking["id"], f"the invite {mail['subject']!r} has not SEQUENCE {expected}")
+
+
+# Small change
+
+
+def _refunds(evidence: Evidence, intent: Row) -> list[Row]:
+    return [refund for refund in evidence.stripe_refunds if refund["payment_intent"] == intent["id"]]
+
+
+def _method(mail: Row) -> str | None:
+    return next((line for line in _unfolded(mail["ics"] or "") if line.startswith("METHOD:")), None)
+
+
+def _unfolded(ics: str) -> list[str]:
+    """The lines of an iCalendar object (RFC 5545, 3.1)."""
+    return ics.replace("\r\n ", "").replace("\n ", "").splitlines()
+
+
+_CHECKS: tuple[Callable[[Evidence], Found], ...] = (
+    no_overlap,
+    one_winner,
+    money_has_its_slot,
+    slot_has_its_money,
+    ended_holds_nothing,
+    nobody_can_pay_what_has_ended,
+    once_at_stripe,
+    once_by_mail,
+    once_in_the_timeline,
+    nothing_left_undone,
+    runs_match,
+    reminders_in_their_time,
+    every_mail_is_there,
+    invites_keep_their_name,
+)

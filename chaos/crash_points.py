@@ -1,0 +1,150 @@
+"""A worker and an API that end themselves with SIGKILL at one point of their work. The product knows nothing of it.
+
+A point lies before a step begins, after each call to the world outside (a transaction, a call of Stripe, a mail, a
+call of the engine), and a moment after the step was reported. So every place where two effects follow each other is
+one, and so is every place between an effect and its report.
+"""
+
+import asyncio
+import inspect
+import os
+import signal
+from collections.abc import Awaitable, Callable, MutableMapping
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from temporalio import activity
+from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
+
+import worker
+from api import composition
+from api.app import create_app
+from pitstop.gateways.temporal_engine import connect
+from pitstop.settings import Settings
+
+# By then a result has reached the workflow and the server, and an answer its client.
+_REPORTED_SECONDS = 0.1
+_step: ContextVar[str] = ContextVar("step", default="outside")
+
+Factory = Callable[..., Any]
+Scope = MutableMapping[str, Any]
+
+
+class Points:
+    """The points that this process has passed, each once, in the file `log`; at `fatal` it dies."""
+
+    def __init__(self, fatal: str | None, log: Path) -> None:
+        self._fatal = fatal
+        self._log = log
+        self._passed: set[str] = set()
+
+    def reach(self, point: str) -> None:
+        if point not in self._passed:
+            self._passed.add(point)
+            with self._log.open("a") as log:
+                log.write(f"{point}\n")
+        if point == self._fatal:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def begin(self, step: str) -> None:
+        _step.set(step)
+        self.reach(f"{step}: before it")
+
+    def end(self) -> None:
+        point = f"{_step.get()}: reported"
+        asyncio.get_running_loop().call_later(_REPORTED_SECONDS, self.reach, point)
+
+    def tapping(self, factory: Factory) -> Factory:
+        """Makes what the factory makes, with a point after each of its asynchronous calls."""
+        return lambda *arguments, **options: _Tapped(factory(*arguments, **options), self)
+
+
+class _Tapped:
+    """An adapter, and a point after each call that has gone well."""
+
+    def __init__(self, target: object, points: Points) -> None:
+        self._target = target
+        self._points = points
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._target, name)
+        if not inspect.iscoroutinefunction(found):
+            return found
+
+        async def call(*arguments: Any, **options: Any) -> Any:
+            result = await found(*arguments, **options)
+            self._points.reach(f"{_step.get()}: after {type(self._target).__name__}.{name}")
+            return result
+
+        return call
+
+
+# The worker
+
+OF_THE_WORKER = ("PostgresSaga", "PostgresNotices", "PostgresInbox", "StripePayments", "SmtpMailer")
+
+
+class _Inbound(ActivityInboundInterceptor):
+    def __init__(self, following: ActivityInboundInterceptor, points: Points) -> None:
+        super().__init__(following)
+        self._points = points
+
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:
+        kind = getattr(input.args[0], "kind", None)
+        self._points.begin(f"{activity.info().activity_type}{f' ({kind})' if kind else ''}")
+        result = await super().execute_activity(input)
+        self._points.end()
+        return result
+
+
+class _Interceptor(Interceptor):
+    def __init__(self, points: Points) -> None:
+        self._points = points
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
+        return _Inbound(next, self._points)
+
+
+def work(settings: Settings, fatal: str | None, log: Path) -> None:
+    """The product's worker, until it is killed."""
+    asyncio.run(_work(settings, Points(fatal, log)))
+
+
+async def _work(settings: Settings, points: Points) -> None:
+    for name in OF_THE_WORKER:
+        setattr(worker, name, points.tapping(getattr(worker, name)))
+    async with worker.at_work(await connect(settings), settings, [_Interceptor(points)]):
+        await asyncio.Event().wait()
+
+
+# The API
+
+OF_THE_API = ("BookingDesk", "PostgresInbox", "TemporalEngine")
+
+Receive = Callable[[], Awaitable[Scope]]
+Send = Callable[[Scope], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+def serve(settings: Settings, port: int, fatal: str | None, log: Path) -> None:
+    """The product's API, until it is killed."""
+    points = Points(fatal, log)
+    for name in OF_THE_API:
+        setattr(composition, name, points.tapping(getattr(composition, name)))
+    app = _watched(create_app(settings), points)
+    uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning", lifespan="on")
+
+
+def _watched(app: App, points: Points) -> App:
+    """Each writing request is a step: what is read has no effect that could be lost."""
+
+    async def call(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "POST":
+            return await app(scope, receive, send)
+        points.begin(f"POST {scope['path']}")
+        await app(scope, receive, send)
+        points.end()
+
+    return call

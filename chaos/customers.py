@@ -1,0 +1,114 @@
+"""What customers of each kind do. What they are told is in their stories: that is what the product is held to."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from chaos.buyer import DECLINED_CARD, GOOD_CARD, Buyer
+from chaos.plan import Kind
+
+
+class Customer(Buyer):
+    """One customer with one wish."""
+
+    async def live(self) -> None:
+        """Does what the kind of the booking says. Everything that was promised is in the story then."""
+        await _WAYS[self.story.plan.kind](self)
+
+    async def pays(self) -> None:
+        if await self.opens():
+            await self.pays_with(GOOD_CARD)
+
+    async def pays_at_second_try(self) -> None:
+        if await self.opens():
+            await self.pays_with(DECLINED_CARD)
+            await self.pays_with(GOOD_CARD)
+
+    async def is_declined(self) -> None:
+        if await self.opens():
+            await self.pays_with(DECLINED_CARD)
+
+    async def abandons(self) -> None:
+        await self.opens()
+
+    async def pays_late(self) -> None:
+        """Stripe cannot cancel the PaymentIntent when the hold ends: so the money comes when the hold has lapsed."""
+        if await self.opens():
+            await self._lets_the_hold_lapse()
+            await self.pays_with(GOOD_CARD)
+
+    async def pays_late_for_a_taken_slot(self) -> None:
+        if not await self.opens():
+            return
+        await self._lets_the_hold_lapse()
+        await self._rival().pays()
+        await self.pays_with(GOOD_CARD)
+
+    async def pays_without_a_webhook(self) -> None:
+        if await self.opens():
+            await self._webhooks({"mode": "drop", "event_type": "payment_intent.succeeded", "times": None})
+            await self.pays_with(GOOD_CARD)
+
+    async def pays_with_copies(self) -> None:
+        if await self.opens():
+            await self._webhooks({"mode": "duplicate", "times": None, "copies": 3})
+            await self.pays_with(DECLINED_CARD)
+            await self.pays_with(GOOD_CARD)
+
+    async def pays_out_of_order(self) -> None:
+        if await self.opens():
+            await self._webhooks({"mode": "reorder", "times": 1, "seconds": 3})
+            await self.pays_with(DECLINED_CARD)
+            await self.pays_with(GOOD_CARD)
+
+    async def asks_twice_at_once(self) -> None:
+        """Both are told of the same booking."""
+        twin = Customer(self._world, self.story.model_copy(deep=True))
+        await asyncio.gather(self.opens(), twin.opens())
+        one, two = self.story.opened, twin.story.opened
+        if one and two and (one["id"], one["payment"]) != (two["id"], two["payment"]):
+            self.story.complaints.append(f"one key, two bookings: {one['id']} and {two['id']}")
+        self.story.complaints += twin.story.complaints
+        self.story.opened = one or two
+        if self.story.opened:
+            await self.pays_with(GOOD_CARD)
+
+    async def comes_back(self) -> None:
+        await self._leaves()
+        await self.pays()
+
+    async def leaves_for_good(self) -> None:
+        await self._leaves()
+
+    async def is_called_off_unpaid(self) -> None:
+        if await self.opens():
+            await asyncio.sleep(self._dice.uniform(0, 2))
+            await self.calls_off()
+
+    async def is_called_off_paid(self) -> None:
+        if await self.opens():
+            await self.pays_with(GOOD_CARD)
+            if self._dice.random() < 0.7:
+                await self._sees("confirmed", seconds=self._world.spans.hold)
+            await self.calls_off()
+
+    def _rival(self) -> "Customer":
+        return Customer(self._world, self._world.story(self.story.plan.model_copy(update={"rival": 1})))
+
+
+_WAYS: dict[Kind, Callable[[Customer], Awaitable[None]]] = {
+    Kind.PAID: Customer.pays,
+    Kind.DECLINED_THEN_PAID: Customer.pays_at_second_try,
+    Kind.DECLINED: Customer.is_declined,
+    Kind.ABANDONED: Customer.abandons,
+    Kind.LATE_SLOT_FREE: Customer.pays_late,
+    Kind.LATE_SLOT_TAKEN: Customer.pays_late_for_a_taken_slot,
+    Kind.LOST_WEBHOOK: Customer.pays_without_a_webhook,
+    Kind.DUPLICATED_WEBHOOKS: Customer.pays_with_copies,
+    Kind.REORDERED_WEBHOOKS: Customer.pays_out_of_order,
+    Kind.SAME_KEY_AT_ONCE: Customer.asks_twice_at_once,
+    Kind.RIVALS: Customer.pays,
+    Kind.BACK_WITH_ITS_KEY: Customer.comes_back,
+    Kind.GONE: Customer.leaves_for_good,
+    Kind.CALLED_OFF_UNPAID: Customer.is_called_off_unpaid,
+    Kind.CALLED_OFF_PAID: Customer.is_called_off_paid,
+}

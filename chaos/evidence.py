@@ -1,0 +1,165 @@
+"""What is there when a run is over, read straight from PostgreSQL, Stripe's server, the mail sink and Temporal.
+
+Nothing of the product's own reading is used: what is checked with this does not share its mistakes.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Collection
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import httpx
+from temporalio.client import Client
+
+from pitstop.devstack.stackfile import Stack
+
+Row = dict[str, Any]
+_PAGE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Everything that the checks look at. `workflows`: each booking's runs, as `id: [status, …]`."""
+
+    bookings: list[Row] = field(default_factory=list)
+    reservations: list[Row] = field(default_factory=list)
+    overlaps: list[Row] = field(default_factory=list)
+    sessions: list[Row] = field(default_factory=list)
+    payments: list[Row] = field(default_factory=list)
+    refunds: list[Row] = field(default_factory=list)
+    notices: list[Row] = field(default_factory=list)
+    events: list[Row] = field(default_factory=list)
+    unapplied: list[Row] = field(default_factory=list)
+    intents: list[Row] = field(default_factory=list)
+    stripe_refunds: list[Row] = field(default_factory=list)
+    mails: list[Row] = field(default_factory=list)
+    workflows: dict[str, list[str]] = field(default_factory=dict)
+
+    def of(self, mechanics: Collection[UUID]) -> "Evidence":
+        """The part that concerns these mechanics, where others have bookings on the same stack."""
+        bookings = [row for row in self.bookings if row["mechanic_id"] in mechanics]
+        ids = {row["id"] for row in bookings}
+        addresses = {row["customer_email"] for row in bookings}
+        intents = [row for row in self.intents if row["metadata"].get("mechanic_id") in set(map(str, mechanics))]
+        paid = {row["id"] for row in intents}
+
+        def about(rows: list[Row]) -> list[Row]:
+            return [row for row in rows if row["booking_id"] in ids]
+
+        return Evidence(
+            bookings=bookings,
+            reservations=about(self.reservations),
+            overlaps=about(self.overlaps),
+            sessions=about(self.sessions),
+            payments=about(self.payments),
+            refunds=about(self.refunds),
+            notices=about(self.notices),
+            events=about(self.events),
+            unapplied=about(self.unapplied),
+            intents=intents,
+            stripe_refunds=[row for row in self.stripe_refunds if row["payment_intent"] in paid],
+            mails=[mail for mail in self.mails if mail["to"] in addresses],
+            workflows={id: runs for id, runs in self.workflows.items() if id.removeprefix("booking/") in map(str, ids)},
+        )
+
+
+_QUERIES = {
+    "bookings": "SELECT *, now() AS read_at FROM bookings",
+    "reservations": "SELECT *, now() AS read_at FROM slot_reservations",
+    "overlaps": """
+        SELECT a.id, a.booking_id, b.booking_id AS other, a.blocked, b.blocked AS other_blocked
+        FROM slot_reservations AS a
+        JOIN slot_reservations AS b ON a.mechanic_id = b.mechanic_id AND a.id < b.id AND a.blocked && b.blocked
+        WHERE a.status IN ('reserved', 'confirmed') AND (a.status = 'confirmed' OR a.expires_at > now())
+            AND b.status IN ('reserved', 'confirmed') AND (b.status = 'confirmed' OR b.expires_at > now())
+    """,
+    "sessions": "SELECT * FROM sessions",
+    "payments": "SELECT * FROM payments",
+    "refunds": "SELECT * FROM refunds",
+    "notices": "SELECT * FROM notifications",
+    "events": "SELECT * FROM booking_events ORDER BY id",
+    "unapplied": "SELECT event_id, type, booking_id FROM webhook_inbox WHERE applied_at IS NULL",
+}
+
+# What still has to happen: nothing of it when all is at rest. A reminder that is due later is not.
+_RESTLESS = """
+SELECT 'booking ' || id || ' is ' || status FROM bookings
+WHERE status IN ('holding', 'awaiting_payment', 'in_progress')
+    OR (status = 'confirmed' AND ends_at < now())
+UNION ALL
+SELECT 'a hold of ' || booking_id || ' has not ended' FROM slot_reservations WHERE status = 'reserved'
+UNION ALL
+SELECT 'a refund of ' || booking_id || ' is owed' FROM refunds WHERE refunded_at IS NULL
+UNION ALL
+SELECT 'the mail ' || key || ' is ' || status FROM notifications
+WHERE status = 'sending' OR (status = 'pending' AND (due_at IS NULL OR due_at < now()))
+UNION ALL
+-- Reminders and the end of a session that begins soon are waited for.
+SELECT 'the session of ' || id || ' begins soon' FROM bookings
+WHERE status = 'confirmed' AND starts_at < now() + interval '1 hour'
+UNION ALL
+SELECT 'the event ' || event_id || ' is not applied' FROM webhook_inbox WHERE applied_at IS NULL
+"""
+
+
+async def wait_for_rest(stack: Stack, temporal: Client, seconds: float) -> list[str]:
+    """Returns when nothing is under way any more; in the end with what still is."""
+    until = time.monotonic() + seconds
+    while restless := await _restless(stack, temporal):
+        if time.monotonic() > until:
+            return restless
+        await asyncio.sleep(1)
+    return []
+
+
+async def _restless(stack: Stack, temporal: Client) -> list[str]:
+    connection = await asyncpg.connect(stack.database_url)
+    try:
+        found = [str(row[0]) for row in await connection.fetch(_RESTLESS)]
+        standing = await connection.fetchval("SELECT count(*) FROM bookings WHERE status = 'confirmed'")
+    finally:
+        await connection.close()
+    running = await temporal.count_workflows("WorkflowType = 'Booking' AND ExecutionStatus = 'Running'")
+    if running.count != standing:
+        found.append(f"{running.count} runs for {standing} bookings that stand")
+    return found
+
+
+async def gather(stack: Stack, http: httpx.AsyncClient, temporal: Client) -> Evidence:
+    connection = await asyncpg.connect(stack.database_url)
+    try:
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            rows = {name: [dict(row) for row in await connection.fetch(sql)] for name, sql in _QUERIES.items()}
+    finally:
+        await connection.close()
+    return Evidence(
+        **rows,
+        intents=[intent async for intent in _listed(stack, http, "payment_intents")],
+        stripe_refunds=[refund async for refund in _listed(stack, http, "refunds")],
+        mails=(await http.get(f"{stack.mail_url}/api/messages", timeout=60)).raise_for_status().json(),
+        workflows=await _workflows(temporal),
+    )
+
+
+async def _listed(stack: Stack, http: httpx.AsyncClient, kind: str) -> AsyncIterator[Row]:
+    """All pages of a Stripe list."""
+    url, headers = f"{stack.stripe_api_url}/v1/{kind}", {"Authorization": f"Bearer {stack.stripe_secret_key}"}
+    after: dict[str, str] = {}
+    while True:
+        answer = await http.get(url, params={"limit": str(_PAGE)} | after, headers=headers, timeout=30)
+        page = answer.raise_for_status().json()
+        for each in page["data"]:
+            yield each
+        if not page["has_more"]:
+            return
+        after = {"starting_after": page["data"][-1]["id"]}
+
+
+async def _workflows(temporal: Client) -> dict[str, list[str]]:
+    runs: dict[str, list[str]] = {}
+    async for run in temporal.list_workflows("WorkflowType = 'Booking'"):
+        runs.setdefault(run.id, []).append(run.status.name if run.status else "")
+    return runs

@@ -1,0 +1,214 @@
+"""What a run does, as a pure function of its seed: which bookings, of which kind and when, and which faults meanwhile.
+
+The plan is the same for the same seed and sizes. What becomes of it is not: processes die where they happen to be.
+"""
+
+import random
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
+from itertools import cycle, islice
+
+from pydantic import BaseModel, ConfigDict
+
+PARTS = ("worker", "api", "temporal", "postgres", "stripe")
+MECHANICS = 24
+# A session of one minute and a minute's buffer after it: neighbours touch, so that any overlap is a real one.
+SLOT_MINUTES = 2
+_DAY = 1440
+_FAR_AHEAD = 3 * _DAY
+# Reminders and the end of a session come about in a run when it starts this soon.
+_LEAD_MINUTES = 2
+_RIVALS = 4
+
+
+class Kind(StrEnum):
+    """What a customer does, and what is done to the webhooks of the booking."""
+
+    PAID = "paid"
+    DECLINED_THEN_PAID = "declined, then paid"
+    DECLINED = "declined"
+    ABANDONED = "abandoned"
+    LATE_SLOT_FREE = "paid late, slot free"
+    LATE_SLOT_TAKEN = "paid late, slot taken"
+    LOST_WEBHOOK = "webhook lost"
+    DUPLICATED_WEBHOOKS = "webhooks duplicated"
+    REORDERED_WEBHOOKS = "webhooks reordered"
+    SAME_KEY_AT_ONCE = "same key twice at once"
+    RIVALS = "rivals for one slot"
+    BACK_WITH_ITS_KEY = "left before the answer, came back"
+    GONE = "left before the answer for good"
+    CALLED_OFF_UNPAID = "called off before payment"
+    CALLED_OFF_PAID = "called off after payment"
+
+
+class FaultKind(StrEnum):
+    KILL = "kill"
+    KILL_TOGETHER = "kill together"
+    PAUSE = "pause"
+    STRIPE = "stripe"
+    WEBHOOKS = "webhooks"
+    MAIL = "mail"
+
+
+class _Planned(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Booking(_Planned):
+    """A customer's booking. `at`: seconds from the run's start; `minute`: of its session, from the run's first minute.
+
+    `calm`: it is over with before the first fault, and says how long things take without. `rival`: which of those who
+    want the same slot.
+    """
+
+    number: int
+    rival: int = 0
+    kind: Kind
+    at: float
+    mechanic: int
+    minute: int
+    calm: bool = False
+
+
+class Fault(_Planned):
+    """A fault. Those of processes come one after another and last `seconds`; the others strike `times` calls."""
+
+    kind: FaultKind
+    what: str
+    targets: tuple[str, ...] = ()
+    at: float
+    seconds: float = 0
+    times: int = 1
+
+
+class Plan(_Planned):
+    seed: int
+    bookings: tuple[Booking, ...]
+    faults: tuple[Fault, ...]
+
+
+def make(seed: int, bookings: int, seconds: float, *, quick: bool = False) -> Plan:
+    """The plan for so many bookings made in so many seconds, the first fifth of them without a fault.
+
+    `quick`: each kind of fault about once, and no sessions that begin within the run: it would be two minutes longer.
+    """
+    dice = random.Random(seed)  # noqa: S311 - no secret: a plan is to be repeatable
+    calm = seconds / 5
+    return Plan(
+        seed=seed,
+        bookings=tuple(_bookings(dice, bookings, seconds, calm, soon=not quick)),
+        faults=tuple(sorted(_faults(dice, calm, seconds, quick), key=lambda fault: fault.at)),
+    )
+
+
+def _bookings(dice: random.Random, count: int, seconds: float, calm: float, soon: bool) -> Iterator[Booking]:
+    """Every kind in turn, in an order of the dice. The calm ones are those whose ways are the same each time."""
+    moments = sorted(dice.uniform(0, seconds) for _ in range(count))
+    quiet = [moment for moment in moments if moment < calm]
+    kinds = [Kind.PAID] * len(quiet) + _shuffled(dice, islice(cycle(Kind), count - len(quiet)))
+    slots = _Slots()
+    for number, (moment, kind) in enumerate(zip(moments, kinds, strict=True)):
+        near = slots.near(int(moment // 60) + _LEAD_MINUTES) if soon and number % 2 == 0 else None
+        mechanic, minute = near or slots.far()
+        booking = Booking(
+            number=number, kind=kind, at=moment, mechanic=mechanic, minute=minute, calm=number < len(quiet)
+        )
+        for rival in range(_RIVALS if kind is Kind.RIVALS else 1):
+            yield booking.model_copy(update={"rival": rival})
+
+
+class _Slots:
+    """Gives out mechanics' slots, none of them twice."""
+
+    def __init__(self) -> None:
+        self._far = 0
+        self._near: dict[int, int] = {}
+
+    def far(self) -> tuple[int, int]:
+        """Days ahead, one after another without a gap."""
+        slot, mechanic = divmod(self._far, MECHANICS)
+        self._far += 1
+        return mechanic, _FAR_AHEAD + slot * SLOT_MINUTES
+
+    def near(self, minute: int) -> tuple[int, int] | None:
+        """A slot at that minute, of a mechanic who has it free; None when nobody has."""
+        mechanic = min(range(MECHANICS), key=lambda each: self._near.get(each, 0))
+        if self._near.get(mechanic, 0) > minute:
+            return None
+        self._near[mechanic] = minute + SLOT_MINUTES
+        return mechanic, minute
+
+
+def _shuffled(dice: random.Random, kinds: Iterator[Kind]) -> list[Kind]:
+    mixed = list(kinds)
+    dice.shuffle(mixed)
+    return mixed
+
+
+# Faults
+
+_TOGETHER = (("worker", "api"), ("temporal", "worker"), ("postgres", "temporal"), ("stripe", "api"), PARTS)
+_STRIPE = ("error_500", "error_429", "timeout_after", "error_after", "delay")
+_WEBHOOKS = ("drop", "delay", "duplicate", "reorder")
+_MAIL = ("reject_4xx", "accept_then_drop_connection")
+
+
+def _faults(dice: random.Random, first: float, last: float, quick: bool) -> list[Fault]:
+    """In the quick form each kind of fault strikes once, in the long form they go round until the time is over."""
+    return [
+        *_processes(dice, first, last, quick),
+        *_calls(dice, FaultKind.STRIPE, _STRIPE, first, last, every=2.0, once=quick),
+        *_calls(dice, FaultKind.WEBHOOKS, _WEBHOOKS, first, last, every=2.5, once=quick),
+        *_calls(dice, FaultKind.MAIL, _MAIL, first, last, every=5.0, once=quick),
+    ]
+
+
+def _processes(dice: random.Random, first: float, last: float, quick: bool) -> Iterator[Fault]:
+    episodes = _episodes(dice, quick)
+    apart = (last - first) / len(episodes) if quick else 0
+    moment = first
+    while moment < last:
+        for kind, targets in episodes if quick else _mixed(dice, episodes):
+            seconds = dice.uniform(0.3, 1.5) if quick else dice.uniform(0.3, 5)
+            yield Fault(kind=kind, what="+".join(targets), targets=targets, at=moment, seconds=seconds)
+            moment += apart or dice.uniform(7, 13)
+            if moment >= last:
+                return
+
+
+def _episodes(dice: random.Random, quick: bool) -> list[tuple[FaultKind, tuple[str, ...]]]:
+    kills = [(FaultKind.KILL, (part,)) for part in (*PARTS, "mail")]
+    together = [(FaultKind.KILL_TOGETHER, parts) for parts in _TOGETHER]
+    pauses = [(FaultKind.PAUSE, (part,)) for part in (*PARTS, "mail")]
+    if quick:
+        return _mixed(dice, [*kills, dice.choice(together), *dice.sample(pauses, 2)])
+    # The worker is what the saga runs on: it dies most often.
+    return [*kills, *kills[:1], *together, *pauses]
+
+
+def _mixed(
+    dice: random.Random, episodes: Sequence[tuple[FaultKind, tuple[str, ...]]]
+) -> list[tuple[FaultKind, tuple[str, ...]]]:
+    mixed = list(episodes)
+    dice.shuffle(mixed)
+    return mixed
+
+
+def _calls(
+    dice: random.Random,
+    kind: FaultKind,
+    names: tuple[str, ...],
+    first: float,
+    last: float,
+    every: float,
+    once: bool,
+) -> Iterator[Fault]:
+    count = len(names) if once else max(len(names), int((last - first) / every))
+    for name in islice(cycle(names), count):
+        yield Fault(
+            kind=kind,
+            what=name,
+            at=dice.uniform(first, last),
+            seconds=dice.choice((1.0, 3.0, 12.0)) if kind is FaultKind.STRIPE else dice.uniform(1, 4),
+            times=dice.randint(1, 4),
+        )

@@ -1,0 +1,159 @@
+"""Every crash point: each scenario is run once to learn its points, then once for each, with a death there.
+
+A death is followed by a restart, the customer tries again with the same key, and the booking has to end as it would
+have without.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from uuid import UUID, uuid4
+
+from pydantic import BaseModel
+
+from chaos import evidence
+from chaos.checks import violations
+from chaos.lab import Case, Lab, NotRight, Pair, Side, until
+from chaos.scenarios import SCENARIOS, Scenario, Trial
+from chaos.story import Story
+from chaos.violation import Violation
+from chaos.world import CALLER, Spans, World
+from pitstop.devstack.stackfile import Stack
+
+# The engine gives a dead worker's task away after so long. Short, because a death is waited for at every point.
+_TASK_SECONDS = 2.0
+_SWEEP_SECONDS = 200.0
+_ABREAST = 4 * (os.cpu_count() or 2)
+
+
+class Death(BaseModel):
+    """One point of one scenario. `died`: the point was reached; what went wrong, if anything did."""
+
+    scenario: str
+    side: str
+    point: str
+    died: bool
+    wrong: str | None = None
+
+
+class PointResults(BaseModel):
+    deaths: list[Death]
+    violations: list[Violation]
+
+    @property
+    def clean(self) -> bool:
+        return not self.violations and all(death.died and death.wrong is None for death in self.deaths)
+
+
+@dataclass(slots=True)
+class Attempt:
+    death: Death
+    points: list[str]
+    stories: list[Story]
+    mechanic: UUID
+
+
+async def run(stack: Stack, say: Callable[[str], None], every: int = 1) -> PointResults:
+    """Learns the points of the scenarios, then dies at each, or at every so many-th of them."""
+    async with Lab.opened(stack) as lab, AsyncExitStack() as exits:
+        pairs = _Pairs(lab, exits)
+
+        async def one(scenario: Scenario, fatal: str | None) -> Attempt:
+            async with pairs.one(scenario.spans) as pair:
+                return await _attempt(pair, scenario, fatal)
+
+        learned = await asyncio.gather(*(one(scenario, None) for scenario in SCENARIOS))
+        planned = _points(learned)[::every]
+        say(f"{len(planned)} points of {len(SCENARIOS)} scenarios to die at, {_ABREAST} at a time")
+        attempts = list(await asyncio.gather(*(one(scenario, point) for scenario, point in planned)))
+        await _swept(lab, [attempt.mechanic for attempt in attempts])
+        found = await evidence.gather(stack, lab.http, lab.temporal)
+    mine = found.of({attempt.mechanic for attempt in attempts})
+    stories = [story for attempt in attempts for story in attempt.stories]
+    return PointResults(deaths=[attempt.death for attempt in attempts], violations=violations(mine, stories, CALLER))
+
+
+def _points(learned: Sequence[Attempt]) -> list[tuple[Scenario, str]]:
+    """Each point once, in the first scenario that has it."""
+    planned: dict[tuple[Side, str], Scenario] = {}
+    for scenario, lesson in zip(SCENARIOS, learned, strict=True):
+        if lesson.death.wrong:
+            raise NotRight(f"{scenario.name} does not even go well alone: {lesson.death.wrong}")
+        for point in lesson.points:
+            planned.setdefault((scenario.side, point), scenario)
+    return [(scenario, point) for (_, point), scenario in planned.items()]
+
+
+async def _swept(lab: Lab, mechanics: list[UUID]) -> None:
+    """An event that could not be applied when it came is the sweep's, which the stack's own worker runs each minute."""
+    sql = """
+        SELECT NOT EXISTS (
+            SELECT FROM webhook_inbox JOIN bookings ON bookings.id = webhook_inbox.booking_id
+            WHERE applied_at IS NULL AND mechanic_id = ANY($1)
+        )
+    """
+
+    async def applied() -> bool:
+        return bool(await lab.database.fetchval(sql, mechanics))
+
+    await until(applied, "the sweep", _SWEEP_SECONDS)
+
+
+class _Pairs:
+    """Pairs by the spans that their API gives to bookings; so many are in use at once, each by one case."""
+
+    def __init__(self, lab: Lab, exits: AsyncExitStack) -> None:
+        self._lab = lab
+        self._exits = exits
+        self._gate = asyncio.Semaphore(_ABREAST)
+        self._idle: dict[Spans, list[Pair]] = {}
+
+    @asynccontextmanager
+    async def one(self, spans: Spans) -> AsyncIterator[Pair]:
+        async with self._gate:
+            idle = self._idle.setdefault(spans, [])
+            pair = idle.pop() if idle else await self._exits.enter_async_context(self._new(spans))
+            try:
+                yield pair
+            finally:
+                idle.append(pair)
+
+    def _new(self, spans: Spans) -> AbstractAsyncContextManager[Pair]:
+        return Pair.running(
+            self._lab,
+            workflow_task_seconds=_TASK_SECONDS,
+            hold_seconds=spans.hold,
+            hold_grace_seconds=spans.grace,
+            reminder_offsets_seconds=spans.reminders,
+        )
+
+
+async def _attempt(pair: Pair, scenario: Scenario, fatal: str | None) -> Attempt:
+    death = Death(scenario=scenario.name, side=scenario.side, point=fatal or "", died=False)
+    lab = pair.lab
+    pair.arm(scenario.side, fatal)
+    await pair.is_up()
+    async with Case.opened(pair) as case:
+        world = World(_At(lab.stack, pair.url), lab.http, lab.temporal, case.offer, uuid4().hex[:12], scenario.spans)
+        try:
+            await scenario.play(Trial(world, case))
+        except NotRight as failure:
+            death.wrong = str(failure)
+        # The last points lie a moment after the last report.
+        await asyncio.sleep(0.3)
+        death.died = pair.died
+        return Attempt(death, pair.points(), world.stories, case.offer.mechanics[0])
+
+
+@dataclass(frozen=True, slots=True)
+class _At:
+    """The stack, but for another address of the API."""
+
+    stack: Stack
+    api_url: str
+
+    @property
+    def now(self) -> Stack:
+        return self.stack.model_copy(update={"api_url": self.api_url})

@@ -1,0 +1,75 @@
+"""What customers were told, held against what is there: stories and evidence in, violations out."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from uuid import UUID
+
+from chaos.evidence import Evidence
+from chaos.story import Story
+from chaos.violation import KEEPS_MONEY, Found, violation
+from pitstop.domain.identity import booking_id
+
+
+def acknowledged_survives(evidence: Evidence, stories: Sequence[Story], caller: str) -> Found:
+    rows = {row["id"]: row for row in evidence.bookings}
+    intents = {row["booking_id"]: row["payment_intent_id"] for row in evidence.payments}
+    for story in stories:
+        if story.opened is None:
+            continue
+        told, row = story.opened, rows.get(UUID(story.opened["id"]))
+        if row is None:
+            yield violation("I5", told["id"], "was acknowledged, and is not there")
+            continue
+        if told["payment"] and intents.get(row["id"]) != told["payment"]["payment_intent_id"]:
+            yield violation("I5", told["id"], "has another PaymentIntent than the customer was given")
+        if (row["starts_at"], row["amount"]) != (story.start, told["amount"]):
+            yield violation("I9", told["id"], "has another start or price than was acknowledged")
+
+
+def refused_left_nothing(evidence: Evidence, stories: Sequence[Story], caller: str) -> Found:
+    rows = {row["id"] for row in evidence.bookings}
+    for story in stories:
+        booking = booking_id(caller, story.key)
+        if story.opened is None and story.refused is not None and booking in rows:
+            yield violation("I5", booking, f"was refused ({story.refused}), and is there")
+
+
+def ended_right(evidence: Evidence, stories: Sequence[Story], caller: str) -> Found:
+    """Where it is follows from what was done: paid in time is confirmed, only what was called off is cancelled."""
+    rows = {row["id"]: row for row in evidence.bookings}
+    paid = {intent["id"] for intent in evidence.intents if intent["status"] == "succeeded"}
+    rivals = Counter((story.plan.mechanic, story.plan.minute) for story in stories)
+    for story in stories:
+        row = rows.get(UUID(story.opened["id"])) if story.opened else None
+        if row is None or story.opened is None or not story.opened["payment"]:
+            continue
+        is_paid = story.opened["payment"]["payment_intent_id"] in paid
+        if row["status"] not in _right_ends(story, is_paid, alone=rivals[story.plan.mechanic, story.plan.minute] == 1):
+            about = f"{story.plan.kind}, {'paid' if is_paid else 'not paid'}"
+            yield violation("I2", row["id"], f"ended as {row['status']}, although: {about}")
+        if story.paid_at and not is_paid:
+            yield violation("I2", row["id"], "Stripe told the customer that it is paid, and says now that it is not")
+
+
+def _right_ends(story: Story, is_paid: bool, *, alone: bool) -> frozenset[str]:
+    if not is_paid:
+        return frozenset(("expired", "payment_failed")) | ({"cancelled"} if story.called_off else set())
+    if story.called_off:
+        return KEEPS_MONEY | {"cancelled", "refunded"}
+    in_time = story.paid_at is not None and story.paid_at < story.start - timedelta(seconds=30)
+    return KEEPS_MONEY if alone and in_time else KEEPS_MONEY | {"refunded"}
+
+
+def answers_keep_the_contract(evidence: Evidence, stories: Sequence[Story], caller: str) -> Found:
+    for story in stories:
+        for complaint in story.complaints:
+            yield violation("answer", booking_id(caller, story.key), f"{story.plan.kind}: {complaint}")
+
+
+CHECKS: tuple[Callable[[Evidence, Sequence[Story], str], Found], ...] = (
+    acknowledged_survives,
+    refused_left_nothing,
+    ended_right,
+    answers_keep_the_contract,
+)

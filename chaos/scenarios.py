@@ -1,0 +1,134 @@
+"""The ways of a booking that are died in: each from the customer's first call to where the booking comes to rest."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from chaos.buyer import DECLINED_CARD, GOOD_CARD, Buyer
+from chaos.lab import Case, NotRight, Side
+from chaos.plan import Booking, Kind
+from chaos.world import Spans, World
+
+_FAR_AHEAD = 3 * 1440
+_EXPIRES_AT_ONCE = Spans(hold=1.5, grace=0.2, reminders=(30, 10), sweep=60)
+LIKE_THE_PRODUCT = Spans(hold=900, grace=30, reminders=(86400, 3600), sweep=60)
+
+
+@dataclass(slots=True)
+class Trial:
+    """A scenario while it is played."""
+
+    world: World
+    case: Case
+
+    def customer(self, rival: int = 0) -> Buyer:
+        kind = Kind.CALLED_OFF_PAID if rival < 0 else Kind.PAID
+        booking = Booking(number=1, rival=rival, kind=kind, at=0, mechanic=0, minute=_FAR_AHEAD)
+        return Buyer(self.world, self.world.story(booking))
+
+    async def becomes(self, customer: Buyer, status: str) -> None:
+        sql = f"SELECT status = '{status}' FROM bookings WHERE id = $1"  # noqa: S608 - a word of ours
+        await self.case.until(sql, _id(customer), status)
+
+    async def has_its_mails(self, customer: Buyer) -> None:
+        """No mail is owed that could go out now."""
+        sql = """
+            SELECT NOT EXISTS (
+                SELECT FROM notifications
+                WHERE booking_id = $1 AND (status = 'sending' OR (status = 'pending' AND due_at IS NULL))
+            )
+        """
+        await self.case.until(sql, _id(customer), "mails")
+
+
+def _id(customer: Buyer) -> str:
+    if customer.story.opened is None:
+        raise NotRight(f"the booking was not opened: {customer.story.refused}, {customer.story.answers}")
+    return str(customer.story.opened["id"])
+
+
+async def completed(trial: Trial) -> None:
+    """Paid, reminded, and over."""
+    customer = trial.customer()
+    await customer.opens()
+    await customer.pays_with(GOOD_CARD)
+    await trial.becomes(customer, "confirmed")
+    await trial.has_its_mails(customer)
+    await trial.case.to_the_end(_id(customer))
+    await trial.becomes(customer, "completed")
+
+
+async def declined(trial: Trial) -> None:
+    """Declined, and nobody tried another card."""
+    customer = trial.customer()
+    await customer.opens()
+    await customer.pays_with(DECLINED_CARD)
+    declined = "SELECT EXISTS (SELECT FROM booking_events WHERE booking_id = $1 AND event = 'payment_declined')"
+    await trial.case.until(declined, _id(customer), "the declined card")
+    await trial.case.to_the_end(_id(customer))
+    await trial.becomes(customer, "payment_failed")
+
+
+async def refunded(trial: Trial) -> None:
+    """Paid when the hold had lapsed and a rival had the slot."""
+    away = await trial.case.order("faults", {"match": "cancel", "kind": "error_500", "times": None})
+    late, rival = trial.customer(), trial.customer(rival=1)
+    await late.opens()
+    lapsed = "SELECT expires_at < now() FROM slot_reservations WHERE booking_id = $1"
+    await trial.case.until(lapsed, _id(late), "the lapse")
+    await rival.opens()
+    await rival.pays_with(GOOD_CARD)
+    await trial.becomes(rival, "confirmed")
+    await late.pays_with(GOOD_CARD)
+    await trial.becomes(late, "refunded")
+    await trial.has_its_mails(late)
+    await trial.case.remove(away)
+
+
+async def called_off(trial: Trial) -> None:
+    """Cancelled by an operator when it was paid and confirmed."""
+    customer = trial.customer(rival=-1)
+    await customer.opens()
+    await customer.pays_with(GOOD_CARD)
+    await trial.becomes(customer, "confirmed")
+    await trial.has_its_mails(customer)
+    await customer.calls_off()
+    await trial.becomes(customer, "cancelled")
+    owed = "SELECT NOT EXISTS (SELECT FROM refunds WHERE booking_id = $1 AND refunded_at IS NULL)"
+    await trial.case.until(owed, _id(customer), "the refund")
+    await trial.has_its_mails(customer)
+
+
+async def called_off_unpaid(trial: Trial) -> None:
+    customer = trial.customer(rival=-1)
+    await customer.opens()
+    await customer.calls_off()
+    await trial.becomes(customer, "cancelled")
+
+
+async def refused_at_first(trial: Trial) -> None:
+    """Stripe is away: the request is taken back. The same key books when Stripe is there again."""
+    await trial.case.order("faults", {"match": "create", "kind": "error_500", "times": 3})
+    customer = trial.customer()
+    await customer.opens()
+    await trial.case.to_the_end(_id(customer))
+    await trial.becomes(customer, "expired")
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    name: str
+    play: Callable[[Trial], Awaitable[None]]
+    side: Side
+    spans: Spans = field(default=LIKE_THE_PRODUCT)
+
+
+SCENARIOS = (
+    Scenario("completed", completed, Side.WORKER),
+    Scenario("declined", declined, Side.WORKER),
+    Scenario("refunded", refunded, Side.WORKER, _EXPIRES_AT_ONCE),
+    Scenario("called off", called_off, Side.WORKER),
+    Scenario("called off unpaid", called_off_unpaid, Side.WORKER),
+    Scenario("refused at first", refused_at_first, Side.WORKER),
+    Scenario("completed", completed, Side.API),
+    Scenario("refused at first", refused_at_first, Side.API),
+)

@@ -1,0 +1,36 @@
+"""What a customer remembers of a booking: the answers that were given, which the product has to stand by."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid5
+
+from pydantic import BaseModel, Field
+
+from chaos.plan import Booking
+
+Json = dict[str, Any]
+_CUSTOMERS = UUID("8c1d2a0e-1b64-4b86-9a43-6b0f3c0f7d55")
+
+
+class Story(BaseModel):
+    """`opened`: the body of the 200 or 201. `refused`: the code of the last answer, if it was 409 or 422.
+
+    Neither: the customer never had an answer that says what became of the request. `answers` are all statuses, in
+    order, `None` for none. Moments are of the wall clock, spans in seconds.
+    """
+
+    plan: Booking
+    key: str
+    start: datetime
+    email: str
+    opened: Json | None = None
+    refused: str | None = None
+    answers: list[int | None] = Field(default_factory=list)
+    hold_seconds: float | None = None
+    paid_at: datetime | None = None
+    called_off: bool = False
+    complaints: list[str] = Field(default_factory=list)
+
+
+def customer_id(key: str) -> UUID:
+    return uuid5(_CUSTOMERS, key)

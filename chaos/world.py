@@ -1,0 +1,61 @@
+"""What all customers of a run share."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import httpx
+from temporalio.client import Client
+
+from bench.seed import Offer
+from chaos.plan import Booking
+from chaos.stack import Reachable
+from chaos.story import Story
+from pitstop.devstack.description import SUBJECTS
+
+# Who books, as the product names callers: a service, for its customers.
+CALLER = ":".join(SUBJECTS["service"])
+
+
+@dataclass(frozen=True, slots=True)
+class Spans:
+    """The product's spans in this run, in seconds; `settings` tells them to it."""
+
+    hold: float
+    grace: float
+    reminders: tuple[float, ...]
+    sweep: float
+
+    def settings(self) -> dict[str, str]:
+        return {
+            "PITSTOP_HOLD_SECONDS": str(self.hold),
+            "PITSTOP_HOLD_GRACE_SECONDS": str(self.grace),
+            "PITSTOP_REMINDER_OFFSETS_SECONDS": str(list(self.reminders)),
+            "PITSTOP_SWEEP_INTERVAL_SECONDS": str(self.sweep),
+        }
+
+
+class World:
+    """What all customers share: the stack, the offer, and the run's first minute, from which sessions are counted.
+
+    Idempotency keys begin with `name`, so that no two worlds on one stack share one.
+    """
+
+    def __init__(
+        self, stack: Reachable, http: httpx.AsyncClient, temporal: Client, offer: Offer, name: str, spans: Spans
+    ) -> None:
+        self.stack = stack
+        self.http = http
+        self.temporal = temporal
+        self.offer = offer
+        self.name = name
+        self.spans = spans
+        self.first_minute = datetime.now(UTC).replace(second=0, microsecond=0)
+        self.stories: list[Story] = []
+
+    def story(self, booking: Booking) -> Story:
+        """A new one, that will be checked."""
+        key = f"{self.name}-{booking.number}-{booking.rival}"
+        start = self.first_minute + timedelta(minutes=booking.minute)
+        story = Story(plan=booking, key=key, start=start, email=f"chaos-{key}@example.com")
+        self.stories.append(story)
+        return story

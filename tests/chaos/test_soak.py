@@ -1,0 +1,97 @@
+"""The short form of `make chaos`: everything is broken once on a stack of its own, and nothing is lost or doubled.
+
+Then the controls: what is planted there is found, and without the constraint a rush does book twice. No times are
+looked at: however slow the machine, all comes to rest and everything is right.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from temporalio.client import Client
+
+from chaos import evidence, plan, soak
+from chaos.checks import violations
+from chaos.controls import CONTROLS
+from chaos.evidence import Evidence
+from chaos.stack import Broken, running_stack
+from chaos.world import CALLER
+
+BOOKINGS = 30
+SECONDS = 30.0
+SEED = 4
+
+
+@pytest.fixture(scope="module")
+def broken() -> Iterator[Broken]:
+    with running_stack(soak.SHORT.settings()) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="module")
+async def results(broken: Broken) -> soak.Results:
+    order = soak.Order(plan.make(SEED, BOOKINGS, SECONDS, quick=True), SECONDS, soak.SHORT)
+    return await soak.run(broken, order, lambda _: None)
+
+
+@pytest.fixture(scope="module")
+async def found(broken: Broken, results: soak.Results) -> Evidence:
+    stack = broken.now
+    temporal = await Client.connect(stack.temporal_address, namespace=stack.temporal_namespace)
+    async with httpx.AsyncClient(trust_env=False) as http:
+        return await evidence.gather(stack, http, temporal)
+
+
+def test_nothing_is_lost_or_doubled(results: soak.Results) -> None:
+    assert results.restless == []
+    assert results.violations == []
+    assert results.clean, results.audit
+    assert {name.split()[0] for name in results.faults} == {"kill", "SIGSTOP", "stripe", "webhooks", "mail"}
+    assert {"confirmed", "expired", "cancelled"} <= results.endings.keys()
+
+
+# What is planted, in which part of the evidence: rows to add made from the first one, and the invariant that it breaks.
+PLANTED: list[tuple[str, Callable[[Any], Any], str]] = [
+    ("sessions", lambda rows: [], "I2"),
+    ("intents", lambda rows: [row | {"status": "canceled"} for row in rows], "I2"),
+    ("stripe_refunds", lambda rows: [*rows, rows[0] | {"id": "re_by_hand"}], "I4"),
+    ("reservations", lambda rows: [row | {"status": "confirmed"} for row in rows], "I3"),
+    ("events", lambda rows: [*rows, *rows], "I4"),
+    ("mails", lambda rows: [*rows, rows[0]], "I4"),
+    (
+        "mails",
+        lambda rows: [row | {"ics": row["ics"] and row["ics"].replace("@pitstop", "@other")} for row in rows],
+        "I7",
+    ),
+    ("mails", lambda rows: rows[:1], "I4"),
+    ("notices", lambda rows: [row for row in rows if row["kind"] != "confirmation"], "I6"),
+    ("bookings", lambda rows: [row | {"status": "holding"} for row in rows], "I5"),
+    ("workflows", lambda runs: {run: ["COMPLETED"] for run in runs}, "I5"),
+    (
+        "unapplied",
+        lambda rows: [{"event_id": "evt_1", "type": "payment_intent.succeeded", "booking_id": uuid4()}],
+        "I5",
+    ),
+]
+
+
+@pytest.mark.parametrize(("part", "plant", "invariant"), PLANTED)
+def test_what_is_planted_is_found(found: Evidence, part: str, plant: Callable[[Any], Any], invariant: str) -> None:
+    planted = dataclasses.replace(found, **{part: plant(getattr(found, part))})
+    assert violations(found, [], CALLER) == []
+    assert invariant in {violation.invariant for violation in violations(planted, [], CALLER)}
+
+
+async def test_without_the_constraint_a_rush_books_twice(broken: Broken, found: Evidence) -> None:
+    """The control. As slow, and with the constraint: tests/saga/test_races.py."""
+    rivals = tuple(
+        plan.Booking(number=9000, rival=each, kind=plan.Kind.RIVALS, at=0, mechanic=0, minute=9000) for each in range(4)
+    )
+    rush = plan.Plan(seed=77, bookings=rivals, faults=())
+    without = await soak.run(
+        broken, soak.Order(rush, 1, soak.SHORT, CONTROLS["no-constraint"], slug="rush", audited=False), lambda _: None
+    )
+    assert "I1" in {violation.invariant for violation in without.violations}

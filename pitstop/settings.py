@@ -3,14 +3,20 @@
 Spans are in seconds. A setting without a default must be given; in production so must every secret.
 """
 
+import base64
+import binascii
+import json
 from datetime import timedelta
 from functools import cached_property
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, HttpUrl, PositiveFloat, SecretStr, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, HttpUrl, PositiveFloat, SecretStr, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 DEVELOPMENT_SECRET = "development-only"  # noqa: S105 - refused in production, below
+# 32 bytes in base64, known to everybody who reads this.
+DEVELOPMENT_PAYLOAD_KEY = base64.b64encode(b"development-only/development-key").decode()
+_PAYLOAD_KEY_BYTES = 32
 
 
 def _longest_first(offsets: tuple[float, ...]) -> tuple[float, ...]:
@@ -19,10 +25,33 @@ def _longest_first(offsets: tuple[float, ...]) -> tuple[float, ...]:
     return tuple(sorted(offsets, reverse=True))
 
 
+def _from_json(value: Any) -> Any:
+    return json.loads(value) if isinstance(value, str) else value
+
+
+def _keys_of_256_bits(keys: dict[str, SecretStr]) -> dict[str, SecretStr]:
+    for key_id, key in keys.items():
+        _payload_key(key_id, key)
+    return keys
+
+
+def _payload_key(key_id: str, key: SecretStr) -> bytes:
+    try:
+        raw = base64.b64decode(key.get_secret_value(), validate=True)
+    except binascii.Error:
+        raw = b""
+    if not key_id or len(raw) != _PAYLOAD_KEY_BYTES:
+        raise ValueError(f"the payload key {key_id!r} needs a name and {_PAYLOAD_KEY_BYTES} bytes in base64")
+    return raw
+
+
 class Settings(BaseSettings):
     """The whole configuration. Each process reads all of it and uses its part."""
 
-    model_config = SettingsConfigDict(env_prefix="PITSTOP_", extra="ignore", frozen=True, env_ignore_empty=True)
+    # An error quotes no input: that would be every secret, in the log of a process that does not start.
+    model_config = SettingsConfigDict(
+        env_prefix="PITSTOP_", extra="ignore", frozen=True, env_ignore_empty=True, hide_input_in_errors=True
+    )
 
     environment: Literal["development", "production"] = Field(
         default="development", description="`production` refuses to start with a development secret."
@@ -80,6 +109,21 @@ class Settings(BaseSettings):
         default=SecretStr(DEVELOPMENT_SECRET), description="Signs the links by which a customer manages a booking."
     )
 
+    payload_keys: Annotated[
+        dict[str, SecretStr], NoDecode, BeforeValidator(_from_json), AfterValidator(_keys_of_256_bits)
+    ] = Field(
+        default={"development": SecretStr(DEVELOPMENT_PAYLOAD_KEY)},
+        description="The keys that open what Temporal keeps: a JSON object of names and 32 bytes each in base64. "
+        "docs/privacy.md says how to change them.",
+    )
+    payload_key_id: str = Field(
+        default="development", description="The name of the key that seals what Temporal keeps from now on."
+    )
+    temporal_ui_origins: tuple[str, ...] = Field(
+        default=("http://127.0.0.1:8233",),
+        description="Origins of Temporal UIs that may ask `/codec/decode` to open payloads, as a JSON list.",
+    )
+
     hold_seconds: PositiveFloat = Field(default=900, description="How long a slot is held for the payment.")
     hold_grace_seconds: PositiveFloat = Field(
         default=30, description="How much later than the workflow's timer the database itself lets a hold lapse."
@@ -117,12 +161,24 @@ class Settings(BaseSettings):
     def drain(self) -> timedelta:
         return timedelta(seconds=self.drain_seconds)
 
+    @cached_property
+    def payload_key_bytes(self) -> dict[str, bytes]:
+        return {key_id: _payload_key(key_id, key) for key_id, key in self.payload_keys.items()}
+
+    @model_validator(mode="after")
+    def _seals_with_a_key_that_it_has(self) -> Self:
+        if self.payload_key_id not in self.payload_keys:
+            raise ValueError("PITSTOP_PAYLOAD_KEY_ID names no key of PITSTOP_PAYLOAD_KEYS")
+        return self
+
     @model_validator(mode="after")
     def _no_development_secret_in_production(self) -> Self:
         if self.environment != "production":
             return self
         names = ("stripe_secret_key", "stripe_webhook_secret", "manage_link_secret")
         left = [f"PITSTOP_{n.upper()}" for n in names if getattr(self, n).get_secret_value() == DEVELOPMENT_SECRET]
+        if any(key.get_secret_value() == DEVELOPMENT_PAYLOAD_KEY for key in self.payload_keys.values()):
+            left.append("PITSTOP_PAYLOAD_KEYS")
         if left:
             raise ValueError(f"set {', '.join(left)}: production does not start with a development secret")
         return self

@@ -11,7 +11,6 @@ from temporalio.client import (
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
 from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDConflictPolicy
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RetryConfig, RPCError, RPCStatusCode
 
@@ -19,6 +18,7 @@ from pitstop.contracts import names
 from pitstop.contracts.booking import BookingOrder, HoldAnswer, Spans
 from pitstop.domain.booking import BookingStatus
 from pitstop.domain.saga import HoldOutcome, PaymentEvent, Standing
+from pitstop.gateways.payload_codec import data_converter
 from pitstop.ports import EngineUnavailable, IdempotencyKeyReused, NoRunningWorkflow
 from pitstop.settings import Settings
 
@@ -47,7 +47,7 @@ async def connect(settings: Settings, *, lazy: bool = False) -> Client:
     return await Client.connect(
         settings.temporal_address,
         namespace=settings.temporal_namespace,
-        data_converter=pydantic_data_converter,
+        data_converter=data_converter(settings),
         retry_config=_PATIENCE,
         lazy=lazy,
     )
@@ -81,6 +81,7 @@ class TemporalEngine:
                 raise IdempotencyKeyReused from failure
             raise EngineUnavailable from failure
         except (*_AWAY, WorkflowUpdateRPCTimeoutOrCancelledError, TimeoutError) as failure:
+            # Among them an answer that cannot be opened: the worker has a new key already, this process not yet.
             raise EngineUnavailable from failure
         return HoldOutcome(refusal=answer.refusal, reason=answer.reason)
 

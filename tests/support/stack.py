@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from pitstop.devstack.stackfile import NAME, Stack
+from pitstop.settings import Settings
 
 _START_LIMIT_SECONDS = 120
 # In the sandbox, a workflow that would not replay fails at once.
@@ -46,6 +47,12 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 def load(folder: Path) -> Stack:
     return Stack.load(folder)
+
+
+def settings(stack: Stack) -> Settings:
+    """The stack's engine and its keys, for clients of the tests' own."""
+    names = ("temporal_address", "temporal_namespace", "payload_keys", "payload_key_id")
+    return Settings.model_validate({name: stack.environment[f"PITSTOP_{name.upper()}"] for name in names})
 
 
 def variable() -> str | None:

@@ -17,20 +17,25 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from activities.booking import PaymentActivities, ReservationActivities
 from activities.notices import NoticeActivities
+from activities.privacy import AuditActivities, ErasureActivities
 from activities.sweep import SweepActivities
+from pitstop import logs
 from pitstop.gateways import temporal_engine
 from pitstop.gateways.letters import LetterWriter
 from pitstop.gateways.manage_links import ManageLinks
 from pitstop.gateways.smtp_mailer import SmtpMailer
 from pitstop.gateways.stripe_payments import StripePayments, stripe_client
-from pitstop.gateways.sweep_schedule import keep_sweeping
+from pitstop.gateways.sweep_schedule import keep_sealing, keep_sweeping
 from pitstop.ports import PaymentGateway
+from pitstop.postgres.audit import PostgresSeals
+from pitstop.postgres.erasure import PostgresErasure
 from pitstop.postgres.inbox import PostgresInbox
 from pitstop.postgres.notices import PostgresNotices
 from pitstop.postgres.pool import Pool, open_pool
 from pitstop.postgres.saga import PostgresSaga
 from pitstop.settings import Settings
 from workflows.booking import BookingWorkflow
+from workflows.privacy import ErasureWorkflow, SealWorkflow
 from workflows.sweep import SweepWorkflow
 
 _log = logging.getLogger("pitstop.worker")
@@ -57,10 +62,12 @@ def _worker(
         PostgresNotices(pool, ManageLinks(settings).url), LetterWriter(settings), SmtpMailer(settings)
     )
     sweep = SweepActivities(saga, PostgresInbox(pool), temporal_engine.TemporalEngine(client, settings))
+    erasure = ErasureActivities(PostgresErasure(pool), gateway)
+    audit = AuditActivities(PostgresSeals(pool))
     return Worker(
         client,
         task_queue=settings.task_queue,
-        workflows=[BookingWorkflow, SweepWorkflow],
+        workflows=[BookingWorkflow, SweepWorkflow, ErasureWorkflow, SealWorkflow],
         activities=[
             reservations.place_hold,
             reservations.withdraw,
@@ -78,6 +85,9 @@ def _worker(
             sweep.forget_requests,
             sweep.drain_inbox,
             sweep.revive_stranded,
+            erasure.erase_records,
+            erasure.erase_at_stripe,
+            audit.seal,
         ],
         workflow_runner=SandboxedWorkflowRunner() if settings.workflow_sandbox else UnsandboxedWorkflowRunner(),
         # A dead worker's runs go to another one after this long; the engine's default of 10 s would dominate recovery.
@@ -98,6 +108,7 @@ async def serve(settings: Settings) -> None:
     except RuntimeError as error:
         sys.exit(f"Temporal cannot be reached at {settings.temporal_address} ({error}). Start it, then this worker.")
     await keep_sweeping(client, settings)
+    await keep_sealing(client, settings)
     async with at_work(client, settings):
         _log.info("working on task queue %s", settings.task_queue)
         _tell_ready()
@@ -112,8 +123,6 @@ def _tell_ready() -> None:
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    # Its client logs each call; so does the engine, with what it was for.
-    for chatty in ("stripe", "httpx"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    # Their clients log each call; so does the engine, with what it was for.
+    logs.configure(quiet=("stripe", "httpx"))
     uvloop.run(serve(Settings()))

@@ -1,6 +1,5 @@
 """The doors: the FastAPI application. Run: uvicorn api.app:app."""
 
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -10,9 +9,11 @@ from fastapi_offline import FastAPIOffline
 from temporalio.client import Client
 
 from api import openapi, problems
+from api.audit import Audited
 from api.composition import build
 from api.limits import BodyLimit
-from api.routes import bookings, catalogue, invites, operations, pages, webhooks
+from api.routes import bookings, catalogue, codec, invites, operations, pages, privacy, sign_in, webhooks
+from pitstop import logs
 from pitstop.settings import Settings
 
 
@@ -38,12 +39,12 @@ def create_app(settings: Settings | None = None, client: Client | None = None) -
     problems.install(app)
     openapi.install(app)
     app.add_middleware(BodyLimit)
-    for routes in (catalogue, bookings, invites, webhooks, operations, pages):
+    app.add_middleware(Audited, settings=settings)
+    for routes in (catalogue, bookings, invites, privacy, webhooks, codec, sign_in, operations, pages):
         app.include_router(routes.router)
     app.mount("/static", StaticFiles(directory=pages.WEB / "static"), name="static")
     return app
 
 
-logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-logging.getLogger("httpx").setLevel(logging.WARNING)
+logs.configure(quiet=("httpx",))
 app = create_app()

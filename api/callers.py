@@ -1,14 +1,15 @@
 """Who is calling: a bearer token of the issuer's, or the signed link of one booking."""
 
+from dataclasses import replace
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Depends, Path, Query, Security
+from fastapi import Depends, Path, Query, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from api.composition import InRooms
+from api.composition import InRooms, Rooms
 from api.problems import Problem, not_found
-from pitstop.domain.caller import Caller, Role
+from pitstop.domain.caller import Caller, Origin, Role
 from pitstop.gateways.tokens import InvalidToken
 
 _bearer = HTTPBearer(auto_error=False, bearerFormat="JWT", description="A token of the configured issuer.")
@@ -27,29 +28,42 @@ def forbidden(detail: str) -> Problem:
     return Problem(403, "forbidden", "Not for this role", detail)
 
 
-async def _caller(credentials: Credentials, rooms: InRooms) -> Caller:
+async def _caller(request: Request, credentials: Credentials, rooms: InRooms) -> Caller:
     if credentials is None:
         raise unauthenticated("Send a token: Authorization: Bearer <JWT>.")
+    return await verified(request, rooms, credentials.credentials)
+
+
+async def verified(request: Request, rooms: Rooms, token: str) -> Caller:
+    """Who bears this token. The audit log is told the same name, and where the request came from."""
     try:
-        caller = await rooms.tokens.caller(credentials.credentials)
+        caller = await rooms.tokens.caller(token)
     except InvalidToken as error:
         raise unauthenticated(f"The token is not valid: {error}") from error
     if caller.role in (Role.CUSTOMER, Role.MECHANIC) and not _is_uuid(caller.subject):
         raise unauthenticated(f"The token is not valid: the claim `sub` of a {caller.role} must be a UUID")
-    return caller
+    return _known(request, caller)
+
+
+def _known(request: Request, caller: Caller) -> Caller:
+    origin: Origin = request.state.origin
+    known = replace(caller, origin=origin)
+    request.state.caller = known
+    return known
 
 
 async def _reader(
+    request: Request,
     id: BookingId,
     credentials: Credentials,
     rooms: InRooms,
     token: LinkToken = None,
 ) -> Caller:
     if token is None:
-        return await _caller(credentials, rooms)
+        return await _caller(request, credentials, rooms)
     if rooms.links.booking_of(token) != id:
         raise not_found()
-    return Caller(Role.LINK, str(id))
+    return _known(request, Caller(Role.LINK, str(id)))
 
 
 def _is_uuid(text: str) -> bool:

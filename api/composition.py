@@ -10,8 +10,11 @@ from fastapi import Depends, Request
 from temporalio.client import Client
 
 from pitstop.gateways.manage_links import ManageLinks
+from pitstop.gateways.operator_sessions import OperatorSessions
+from pitstop.gateways.payload_codec import EncryptingCodec, payload_codec
 from pitstop.gateways.temporal_engine import TemporalEngine, connect
 from pitstop.gateways.tokens import TokenVerifier
+from pitstop.postgres.audit import AuditLog
 from pitstop.postgres.catalogue import Catalogue
 from pitstop.postgres.desk import BookingDesk
 from pitstop.postgres.inbox import PostgresInbox
@@ -30,6 +33,9 @@ class Rooms:
     engine: TemporalEngine
     tokens: TokenVerifier
     links: ManageLinks
+    audit: AuditLog
+    codec: EncryptingCodec
+    sessions: OperatorSessions
 
 
 @asynccontextmanager
@@ -48,6 +54,9 @@ async def build(settings: Settings, client: Client | None = None) -> AsyncIterat
             engine=TemporalEngine(client or await connect(settings, lazy=True), settings),
             tokens=TokenVerifier(settings, http),
             links=links,
+            audit=AuditLog(pool),
+            codec=payload_codec(settings),
+            sessions=OperatorSessions(settings),
         )
 
 

@@ -119,9 +119,12 @@ class Settings(BaseSettings):
     payload_key_id: str = Field(
         default="development", description="The name of the key that seals what Temporal keeps from now on."
     )
-    temporal_ui_origins: tuple[str, ...] = Field(
+    temporal_ui_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_from_json)] = Field(
         default=("http://127.0.0.1:8233",),
         description="Origins of Temporal UIs that may ask `/codec/decode` to open payloads, as a JSON list.",
+    )
+    audit_seal_interval_seconds: PositiveFloat = Field(
+        default=600, description="How often the audit log is checked and sealed."
     )
 
     hold_seconds: PositiveFloat = Field(default=900, description="How long a slot is held for the payment.")

@@ -99,7 +99,7 @@ _PLACES = {
 
 @router.get("/")
 async def home() -> HTMLResponse:
-    return _page("home.html")
+    return page("home.html")
 
 
 @router.get("/manage/{booking}")
@@ -107,17 +107,17 @@ async def manage(booking: str, rooms: InRooms, token: str = "") -> HTMLResponse:
     """The booking that the signed link opens; for every other link the same page, which says what to do."""
     opened = rooms.links.booking_of(token) if len(token) <= _LONGEST_TOKEN else None
     if opened is None or booking != str(opened):
-        return _page("not_found.html", 404)
+        return page("not_found.html", 404)
     return await _manage(rooms, opened, token)
 
 
 async def _manage(rooms: Rooms, booking: UUID, token: str) -> HTMLResponse:
     sheet = await sheet_of(rooms, Caller(Role.LINK, str(booking)), booking)
     if sheet is None:
-        return _page("not_found.html", 404)
+        return page("not_found.html", 404)
     query = urlencode({"token": token})
     invite = f"/v1/bookings/{booking}/invite.ics?{query}" if sheet.was_confirmed else None
-    return _page("manage.html", here=f"/manage/{booking}?{query}", invite=invite, **_words(sheet))
+    return page("manage.html", here=f"/manage/{booking}?{query}", invite=invite, **_words(sheet))
 
 
 def _words(sheet: Sheet) -> dict[str, Any]:
@@ -163,5 +163,5 @@ def _event(event: dict[str, Any], facts: BookingFacts) -> str:
     return _EVENTS.get(name, f"{name.replace('_', ' ').capitalize()}.")
 
 
-def _page(template: str, code: int = 200, **words: Any) -> HTMLResponse:
+def page(template: str, code: int = 200, **words: Any) -> HTMLResponse:
     return HTMLResponse(_templates.get_template(template).render(words), code, headers=_HEADERS)

@@ -10,9 +10,13 @@ from temporalio.common import SearchAttributeKey
 BOOKING_WORKFLOW = "Booking"
 SWEEP_WORKFLOW = "Sweep"
 SWEEP_SCHEDULE = "sweep"
+ERASURE_WORKFLOW = "Erasure"
+SEAL_WORKFLOW = "SealAuditLog"
+SEAL_SCHEDULE = "seal-audit-log"
 
 HOLD_UPDATE = "hold"
 PAYMENT_SIGNAL = "payment_event"
+ERASE_UPDATE = "erase"
 KEY_REUSED = "IdempotencyKeyReused"
 
 PLACE_HOLD = "place_hold"
@@ -31,6 +35,9 @@ EXPIRE_HOLDS = "expire_lapsed_holds"
 FORGET_REQUESTS = "forget_abandoned_requests"
 DRAIN_INBOX = "drain_inbox"
 REVIVE_BOOKINGS = "revive_stranded_bookings"
+ERASE_RECORDS = "erase_records"
+ERASE_AT_STRIPE = "erase_at_stripe"
+SEAL_AUDIT_LOG = "seal_audit_log"
 
 # Search attributes: what an operator can query in the Temporal UI.
 BOOKING_STATUS = SearchAttributeKey.for_keyword("BookingStatus")
@@ -41,3 +48,7 @@ SCHEDULED_FOR = SearchAttributeKey.for_datetime("ScheduledFor")
 
 def booking_workflow_id(booking_id: UUID) -> str:
     return f"booking/{booking_id}"
+
+
+def erasure_workflow_id(customer_id: UUID) -> str:
+    return f"erasure/{customer_id}"

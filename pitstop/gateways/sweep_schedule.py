@@ -1,4 +1,4 @@
-"""The Temporal Schedule of the backstop."""
+"""The Temporal Schedules: of the backstop, and of the seals over the audit log."""
 
 from datetime import timedelta
 
@@ -17,20 +17,38 @@ from temporalio.client import (
 
 from pitstop.contracts import names
 from pitstop.contracts.booking import SweepOrder
+from pitstop.contracts.privacy import SealOrder
 from pitstop.gateways.temporal_engine import spans_of
 from pitstop.settings import Settings
 
 BATCH = 500
+# Entries that one seal covers at most, roughly; the next one covers the rest.
+SEALED_AT_ONCE = 50_000
 
 
-def _schedule(settings: Settings) -> Schedule:
+def _sweep(settings: Settings) -> Schedule:
     overdue = timedelta(seconds=settings.hold_grace_seconds + settings.sweep_interval_seconds)
     order = SweepOrder(batch=BATCH, overdue=overdue, spans=spans_of(settings))
-    interval = timedelta(seconds=settings.sweep_interval_seconds)
+    action = ScheduleActionStartWorkflow(
+        names.SWEEP_WORKFLOW, order, id=schedule_id(settings), task_queue=settings.task_queue
+    )
+    return _every(settings.sweep_interval_seconds, action)
+
+
+def _seal(settings: Settings) -> Schedule:
+    action = ScheduleActionStartWorkflow(
+        names.SEAL_WORKFLOW,
+        SealOrder(most=SEALED_AT_ONCE),
+        id=seal_schedule_id(settings),
+        task_queue=settings.task_queue,
+    )
+    return _every(settings.audit_seal_interval_seconds, action)
+
+
+def _every(seconds: float, action: ScheduleActionStartWorkflow) -> Schedule:
+    interval = timedelta(seconds=seconds)
     return Schedule(
-        action=ScheduleActionStartWorkflow(
-            names.SWEEP_WORKFLOW, order, id=schedule_id(settings), task_queue=settings.task_queue
-        ),
+        action=action,
         spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=interval)]),
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=interval),
     )
@@ -40,15 +58,26 @@ def schedule_id(settings: Settings) -> str:
     return f"{names.SWEEP_SCHEDULE}/{settings.task_queue}"
 
 
+def seal_schedule_id(settings: Settings) -> str:
+    return f"{names.SEAL_SCHEDULE}/{settings.task_queue}"
+
+
 async def keep_sweeping(client: Client, settings: Settings) -> None:
     """Sees to it that the schedule exists, with the present settings. Workers that start together agree."""
-    wanted = _schedule(settings)
+    await _keep(client, schedule_id(settings), _sweep(settings))
+
+
+async def keep_sealing(client: Client, settings: Settings) -> None:
+    """As `keep_sweeping`, for the seals over the audit log."""
+    await _keep(client, seal_schedule_id(settings), _seal(settings))
+
+
+async def _keep(client: Client, id: str, wanted: Schedule) -> None:
     try:
-        await client.create_schedule(schedule_id(settings), wanted)
+        await client.create_schedule(id, wanted)
     except ScheduleAlreadyRunningError:
-        handle = client.get_schedule_handle(schedule_id(settings))
 
         async def replace(_: ScheduleUpdateInput) -> ScheduleUpdate:
             return ScheduleUpdate(schedule=wanted)
 
-        await handle.update(replace)
+        await client.get_schedule_handle(id).update(replace)

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from pitstop.domain.stripe_events import booking_of, payment_event
+from pitstop.domain.stripe_events import booking_of, kept, payment_event
 from pitstop.ports import StoredEvent
 from pitstop.postgres import queries
 from pitstop.postgres.pool import Connection, Pool
@@ -21,7 +21,7 @@ class PostgresInbox:
 
     async def store(self, event: dict[str, Any]) -> bool:
         outcome = IGNORED if payment_event(event) is None else None
-        arguments = (event["id"], event["type"], booking_of(event), event, outcome)
+        arguments = (event["id"], event["type"], booking_of(event), kept(event), outcome)
         async with self._as_webhook() as connection:
             return bool(await connection.fetchval(_SQL["store"], *arguments))
 

@@ -139,6 +139,8 @@ def test_every_reference_leads_somewhere(document: Json) -> None:
         (examples.OPENED, schemas.BookingOpened),
         (examples.BOOKING, schemas.BookingOut),
         (examples.BOOKINGS, schemas.BookingPage),
+        (examples.ERASURE, schemas.ErasureOut),
+        (examples.AUDIT_LOG, schemas.AuditPage),
         (examples.LIVE, schemas.Live),
         (examples.READY, schemas.Health),
         (examples.NOT_READY, schemas.Health),

@@ -8,11 +8,14 @@ from tests.support.databases import Urls
 
 # Which roles run the queries of each file.
 USERS = {
+    "audit": ["api"],
     "catalogue": ["api"],
     "desk": ["api"],
+    "erasure": ["worker"],
     "inbox": ["api", "worker"],
     "notices": ["worker"],
     "saga": ["worker"],
+    "sealing": ["worker"],
 }
 NAMED = [
     pytest.param(role, sql, id=f"{module}.{name}-{role}")

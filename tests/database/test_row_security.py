@@ -22,7 +22,7 @@ TABLES = {
     "refunds": "booking_id",
     "notifications": "booking_id",
 }
-GUARDED = {*TABLES, "time_off", "webhook_inbox"}
+GUARDED = {*TABLES, "time_off", "webhook_inbox", "audit_log", "audit_seals", "erasures"}
 # What anybody may see: the catalogue, and the working hours that the search shows anyway.
 PUBLIC = {
     *("mechanics", "services", "plans", "mechanic_services", "availability_rules", "status_transitions"),

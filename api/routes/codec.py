@@ -13,7 +13,7 @@ from temporalio.api.common.v1 import Payload, Payloads
 
 from api.callers import Credentials, forbidden, unauthenticated, verified
 from api.composition import InRooms, Rooms
-from api.examples import OPENED_PAYLOADS
+from api.examples import OPENED_PAYLOADS, shown
 from api.openapi import problems
 from api.problems import Problem
 from pitstop.domain.audit import Action, Entry

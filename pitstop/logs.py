@@ -25,7 +25,10 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], .
     # People: mail addresses, telephone numbers, card numbers.
     (re.compile(r"[^\s<>\"'(),:;=\[\]]+@[\w.-]+\.\w+"), _GONE),
     (re.compile(r"(?<![\w.+-])\+[1-9]\d{6,14}\b"), _GONE),
-    (re.compile(r"(?<![\w.-])\d(?:[ -]?\d){12,18}(?![\w.-])"), lambda match: _GONE if _is_card(match[0]) else match[0]),
+    (
+        re.compile(r"(?<![\w.-])\d(?:[ -]?\d){12,18}(?![\w-]|\.\d)"),
+        lambda match: _GONE if _is_card(match[0]) else match[0],
+    ),
 )
 
 

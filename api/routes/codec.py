@@ -98,6 +98,9 @@ def _signed_in(request: Request, rooms: Rooms) -> Caller:
 
 def _payloads(body: bytes) -> list[Payload]:
     try:
+        # protobuf's reader takes a list for an object without fields.
+        if not body.lstrip().startswith(b"{"):
+            raise ParseError("not an object")
         return list(Parse(body, Payloads(), ignore_unknown_fields=True).payloads)
     except (ParseError, ValueError, RecursionError):
         raise Problem(400, "malformed_json", "Not payloads", 'Send {"payloads": […]} as Temporal has them.') from None

@@ -5,6 +5,7 @@ from uuid import uuid4
 
 import asyncpg
 import httpx
+import jwt
 import pytest
 
 from api.audit import Refusals
@@ -56,8 +57,6 @@ async def test_what_was_done_and_read_and_refused_is_told(
 
 
 def _subject(who: Customer) -> str:
-    import jwt
-
     claims = jwt.decode(who.token, options={"verify_signature": False})
     return str(claims["sub"])
 

@@ -27,7 +27,7 @@ from pitstop.gateways.smtp_mailer import SmtpMailer
 from pitstop.gateways.stripe_payments import StripePayments, stripe_client
 from pitstop.gateways.sweep_schedule import keep_sealing, keep_sweeping
 from pitstop.ports import PaymentGateway
-from pitstop.postgres.audit import PostgresSeals
+from pitstop.postgres.audit_log import PostgresSeals
 from pitstop.postgres.erasure import PostgresErasure
 from pitstop.postgres.inbox import PostgresInbox
 from pitstop.postgres.notices import PostgresNotices

@@ -9,7 +9,7 @@ from fastapi_offline import FastAPIOffline
 from temporalio.client import Client
 
 from api import openapi, problems
-from api.audit import Audited
+from api.audit_log import Audited
 from api.composition import build
 from api.limits import BodyLimit
 from api.routes import bookings, catalogue, codec, invites, operations, pages, privacy, sign_in, webhooks

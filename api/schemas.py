@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from api.fields import City, Country, Email, Instant, Intake, Name, Phone, PostalCode, Timezone
-from pitstop.domain.audit import Action
+from pitstop.domain.audit_log import Action
 from pitstop.domain.booking import BookingStatus, SlotRefusal
 from pitstop.domain.catalogue import SessionKind
 

@@ -16,7 +16,7 @@ from api.composition import InRooms, Rooms
 from api.examples import OPENED_PAYLOADS, shown
 from api.openapi import problems
 from api.problems import Problem
-from pitstop.domain.audit import Action, Entry
+from pitstop.domain.audit_log import Action, Entry
 from pitstop.domain.caller import Caller, Origin, Role
 from pitstop.gateways.payload_codec import PayloadNotReadable
 

@@ -12,9 +12,9 @@ from api.openapi import problems
 from api.problems import Problem, not_found
 from api.reading import StrictRoute
 from api.schemas import AuditEntry, AuditPage, AuditQuery, ErasureOut
-from pitstop.domain.audit import Action, Entry
+from pitstop.domain.audit_log import Action, Entry
 from pitstop.domain.caller import Caller, Role
-from pitstop.postgres.audit import AuditFilter
+from pitstop.postgres.audit_log import AuditFilter
 
 router = APIRouter(prefix="/v1", tags=["privacy"], route_class=StrictRoute)
 CustomerId = Annotated[UUID, Path(description="The customer's id.", examples=["00000000-0000-4000-8000-0000000000c1"])]

@@ -11,7 +11,7 @@ from api.composition import InRooms, Rooms
 from api.problems import Problem
 from api.routes.codec import COOKIE
 from api.routes.pages import page
-from pitstop.domain.audit import Action, Entry
+from pitstop.domain.audit_log import Action, Entry
 from pitstop.domain.caller import Role
 from pitstop.gateways.operator_sessions import end_of
 

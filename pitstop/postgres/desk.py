@@ -9,11 +9,11 @@ from uuid import UUID
 
 import asyncpg
 
-from pitstop.domain.audit import Action, Entry
+from pitstop.domain.audit_log import Action, Entry
 from pitstop.domain.booking import BookingStatus, SlotRefusal
 from pitstop.domain.caller import Caller, Role
 from pitstop.postgres import queries
-from pitstop.postgres.audit import note
+from pitstop.postgres.audit_log import note
 from pitstop.postgres.pool import Connection, Pool
 
 _SQL = queries.load("desk")

@@ -3,11 +3,11 @@
 from datetime import datetime
 from uuid import UUID
 
-from pitstop.domain.audit import Action, Entry
+from pitstop.domain.audit_log import Action, Entry
 from pitstop.domain.caller import Caller
 from pitstop.domain.erasure import MOST_NAMED, ErasedRecords
 from pitstop.postgres import queries
-from pitstop.postgres.audit import note
+from pitstop.postgres.audit_log import note
 from pitstop.postgres.pool import Connection, Pool
 
 _SQL = queries.load("erasure")

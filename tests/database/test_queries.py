@@ -8,7 +8,7 @@ from tests.support.databases import Urls
 
 # Which roles run the queries of each file.
 USERS = {
-    "audit": ["api"],
+    "audit_log": ["api"],
     "catalogue": ["api"],
     "desk": ["api"],
     "erasure": ["worker"],

@@ -8,9 +8,9 @@ import httpx
 import jwt
 import pytest
 
-from api.audit import Refusals
+from api.audit_log import Refusals
 from pitstop.devstack.stackfile import Stack
-from pitstop.postgres.audit import PostgresSeals
+from pitstop.postgres.audit_log import PostgresSeals
 from tests.privacy.conftest import Caller, Words
 from tests.support.databases import Urls, fresh_database
 from tests.support.people import Customer

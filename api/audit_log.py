@@ -12,7 +12,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.composition import Rooms
-from pitstop.domain.audit import Action, Entry, Outcome
+from pitstop.domain.audit_log import Action, Entry, Outcome
 from pitstop.domain.caller import NOBODY, Caller, Origin
 from pitstop.gateways.operator_sessions import Pseudonyms
 from pitstop.settings import Settings

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pitstop.domain.audit import Entry
+from pitstop.domain.audit_log import Entry
 from pitstop.domain.caller import Caller
 from pitstop.ports import SealedLog
 from pitstop.postgres import queries
 from pitstop.postgres.pool import Connection, Pool
 
-_SQL, _SEALING = queries.load("audit"), queries.load("sealing")
+_SQL, _SEALING = queries.load("audit_log"), queries.load("sealing")
 
 
 async def note(connection: Connection, caller: Caller, entry: Entry) -> None:

@@ -20,7 +20,9 @@ from activities.audit import AuditActivities
 from activities.booking import PaymentActivities, ReservationActivities
 from activities.heartbeats import Heartbeats
 from activities.notices import NoticeActivities
+from activities.privacy import ErasureActivities, SealActivities
 from activities.sweep import SweepActivities
+from pitstop import logs
 from pitstop.audit import composition as audit
 from pitstop.domain.limits import DeclineLimits
 from pitstop.gateways import temporal_engine
@@ -28,10 +30,13 @@ from pitstop.gateways.audit_schedule import keep_auditing
 from pitstop.gateways.deployment import Deployment, worker_options
 from pitstop.gateways.letters import LetterWriter
 from pitstop.gateways.manage_links import ManageLinks
+from pitstop.gateways.seal_schedule import keep_sealing
 from pitstop.gateways.smtp_mailer import SmtpMailer
 from pitstop.gateways.stripe_payments import StripePayments, stripe_client
 from pitstop.gateways.sweep_schedule import keep_sweeping
 from pitstop.ports import PaymentGateway
+from pitstop.postgres.audit_log import PostgresSeals
+from pitstop.postgres.erasure import PostgresErasure
 from pitstop.postgres.inbox import PostgresInbox
 from pitstop.postgres.notices import PostgresNotices
 from pitstop.postgres.pool import Pool, open_pool
@@ -39,6 +44,7 @@ from pitstop.postgres.saga import PostgresSaga
 from pitstop.settings import Settings, from_environment
 from workflows.audit import AuditWorkflow
 from workflows.booking import BookingWorkflow
+from workflows.privacy import ErasureWorkflow, SealWorkflow
 from workflows.sweep import SweepWorkflow
 
 _log = logging.getLogger("pitstop.worker")
@@ -97,10 +103,12 @@ def _worker(
         PostgresNotices(pool, ManageLinks(settings).url), LetterWriter(settings), SmtpMailer(settings)
     )
     sweep = SweepActivities(saga, PostgresInbox(pool), temporal_engine.TemporalEngine(client, settings))
+    erasure = ErasureActivities(PostgresErasure(pool), gateway)
+    seals = SealActivities(PostgresSeals(pool))
     return Worker(
         client,
         task_queue=settings.task_queue,
-        workflows=[BookingWorkflow, SweepWorkflow, AuditWorkflow],
+        workflows=[BookingWorkflow, SweepWorkflow, AuditWorkflow, ErasureWorkflow, SealWorkflow],
         activities=[
             reservations.place_hold,
             reservations.withdraw,
@@ -119,6 +127,9 @@ def _worker(
             sweep.drain_inbox,
             sweep.revive_stranded,
             auditing.audit,
+            erasure.erase_records,
+            erasure.erase_at_stripe,
+            seals.seal,
         ],
         workflow_runner=SandboxedWorkflowRunner() if settings.workflow_sandbox else UnsandboxedWorkflowRunner(),
         # A dead worker's runs go to another one after this long; the engine's default of 10 s would dominate recovery.
@@ -157,6 +168,7 @@ async def serve(settings: Settings) -> None:
         sys.exit(f"Temporal cannot be reached at {settings.temporal_address} ({error}). Start it, then this worker.")
     await keep_sweeping(client, settings)
     await keep_auditing(client, settings)
+    await keep_sealing(client, settings)
     async with at_work(client, settings):
         _log.info("version %s works on task queue %s", settings.build, settings.task_queue)
         _tell_ready()
@@ -182,8 +194,6 @@ def _tell_ready() -> None:
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    # Its client logs each call; so does the engine, with what it was for.
-    for chatty in ("stripe", "httpx"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    # Their clients log each call; so does the engine, with what it was for.
+    logs.configure(quiet=("stripe", "httpx"))
     uvloop.run(serve(from_environment()))

@@ -24,9 +24,13 @@ _IPV6_PREFIX = 64
 
 
 def client_address(request: Request, rooms: InRooms) -> Address:
+    return address_of(request, rooms.settings)
+
+
+def address_of(request: Request, settings: Settings) -> Address:
     """The nearest hop that is no trusted proxy (its own word about the hops before it counts for nothing)."""
     peer = parsed(request.client.host) if request.client else None
-    return _nearest_untrusted(peer or UNKNOWN, _hops(request, rooms.settings), rooms.settings)
+    return _nearest_untrusted(peer or UNKNOWN, _hops(request, settings), settings)
 
 
 def network_of(address: Address) -> str:

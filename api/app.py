@@ -1,6 +1,5 @@
 """The doors: the FastAPI application. Run: uvicorn api.app:app."""
 
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -10,11 +9,24 @@ from fastapi_offline import FastAPIOffline
 from temporalio.client import Client
 
 from api import access_log, guard, openapi, problems
+from api.audit_log import Audited
 from api.composition import build
 from api.limits import BodyLimit
 from api.metrics import Measuring, Meters, Occupancy
-from api.routes import audits, bookings, catalogue, invites, operations, pages, webhooks
+from api.routes import (
+    audits,
+    bookings,
+    catalogue,
+    codec,
+    invites,
+    operations,
+    pages,
+    privacy,
+    sign_in,
+    webhooks,
+)
 from api.shedding import Lanes, Shedding
+from pitstop import logs
 from pitstop.release import RELEASE
 from pitstop.settings import Settings, from_environment
 
@@ -48,17 +60,18 @@ def create_app(settings: Settings | None = None, client: Client | None = None) -
     # The last is the outermost: what is measured is what clients see, and what waits has been read within its limit.
     app.add_middleware(Shedding, lanes=lanes, body_seconds=settings.body_seconds)
     app.add_middleware(BodyLimit)
+    app.add_middleware(Audited, settings=settings)
     app.add_middleware(Measuring, meters=meters)
     app.state.registry = meters.registry
     guard.install(app, settings)
-    for routes in (catalogue, bookings, invites, webhooks, operations, audits, pages):
+    doors = (catalogue, bookings, invites, privacy, webhooks, codec, sign_in, operations, audits, pages)
+    for routes in doors:
         app.include_router(routes.router)
     app.include_router(audits.page)
     app.mount("/static", StaticFiles(directory=pages.WEB / "static"), name="static")
     return app
 
 
-logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-logging.getLogger("httpx").setLevel(logging.WARNING)
+logs.configure(quiet=("httpx",))
 access_log.install()
 app = create_app()

@@ -1,5 +1,6 @@
 """Who is calling: a bearer token of the issuer's, or the signed link of one booking."""
 
+from dataclasses import replace
 from typing import Annotated
 from uuid import UUID
 
@@ -7,10 +8,10 @@ from fastapi import Depends, Path, Query, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from api import budgets
-from api.addresses import ClientAddress
+from api.addresses import Address, ClientAddress
 from api.composition import InRooms, Rooms
 from api.problems import Problem, not_found
-from pitstop.domain.caller import Caller, Role
+from pitstop.domain.caller import Caller, Origin, Role
 from pitstop.gateways.tokens import InvalidToken
 
 _READING = ("GET", "HEAD")
@@ -31,26 +32,38 @@ def forbidden(detail: str) -> Problem:
 
 
 async def caller(request: Request, credentials: Credentials, rooms: InRooms, address: ClientAddress) -> Caller:
-    """Who bears this token. 401 when there is none, or it is not valid."""
+    """Who bears the token of the header. 401 when there is none, or it is not valid."""
+    return await verified(request, rooms, address, credentials.credentials if credentials else None)
+
+
+async def verified(request: Request, rooms: Rooms, address: Address, token: str | None) -> Caller:
+    """Who bears this token. The audit log is told the same name, and where the request came from."""
     try:
-        bearer = await _known(credentials, rooms)
+        bearer = await _bearer_of(rooms, token)
     except Problem:
         await rooms.rates.spend(budgets.failures(rooms, address))
         raise
     await rooms.rates.spend(*budgets.of_call(rooms, bearer, address, reading=request.method in _READING))
-    return bearer
+    return _known(request, bearer)
 
 
-async def _known(credentials: HTTPAuthorizationCredentials | None, rooms: Rooms) -> Caller:
-    if credentials is None:
+async def _bearer_of(rooms: Rooms, token: str | None) -> Caller:
+    if token is None:
         raise unauthenticated("Send a token: Authorization: Bearer <JWT>.")
     try:
-        bearer = await rooms.tokens.caller(credentials.credentials)
+        bearer = await rooms.tokens.caller(token)
     except InvalidToken as error:
         raise unauthenticated(f"The token is not valid: {error}") from error
     if bearer.role in (Role.CUSTOMER, Role.MECHANIC) and not _is_uuid(bearer.subject):
         raise unauthenticated(f"The token is not valid: the claim `sub` of a {bearer.role} must be a UUID")
     return bearer
+
+
+def _known(request: Request, caller: Caller) -> Caller:
+    origin: Origin = request.state.origin
+    known = replace(caller, origin=origin)
+    request.state.caller = known
+    return known
 
 
 async def _reader(
@@ -67,7 +80,7 @@ async def _reader(
         await rooms.rates.spend(budgets.failures(rooms, address))
         raise not_found()
     await rooms.rates.spend(budgets.reads(rooms, address))
-    return Caller(Role.LINK, str(id))
+    return _known(request, Caller(Role.LINK, str(id)))
 
 
 def _is_uuid(text: str) -> bool:

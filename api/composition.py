@@ -13,10 +13,13 @@ from api.figures import Backlogs, Figures
 from api.rates import RateLimiter
 from api.streams import Streams
 from pitstop.gateways.manage_links import ManageLinks
+from pitstop.gateways.operator_sessions import OperatorSessions
+from pitstop.gateways.payload_codec import EncryptingCodec, payload_codec
 from pitstop.gateways.pseudonyms import Pseudonyms
 from pitstop.gateways.temporal_engine import TemporalEngine, connect
 from pitstop.gateways.tokens import TokenVerifier
 from pitstop.postgres.audit_board import AuditBoard
+from pitstop.postgres.audit_log import AuditLog
 from pitstop.postgres.catalogue import Catalogue
 from pitstop.postgres.desk import BookingDesk
 from pitstop.postgres.inbox import PostgresInbox
@@ -50,6 +53,9 @@ class Rooms:
     streams: Streams
     figures: Figures
     pools: dict[str, Pool]
+    audit: AuditLog
+    codec: EncryptingCodec
+    sessions: OperatorSessions
 
 
 @asynccontextmanager
@@ -81,6 +87,9 @@ async def build(settings: Settings, client: Client | None = None) -> AsyncIterat
             streams=streams,
             figures=Figures([Backlogs(pulse)]),
             pools={"main": pool, "spare": spare},
+            audit=AuditLog(pool),
+            codec=payload_codec(settings),
+            sessions=OperatorSessions(settings),
         )
 
 

@@ -104,6 +104,33 @@ EVENTS = (
     'data: {"at": "2026-11-24T14:00:00.120000+00:00", "event": "hold_placed", '
     '"detail": {"hold_expires_at": "2026-11-24T14:15:00.100000+00:00"}, "status": "awaiting_payment"}\n\n'
 )
+ERASURE: Json = {
+    "customer_id": "00000000-0000-4000-8000-0000000000c1",
+    "status": "completed",
+    "requested_at": "2026-12-24T14:00:00.090000Z",
+    "bookings": 3,
+    "left_at_stripe": 0,
+    "completed_at": "2026-12-24T14:00:01.120000Z",
+}
+AUDIT_LOG: Json = {
+    "items": [
+        {
+            "id": 41,
+            "at": "2026-12-24T14:00:00.090000Z",
+            "actor_role": "operator",
+            "actor": "operator-1",
+            "action": "booking.read",
+            "object_kind": "booking",
+            "object_id": _BOOKING,
+            "outcome": "done",
+            "address": "3f0a1b2c4d5e6f708192",
+            "request_id": "0b6f6f1d0f6c4a0f9a3d2e1c5b7a9d8e",
+            "detail": {},
+        }
+    ],
+    "next_cursor": "41",
+}
+OPENED_PAYLOADS: Json = {"payloads": [{"metadata": {"encoding": "anNvbi9wbGFpbg=="}, "data": "InRleHQi"}]}
 LIVE: Json = {"status": "ok"}
 READY: Json = {"status": "ok", "dependencies": {"postgres": "ok", "temporal": "ok"}}
 NOT_READY: Json = {"status": "unavailable", "dependencies": {"postgres": "ok", "temporal": "unavailable"}}

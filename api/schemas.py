@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from api.fields import City, Country, Email, Instant, Intake, Name, Phone, PostalCode, Timezone
+from pitstop.domain.audit_log import Action
 from pitstop.domain.booking import BookingStatus, SlotRefusal
 from pitstop.domain.catalogue import SessionKind
 
@@ -242,6 +243,59 @@ class SlotCheck(Sent):
 class SlotVerdict(BaseModel):
     available: bool
     reason: SlotRefusal | None
+
+
+class ErasureOut(BaseModel):
+    customer_id: UUID
+    status: Literal["at_payment_provider", "completed"] = Field(
+        description="`at_payment_provider`: gone from here, and Stripe is being told."
+    )
+    requested_at: datetime
+    bookings: int = Field(description="Bookings whose personal data was removed.")
+    left_at_stripe: int = Field(description="Payments of which Stripe has refused to forget the address.")
+    completed_at: datetime | None
+
+
+class AuditQuery(Sent):
+    """`from` and `to` bound the time, half-open."""
+
+    actor: str | None = Field(default=None, max_length=255, pattern=r"^[\x20-\x7e]+$", examples=["operator-1"])
+    action: Action | None = Field(default=None, examples=["booking.read"])
+    object_id: UUID | None = Field(
+        default=None,
+        description="A booking's or a customer's id.",
+        examples=["7d0c9d1c-6a5e-5f0b-9f43-0a8a5d0f3c11"],
+    )
+    from_: Instant | None = Field(default=None, alias="from", examples=["2026-12-01T00:00:00Z"])
+    to: Instant | None = Field(default=None, examples=["2026-12-08T00:00:00Z"])
+    cursor: str | None = Field(
+        default=None, pattern=r"^[1-9][0-9]{0,17}$", description="`next_cursor` of the page before.", examples=["41"]
+    )
+    limit: int = Field(default=50, ge=1, le=200, examples=[50])
+
+    @field_validator("to")
+    @classmethod
+    def _order(cls, to: datetime | None, info: ValidationInfo) -> datetime | None:
+        return to and _later(to, info)
+
+
+class AuditEntry(BaseModel):
+    id: int
+    at: datetime
+    actor_role: str
+    actor: str
+    action: str
+    object_kind: str
+    object_id: str | None
+    outcome: Literal["done", "refused"]
+    address: str | None = Field(description="A keyed digest of the client's address: the same for the same address.")
+    request_id: str | None = Field(description="The header X-Request-ID of the answer.")
+    detail: dict[str, Any]
+
+
+class AuditPage(BaseModel):
+    items: list[AuditEntry]
+    next_cursor: str | None
 
 
 class Health(BaseModel):

@@ -6,6 +6,8 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from pitstop.domain.booking import BookingStatus
+from pitstop.domain.caller import Caller
+from pitstop.domain.erasure import ErasedRecords
 from pitstop.domain.limits import Declines
 from pitstop.domain.notices import Claim, Notice
 from pitstop.domain.saga import (
@@ -96,6 +98,9 @@ class PaymentGateway(Protocol):
 
     async def refund(self, idempotency_key: str, payment_intent_id: str, amount: int, reason: str) -> str:
         """Gives back `amount` and returns the refund's id; the same key gives back once."""
+
+    async def forget_address(self, payment_intent_id: str) -> None:
+        """Removes the customer's mail address from the payment; repeating it does no harm."""
 
 
 class SagaStore(Protocol):
@@ -233,3 +238,42 @@ class WorkflowReviver(PaymentMessenger, Protocol):
 
     async def revive(self, standing: Standing, event: PaymentEvent | None) -> bool:
         """Starts the booking's workflow again; False when it runs."""
+
+
+class ErasureStore(Protocol):
+    """Where a customer's personal data is removed. Each call is one transaction, and safe to repeat."""
+
+    async def erase(self, customer_id: UUID, by: Caller, now: datetime) -> ErasedRecords:
+        """All of it at once, with its entry in the audit log; nothing while a booking of the customer's is open."""
+
+    async def intents_to_forget(self, customer_id: UUID) -> list[str]:
+        """The PaymentIntents of erased bookings of which Stripe has not been told yet."""
+
+    async def intent_forgotten(self, payment_intent_id: str, now: datetime) -> None: ...
+
+    async def complete(self, customer_id: UUID, left_at_stripe: int, now: datetime) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class SealedLog:
+    """A seal over the audit log; `digest` in hex."""
+
+    id: int
+    entries: int
+    digest: str
+
+
+class SealStore(Protocol):
+    """The chain over the audit log."""
+
+    async def seal(self, most: int) -> SealedLog | None:
+        """None when there is nothing new."""
+
+    async def broken(self) -> list[int]:
+        """The seals that no longer fit the log."""
+
+
+class Eraser(Protocol):
+    """How the API has a customer's personal data removed. Raises `EngineUnavailable`."""
+
+    async def erase(self, customer_id: UUID, by: Caller) -> ErasedRecords: ...

@@ -3,6 +3,9 @@
 Spans are in seconds. In production every secret must be given, and whatever else is marked so (`GIVEN_IN_PRODUCTION`).
 """
 
+import base64
+import binascii
+import json
 from datetime import timedelta
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -10,6 +13,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
+    BeforeValidator,
     Field,
     HttpUrl,
     NonNegativeFloat,
@@ -23,7 +27,7 @@ from pydantic import (
 )
 from pydantic.config import JsonDict
 from pydantic_core import Url
-from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
 from pitstop import production
 from pitstop.release import default_build_id
@@ -33,7 +37,9 @@ DEVELOPMENT_SECRET = production.DEVELOPMENT_SECRET
 # The mark of a setting that is no secret, but whose default is right for a development machine only.
 GIVEN_IN_PRODUCTION: JsonDict = {production.GIVEN: True}
 
-
+# 32 bytes in base64, known to everybody who reads this.
+DEVELOPMENT_PAYLOAD_KEY = base64.b64encode(f"{DEVELOPMENT_SECRET}/development-key".encode()).decode()
+_PAYLOAD_KEY_BYTES = 32
 # Above the maximum a call is too short a time to be counted.
 CallsPerMinute = Annotated[int, Field(ge=1, le=1_000_000)]
 
@@ -62,6 +68,26 @@ def _origin(url: Url) -> str:
 
 
 Origin = Annotated[Url, UrlConstraints(allowed_schemes=["http", "https"], host_required=True), AfterValidator(_origin)]
+
+
+def _from_json(value: Any) -> Any:
+    return json.loads(value) if isinstance(value, str) else value
+
+
+def _keys_of_256_bits(keys: dict[str, SecretStr]) -> dict[str, SecretStr]:
+    for key_id, key in keys.items():
+        _payload_key(key_id, key)
+    return keys
+
+
+def _payload_key(key_id: str, key: SecretStr) -> bytes:
+    try:
+        raw = base64.b64decode(key.get_secret_value(), validate=True)
+    except binascii.Error:
+        raw = b""
+    if not key_id or len(raw) != _PAYLOAD_KEY_BYTES:
+        raise ValueError(f"the payload key {key_id!r} needs a name and {_PAYLOAD_KEY_BYTES} bytes in base64")
+    return raw
 
 
 class Settings(BaseSettings):
@@ -179,6 +205,24 @@ class Settings(BaseSettings):
     )
     manage_link_former_secrets: tuple[SecretStr, ...] = Field(
         default=(), description="Former secrets of links, as a JSON list: links that they have signed still open."
+    )
+
+    payload_keys: Annotated[
+        dict[str, SecretStr], NoDecode, BeforeValidator(_from_json), AfterValidator(_keys_of_256_bits)
+    ] = Field(
+        default={"development": SecretStr(DEVELOPMENT_PAYLOAD_KEY)},
+        description="The keys that open what Temporal keeps: a JSON object of names and 32 bytes each in base64. "
+        "docs/privacy.md says how to change them.",
+    )
+    payload_key_id: str = Field(
+        default="development", description="The name of the key that seals what Temporal keeps from now on."
+    )
+    temporal_ui_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_from_json)] = Field(
+        default=("http://127.0.0.1:8233",),
+        description="Origins of Temporal UIs that may ask `/codec/decode` to open payloads, as a JSON list.",
+    )
+    audit_seal_interval_seconds: PositiveFloat = Field(
+        default=600, description="How often the audit log is checked and sealed."
     )
 
     hold_seconds: PositiveFloat = Field(default=900, description="How long a slot is held for the payment.")
@@ -361,6 +405,16 @@ class Settings(BaseSettings):
     @cached_property
     def drain(self) -> timedelta:
         return timedelta(seconds=self.drain_seconds)
+
+    @cached_property
+    def payload_key_bytes(self) -> dict[str, bytes]:
+        return {key_id: _payload_key(key_id, key) for key_id, key in self.payload_keys.items()}
+
+    @model_validator(mode="after")
+    def _seals_with_a_key_that_it_has(self) -> Self:
+        if self.payload_key_id not in self.payload_keys:
+            raise ValueError("PITSTOP_PAYLOAD_KEY_ID names no key of PITSTOP_PAYLOAD_KEYS")
+        return self
 
     @model_validator(mode="after")
     def _fit_for_production(self) -> Self:

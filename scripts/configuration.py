@@ -33,6 +33,8 @@ def _default(value: Any) -> str:
         return "none"
     if isinstance(value, SecretStr):
         return f"`{DEVELOPMENT_SECRET}`"
+    if isinstance(value, dict):
+        return f"`{json.dumps(dict.fromkeys(value, DEVELOPMENT_SECRET))}`"
     return f"`{json.dumps(value) if isinstance(value, tuple) else value}`"
 
 

@@ -8,9 +8,9 @@ import asyncpg
 import httpx
 import pytest
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 
 from pitstop.devstack.stackfile import Stack
+from pitstop.gateways import temporal_engine
 from tests.support import stack as stacks
 from tests.support.people import Customer, Issuer
 from tests.support.shop import Shop, open_shop
@@ -67,9 +67,8 @@ async def database(stack: Stack) -> AsyncIterator["asyncpg.Pool[asyncpg.Record]"
 
 @pytest.fixture(scope="session")
 async def temporal(stack: Stack) -> Client:
-    return await Client.connect(
-        stack.temporal_address, namespace=stack.temporal_namespace, data_converter=pydantic_data_converter
-    )
+    """A client as the product has it, with the stack's own keys."""
+    return await temporal_engine.connect(stacks.settings(stack))
 
 
 @pytest.fixture(scope="session")

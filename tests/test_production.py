@@ -1,6 +1,7 @@
 """Production does not start with what is for development: real processes, their exit code and what they say."""
 
 import asyncio
+import base64
 import os
 import sys
 from typing import Any
@@ -19,6 +20,7 @@ GIVEN: dict[str, Any] = {
     "api_database_url": "postgresql://pitstop_api:hunter2@database/pitstop",
     "worker_database_url": "postgresql://pitstop_worker:hunter2@database/pitstop",
     "audit_database_url": "postgresql://pitstop_audit:hunter2@database/pitstop",
+    "payload_keys": {"development": SecretStr(base64.b64encode(b"hunter2".ljust(32, b"x")).decode())},
     "stripe_publishable_key": "pk_live_1",
     "mail_from": "bookings@pitstop.test",
     "jwt_issuer": "https://login.pitstop.test",
@@ -37,7 +39,7 @@ def _kept_secret(name: str) -> Any:
 
 
 def _is_development(name: str) -> bool:
-    return any(DEVELOPMENT_SECRET in each for each in production.secrets_in(Settings.model_fields[name].default))
+    return any(map(production.is_of_development, production.secrets_in(Settings.model_fields[name].default)))
 
 
 SECRETS = [name for name in Settings.model_fields if _is_development(name)]
@@ -45,7 +47,7 @@ MARKED = [name for name, field in Settings.model_fields.items() if production.is
 
 
 def fit(**changes: Any) -> dict[str, Any]:
-    given = GIVEN | {name: _kept_secret(name) for name in SECRETS} | changes
+    given = {name: _kept_secret(name) for name in SECRETS} | GIVEN | changes
     return {name: value for name, value in given.items() if value is not None}
 
 

@@ -6,24 +6,20 @@ from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
-from fastapi.security import HTTPAuthorizationCredentials
 
 from api.addresses import Address, ClientAddress
-from api.callers import Authenticated, Credentials, forbidden
-from api.callers import caller as caller_of
+from api.callers import Authenticated, Credentials, forbidden, verified
 from api.composition import InRooms, Rooms
 from api.examples import AUDIT, shown
 from api.openapi import problems
 from api.problems import Problem
 from api.reading import StrictRoute
-from api.routes.pages import STYLED, PageRoute
+from api.routes.pages import WITH_FORM, PageRoute
 from api.routes.pages import page as page_of
 from api.schemas import AuditOut
 from pitstop.domain.caller import Caller, Role
 
 _LONGEST_FORM = 8192
-# The form may be sent to where it came from, and nowhere else.
-_FORM = STYLED.replace("form-action 'none'", "form-action 'self'")
 
 router = APIRouter(prefix="/v1/operations", tags=["operations"], route_class=StrictRoute)
 page = APIRouter(include_in_schema=False, route_class=PageRoute)
@@ -45,7 +41,7 @@ async def audit_page(
     """With a token in the header, the result; without one, a form that asks for it."""
     if credentials is None:
         return _ask()
-    return await _shown(request, rooms, address, credentials)
+    return await _shown(request, rooms, address, credentials.credentials)
 
 
 @page.post("/operations/audit")
@@ -54,23 +50,21 @@ async def audit_page_for_token(request: Request, rooms: InRooms, address: Client
     body = await request.body()
     form = parse_qs(body.decode("ascii", "replace")) if len(body) <= _LONGEST_FORM else {}
     token = form.get("token", [""])[-1].strip()
-    return await _shown(request, rooms, address, HTTPAuthorizationCredentials(scheme="Bearer", credentials=token))
+    return await _shown(request, rooms, address, token)
 
 
-async def _shown(
-    request: Request, rooms: Rooms, address: Address, credentials: HTTPAuthorizationCredentials
-) -> HTMLResponse:
+async def _shown(request: Request, rooms: Rooms, address: Address, token: str) -> HTMLResponse:
     try:
-        run = await _last(rooms, await caller_of(request, credentials, rooms, address))
+        run = await _last(rooms, await verified(request, rooms, address, token))
     except Problem as refused:
         if refused.status_code not in (401, 403):
             raise
         return _ask(refused.body.detail, refused.status_code)
-    return page_of("audit.html", policy=_FORM, run=run, now=datetime.now(UTC))
+    return page_of("audit.html", policy=WITH_FORM, run=run, now=datetime.now(UTC))
 
 
 def _ask(why: str | None = None, code: int = 200) -> HTMLResponse:
-    return page_of("audit_token.html", code, policy=_FORM, why=why)
+    return page_of("audit_token.html", code, policy=WITH_FORM, why=why)
 
 
 async def _last(rooms: Rooms, caller: Caller) -> dict[str, Any] | None:

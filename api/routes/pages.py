@@ -32,6 +32,7 @@ _log = logging.getLogger("pitstop.pages")
 WEB = Path(__file__).parents[2] / "web"
 # What a page needs beyond nothing (api/guard.py): our style sheet; the documentation of the API also its program.
 STYLED = f"{NOTHING}; style-src 'self'"
+WITH_FORM = STYLED.replace("form-action 'none'", "form-action 'self'")
 _DOCUMENTED = (
     f"{NOTHING}; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'"
 )

@@ -12,9 +12,13 @@ SWEEP_WORKFLOW = "Sweep"
 SWEEP_SCHEDULE = "sweep"
 AUDIT_WORKFLOW = "Audit"
 AUDIT_SCHEDULE = "audit"
+ERASURE_WORKFLOW = "Erasure"
+SEAL_WORKFLOW = "SealAuditLog"
+SEAL_SCHEDULE = "seal-audit-log"
 
 HOLD_UPDATE = "hold"
 PAYMENT_SIGNAL = "payment_event"
+ERASE_UPDATE = "erase"
 KEY_REUSED = "IdempotencyKeyReused"
 
 PLACE_HOLD = "place_hold"
@@ -34,6 +38,9 @@ FORGET_REQUESTS = "forget_abandoned_requests"
 DRAIN_INBOX = "drain_inbox"
 REVIVE_BOOKINGS = "revive_stranded_bookings"
 AUDIT_BOOKINGS = "audit_bookings"
+ERASE_RECORDS = "erase_records"
+ERASE_AT_STRIPE = "erase_at_stripe"
+SEAL_AUDIT_LOG = "seal_audit_log"
 
 # Search attributes: what an operator can query in the Temporal UI.
 BOOKING_STATUS = SearchAttributeKey.for_keyword("BookingStatus")
@@ -44,3 +51,7 @@ SCHEDULED_FOR = SearchAttributeKey.for_datetime("ScheduledFor")
 
 def booking_workflow_id(booking_id: UUID) -> str:
     return f"booking/{booking_id}"
+
+
+def erasure_workflow_id(customer_id: UUID) -> str:
+    return f"erasure/{customer_id}"

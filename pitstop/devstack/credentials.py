@@ -1,5 +1,6 @@
 """The secrets of one data folder: random, made once, kept there for its owner alone."""
 
+import base64
 import secrets
 from pathlib import Path
 from typing import Self
@@ -28,13 +29,15 @@ class Credentials(BaseModel):
     stripe_publishable_key: str = Field(default_factory=lambda: f"pk_test_{_random()}")
     stripe_webhook_secret: str = Field(default_factory=lambda: f"whsec_{_random()}")
     manage_link_secret: str = Field(default_factory=_random)
+    payload_key: str = Field(default_factory=lambda: base64.b64encode(secrets.token_bytes(32)).decode())
 
     @classmethod
     def of(cls, folder: Path) -> Self:
-        """The folder's secrets; made and kept there at the first call, also those that a former release lacked."""
+        """The folder's secrets; made and kept there at the first call, as is one that an older folder lacks."""
         path = folder / NAME
-        made = cls.model_validate_json(path.read_bytes()) if path.exists() else cls()
-        if made.model_fields_set == cls.model_fields.keys():
-            return made
-        write_private(path, made.model_dump_json(indent=2) + "\n")
-        return made
+        kept = path.read_text() if path.exists() else "{}"
+        whole = cls.model_validate_json(kept)
+        written = whole.model_dump_json(indent=2) + "\n"
+        if written != kept:
+            write_private(path, written)
+        return whole

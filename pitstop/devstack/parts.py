@@ -1,5 +1,6 @@
 """The parts of a stack: for each its command line, its environment, and how one sees that it is ready."""
 
+import json
 import os
 import shutil
 import signal
@@ -28,6 +29,7 @@ SEARCH_ATTRIBUTES = {
     "ScheduledFor": "Datetime",
 }
 READY_FILE_VARIABLE = "PITSTOP_WORKER_READY_FILE"
+PAYLOAD_KEY_ID = "devstack"
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,9 @@ class Plan:
             "SMTP_PORT": str(self.addresses.smtp),
             "JWKS_URL": self.jwks_url,
             "MANAGE_LINK_SECRET": self.credentials.manage_link_secret,
+            "PAYLOAD_KEYS": json.dumps({PAYLOAD_KEY_ID: self.credentials.payload_key}),
+            "PAYLOAD_KEY_ID": PAYLOAD_KEY_ID,
+            "TEMPORAL_UI_ORIGINS": json.dumps([self.addresses.url("temporal_ui")]),
         }
         return raised | inherited | {f"PITSTOP_{name}": value for name, value in own.items()}
 
@@ -127,6 +132,7 @@ def _temporal(plan: Plan) -> Part:
     arguments = [
         *(shutil.which("temporal") or program("temporal"), "server", "start-dev", "--log-level", "error"),
         *("--ip", HOST, "--port", str(ports.temporal), "--ui-port", str(ports.temporal_ui)),
+        *("--ui-codec-endpoint", f"{ports.url('api')}/codec"),
         *("--namespace", NAMESPACE, "--sqlite-pragma", "journal_mode=wal", "--sqlite-pragma", "synchronous=1"),
         *(*attributes, *storage, *flags),
     ]

@@ -1,17 +1,29 @@
 """Who is asking."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
 class Role(StrEnum):
-    """The roles of a token, and `link`: the bearer of a signed manage link, who has no account."""
+    """The roles of a token, and two of our own.
+
+    `link` is the bearer of a signed manage link, who has no account; `nobody` somebody without a valid token.
+    """
 
     CUSTOMER = "customer"
     MECHANIC = "mechanic"
     OPERATOR = "operator"
     SERVICE = "service"
     LINK = "link"
+    NOBODY = "nobody"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a request came from, for the audit log: a keyed digest of the address, and the request's id."""
+
+    address: str | None = None
+    request_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,3 +32,7 @@ class Caller:
 
     role: Role
     subject: str
+    origin: Origin = field(default=Origin(), compare=False)
+
+
+NOBODY = Caller(Role.NOBODY, "")

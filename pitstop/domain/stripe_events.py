@@ -56,6 +56,31 @@ def objection(payment: PaymentEvent, agreed: AgreedPayment | None) -> str | None
     return None
 
 
+def kept(event: Mapping[str, Any]) -> dict[str, Any]:
+    """What is stored of an event: what `booking_of` and `payment_event` read, and when it was.
+
+    Stripe's objects also bear addresses, names and card details. Whoever needs those asks Stripe for the event.
+    """
+    subject = _mapping(_mapping(event.get("data")).get("object"))
+    error = _mapping(subject.get("last_payment_error"))
+    metadata = _mapping(subject.get("metadata"))
+    what = _only(subject, "id", "object", "amount", "amount_received", "currency", "status", "payment_intent")
+    if metadata:
+        what["metadata"] = _only(metadata, "booking_id")
+    if error:
+        what["last_payment_error"] = _only(error, "code", "decline_code")
+    return _only(event, "id", "object", "type", "created", "livemode") | {"data": {"object": what}}
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _only(value: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """Plain values alone: an id that Stripe was asked to expand would be a whole object."""
+    return {name: value[name] for name in names if isinstance(value.get(name), str | int | float)}
+
+
 def payment_event(event: Mapping[str, Any]) -> PaymentEvent | None:
     """The event as the workflow is told of it; None for one that does not concern it."""
     kind = _KINDS.get(str(event.get("type")))

@@ -11,6 +11,7 @@ from email.policy import SMTP as SMTP_POLICY
 import aiosmtplib
 
 from pitstop.gateways.wording import one_line
+from pitstop.logs import redacted
 from pitstop.ports import CalendarPart, MailNotAccepted, OutgoingMail
 from pitstop.settings import Settings
 
@@ -42,7 +43,8 @@ class SmtpMailer:
                 await client.connect()
                 await self._transmit(client, message, envelope_address(mail.to_address))
         except (aiosmtplib.SMTPException, OSError) as error:
-            raise _not_accepted(error) from error
+            # Not `from error`: the server's own words would come along into logs and histories.
+            raise _not_accepted(error, mail) from None
         else:
             await _say_goodbye(client)
         finally:
@@ -128,10 +130,20 @@ def _unencoded(text: str) -> str:
     return text.replace("=?", "= ?")
 
 
-def _not_accepted(error: aiosmtplib.SMTPException | OSError) -> MailNotAccepted:
+def _not_accepted(error: aiosmtplib.SMTPException | OSError, mail: OutgoingMail) -> MailNotAccepted:
     if isinstance(error, aiosmtplib.SMTPRecipientsRefused):
         error = error.recipients[0]
-    return MailNotAccepted(f"{type(error).__name__}: {error}", permanent=_is_permanent(error))
+    why = f"{type(error).__name__}: {_without_recipient(str(error), mail)}"
+    return MailNotAccepted(why, permanent=_is_permanent(error))
+
+
+def _without_recipient(answer: str, mail: OutgoingMail) -> str:
+    """A mail server's answer with neither the recipient's address, in whole or in part, nor their name."""
+    local_part = mail.to_address.partition("@")[0]
+    for word in sorted({mail.to_address, local_part, mail.to_name, *mail.to_name.split()}, key=len, reverse=True):
+        if len(word) > 1:
+            answer = re.sub(re.escape(word), "<recipient>", answer, flags=re.IGNORECASE)
+    return redacted(answer)
 
 
 def _is_permanent(error: Exception) -> bool:

@@ -8,6 +8,7 @@ import stripe
 
 from pitstop.domain.identity import payment_intent_key
 from pitstop.domain.saga import IntentState, PaymentTerms
+from pitstop.logs import redacted
 from pitstop.ports import PaymentIntent, PaymentsRefused, PaymentsUnavailable
 from pitstop.settings import Settings
 
@@ -59,7 +60,7 @@ class StripePayments:
                 {"idempotency_key": payment_intent_key(reservation_id)},
             )
         except stripe.StripeError as error:
-            raise _translated(error) from error
+            raise _translated(error) from None
         return PaymentIntent(id=intent.id, status=intent.status, client_secret=intent.client_secret or "")
 
     async def cancel_intent(self, payment_intent_id: str) -> IntentState:
@@ -67,10 +68,10 @@ class StripePayments:
             await self._client.v1.payment_intents.cancel_async(payment_intent_id)
         except stripe.InvalidRequestError as error:
             if error.code != "payment_intent_unexpected_state":
-                raise _translated(error) from error
+                raise _translated(error) from None
             return await self._state_of(payment_intent_id)
         except stripe.StripeError as error:
-            raise _translated(error) from error
+            raise _translated(error) from None
         return IntentState.CANCELED
 
     async def _state_of(self, payment_intent_id: str) -> IntentState:
@@ -78,7 +79,7 @@ class StripePayments:
         try:
             intent = await self._client.v1.payment_intents.retrieve_async(payment_intent_id)
         except stripe.StripeError as error:
-            raise _translated(error) from error
+            raise _translated(error) from None
         if intent.status in ("canceled", "succeeded"):
             return IntentState(intent.status)
         raise PaymentsUnavailable(f"PaymentIntent {payment_intent_id} is {intent.status}")
@@ -98,23 +99,36 @@ class StripePayments:
             )
         except stripe.InvalidRequestError as error:
             if error.code != "charge_already_refunded":
-                raise _translated(error) from error
+                raise _translated(error) from None
             return await self._refund_of(payment_intent_id)
         except stripe.StripeError as error:
-            raise _translated(error) from error
+            raise _translated(error) from None
         return refund.id
+
+    async def forget_address(self, payment_intent_id: str) -> None:
+        """Removes the one thing of the customer's that we gave Stripe. A payment that Stripe does not know has none."""
+        try:
+            await self._client.v1.payment_intents.update_async(payment_intent_id, {"receipt_email": ""})
+        except stripe.InvalidRequestError as error:
+            if error.code != "resource_missing":
+                raise _translated(error) from None
+        except stripe.StripeError as error:
+            raise _translated(error) from None
 
     async def _refund_of(self, payment_intent_id: str) -> str:
         """The refund made before: Stripe forgets an idempotency key after a day, but never refunds a charge twice."""
         try:
             refunds = await self._client.v1.refunds.list_async({"payment_intent": payment_intent_id, "limit": 1})
         except stripe.StripeError as error:
-            raise _translated(error) from error
+            raise _translated(error) from None
         return refunds.data[0].id
 
 
 def _translated(error: stripe.StripeError) -> PaymentsRefused | PaymentsUnavailable:
-    """By class, never by text. A conflict of two calls with one key is over when the first has its answer."""
+    """By class, never by text. A conflict of two calls with one key is over when the first has its answer.
+
+    Stripe's words may quote what it was sent, the customer's address among it.
+    """
     if isinstance(error, _PASSING) or error.http_status == 409:
-        return PaymentsUnavailable(str(error))
-    return PaymentsRefused(str(error))
+        return PaymentsUnavailable(redacted(str(error)))
+    return PaymentsRefused(redacted(str(error)))

@@ -13,15 +13,18 @@ from temporalio.client import (
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
 from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDConflictPolicy
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.runtime import Runtime
 from temporalio.service import RetryConfig, RPCError, RPCStatusCode
 
 from pitstop.contracts import names
 from pitstop.contracts.booking import BookingOrder, HoldAnswer, Spans
+from pitstop.contracts.privacy import ErasureOrder
 from pitstop.domain.booking import BookingStatus
+from pitstop.domain.caller import Caller
+from pitstop.domain.erasure import ErasedRecords
 from pitstop.domain.saga import HoldOutcome, PaymentEvent, Standing
+from pitstop.gateways.payload_codec import data_converter
 from pitstop.ports import EngineUnavailable, IdempotencyKeyReused, NoRunningWorkflow
 from pitstop.settings import Settings
 
@@ -32,6 +35,7 @@ _AWAY = (RPCError, RuntimeError)
 _SIGNAL_LIMIT = timedelta(seconds=5)
 # How often somebody who waits for a hold looks whether the engine is still there.
 _LOOK_SECONDS = 3
+_ERASURE_LIMIT = timedelta(seconds=20)
 
 
 def spans_of(settings: Settings) -> Spans:
@@ -52,7 +56,7 @@ async def connect(settings: Settings, *, lazy: bool = False, runtime: Runtime | 
     return await Client.connect(
         settings.temporal_address,
         namespace=settings.temporal_namespace,
-        data_converter=pydantic_data_converter,
+        data_converter=data_converter(settings),
         retry_config=_PATIENCE,
         lazy=lazy,
         runtime=runtime,
@@ -60,7 +64,7 @@ async def connect(settings: Settings, *, lazy: bool = False, runtime: Runtime | 
 
 
 class TemporalEngine:
-    """Implements the ports `BookingEngine`, `PaymentMessenger` and `WorkflowReviver`."""
+    """Implements the ports `BookingEngine`, `PaymentMessenger`, `WorkflowReviver` and `Eraser`."""
 
     def __init__(self, client: Client, settings: Settings) -> None:
         self._client = client
@@ -81,6 +85,7 @@ class TemporalEngine:
                 raise IdempotencyKeyReused from failure
             raise EngineUnavailable from failure
         except (*_AWAY, WorkflowUpdateRPCTimeoutOrCancelledError, TimeoutError) as failure:
+            # Among them an answer that cannot be opened: the worker has a new key already, this process not yet.
             raise EngineUnavailable from failure
         return HoldOutcome(refusal=answer.refusal, reason=answer.reason)
 
@@ -132,6 +137,33 @@ class TemporalEngine:
         except _AWAY as failure:
             raise EngineUnavailable from failure
         return True
+
+    async def erase(self, customer_id: UUID, by: Caller) -> ErasedRecords:
+        """Starts the erasure, or joins the one that runs, and brings back what the database did."""
+        order = ErasureOrder(
+            customer_id=customer_id,
+            actor_role=by.role,
+            actor=by.subject,
+            address=by.origin.address,
+            request_id=by.origin.request_id,
+        )
+        start = WithStartWorkflowOperation[object, object](
+            names.ERASURE_WORKFLOW,
+            order,
+            id=names.erasure_workflow_id(customer_id),
+            task_queue=self._settings.task_queue,
+            task_timeout=self._task_timeout,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            static_summary="removes a customer's personal data",
+        )
+        try:
+            async with asyncio.timeout(_ERASURE_LIMIT.total_seconds()):
+                erased: ErasedRecords = await self._client.execute_update_with_start_workflow(
+                    names.ERASE_UPDATE, result_type=ErasedRecords, start_workflow_operation=start
+                )
+        except (*_AWAY, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError, TimeoutError) as failure:
+            raise EngineUnavailable from failure
+        return erased
 
     async def is_reachable(self) -> bool:
         try:

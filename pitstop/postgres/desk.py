@@ -9,10 +9,12 @@ from uuid import UUID
 
 import asyncpg
 
+from pitstop.domain.audit_log import Action, Entry
 from pitstop.domain.booking import BookingStatus, SlotRefusal
-from pitstop.domain.caller import Caller
+from pitstop.domain.caller import Caller, Role
 from pitstop.domain.limits import HoldLimits, HoldsExhausted
 from pitstop.postgres import queries
+from pitstop.postgres.audit_log import note
 from pitstop.postgres.limits import claim_hold
 from pitstop.postgres.pool import Connection, Pool
 
@@ -110,13 +112,16 @@ class BookingDesk:
             if not await self._insert(connection, caller, request, offer):
                 # The same key, at the same moment: what it asked for is on record now, and may differ from this.
                 return await self._known(connection, request) or Opening(None, refusal=SlotRefusal.TAKEN)
+            await note(connection, caller, Entry(Action.OPEN_BOOKING, "booking", str(request.id)))
             summary = f"{offer['service_name']} with {offer['mechanic_name']}, {request.start:%Y-%m-%d %H:%M} UTC"
             return Opening(BookingStatus.HOLDING, mechanic_id=offer["mechanic_id"], summary=summary)
 
     async def withdraw(self, caller: Caller, request: BookingRequest) -> None:
         """Takes back a request that holds nothing."""
         async with self._as(caller) as connection:
-            await connection.execute(_SQL["withdraw"], request.id, request.fingerprint)
+            gone = await connection.fetchval(_SQL["withdraw"], request.id, request.fingerprint)
+            if gone is not None:
+                await note(connection, caller, Entry(Action.WITHDRAW_BOOKING, "booking", str(request.id)))
 
     async def booking(self, caller: Caller, booking_id: UUID) -> dict[str, Any] | None:
         """The booking with its timeline; None when there is none that this caller may see."""
@@ -131,10 +136,14 @@ class BookingDesk:
             row = await connection.fetchrow(_SQL[query], booking_id)
             if row is None:
                 return None
+            await _note_reading(connection, caller, Entry(Action.READ_BOOKING, "booking", str(booking_id)))
             return {**row, "timeline": [dict(event) for event in await connection.fetch(_SQL["events"], booking_id, 0)]}
 
     async def events(self, caller: Caller, booking_id: UUID, after: int) -> News | None:
-        """The timeline's entries after the given one; None for a booking that the caller may not see."""
+        """The timeline's entries after the given one; None for a booking that the caller may not see.
+
+        No entry in the audit log: this is asked over and over while somebody follows a booking.
+        """
         async with self._as(caller, _ONE_INSTANT) as connection:
             row = await connection.fetchrow(_SQL["status"], booking_id)
             if row is None:
@@ -155,7 +164,14 @@ class BookingDesk:
                 last,
                 wanted.limit,
             )
+            await _note_reading(connection, caller, Entry(Action.LIST_BOOKINGS, "booking", detail={"count": len(rows)}))
         return [dict(row) for row in rows]
+
+    async def erasure(self, caller: Caller, customer_id: UUID) -> dict[str, Any] | None:
+        """How far a customer's erasure has got; None when there is none that this caller may see."""
+        async with self._as(caller) as connection:
+            row = await connection.fetchrow(_SQL["erasure"], customer_id)
+        return dict(row) if row else None
 
     @asynccontextmanager
     async def _as(self, caller: Caller, isolation: IsolationLevel = "read_committed") -> AsyncIterator[Connection]:
@@ -218,3 +234,9 @@ class BookingDesk:
             offer["currency"],
         )
         return inserted is not None
+
+
+async def _note_reading(connection: Connection, caller: Caller, entry: Entry) -> None:
+    """Operators read what is not theirs: that is on record. The others see their own."""
+    if caller.role is Role.OPERATOR:
+        await note(connection, caller, entry)

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from pitstop.domain.saga import AgreedPayment, PaymentEvent
-from pitstop.domain.stripe_events import booking_of, objection, payment_event
+from pitstop.domain.stripe_events import booking_of, kept, objection, payment_event
 from pitstop.ports import StoredEvent
 from pitstop.postgres import queries
 from pitstop.postgres.limits import note_declined_card
@@ -26,7 +26,9 @@ class PostgresInbox:
         outcome = foreign or (IGNORED if payment_event(event) is None else None)
         booking = booking_of(event)
         async with self._as_webhook() as connection:
-            to_apply = await connection.fetchval(_SQL["store"], event["id"], event["type"], booking, event, outcome)
+            to_apply = await connection.fetchval(
+                _SQL["store"], event["id"], event["type"], booking, kept(event), outcome
+            )
             if to_apply and card and booking:
                 await note_declined_card(connection, booking, card)
             return bool(to_apply)

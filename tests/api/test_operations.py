@@ -141,6 +141,8 @@ def test_every_reference_leads_somewhere(document: Json) -> None:
         (examples.BOOKING, schemas.BookingOut),
         (examples.BOOKINGS, schemas.BookingPage),
         (examples.AUDIT, schemas.AuditOut),
+        (examples.ERASURE, schemas.ErasureOut),
+        (examples.AUDIT_LOG, schemas.AuditPage),
         (examples.LIVE, schemas.Live),
         (examples.READY, schemas.Health),
         (examples.NOT_READY, schemas.Health),

@@ -20,7 +20,8 @@ from tests.support.shop import Shop
 Pool = Any
 Identity = tuple[str | None, str]
 # Guarded tables that hold no booking's rows; test_row_security.py says who sees them.
-APART = {"time_off", "webhook_inbox", "rate_limits", "audit_runs", "audit_findings"}
+_BOOKS = ("audit_runs", "audit_findings", "audit_log", "audit_seals", "erasures")
+APART = {"time_off", "webhook_inbox", "rate_limits", *_BOOKS}
 _GUARDED = """
 SELECT
     c.relname AS name,

@@ -8,13 +8,16 @@ from pitstop.postgres import queries
 USERS = {
     "audit": ["audit"],
     "audit_board": ["api"],
+    "audit_log": ["api"],
     "catalogue": ["api"],
     "desk": ["api"],
+    "erasure": ["worker"],
     "inbox": ["api", "worker"],
     "limits": ["api"],
     "notices": ["worker"],
     "pulse": ["api"],
     "saga": ["worker"],
+    "sealing": ["worker"],
 }
 _NARROWER = {
     "inbox.store": ["api"],

@@ -4,6 +4,8 @@ They get the file's own command lines and environment, with only those values re
 """
 
 import asyncio
+import base64
+import json
 import os
 import re
 import signal
@@ -35,6 +37,8 @@ READY_FILE = "PITSTOP_WORKER_READY_FILE"
 def values() -> dict[str, str]:
     """.env.example, filled in."""
     return {name: value or "filledin" * 5 for name, value in compose.example().items()}
+    sealing = {"PAYLOAD_KEYS": json.dumps({"filledin": base64.b64encode(os.urandom(32)).decode()})}
+    return {name: value or "filledin" for name, value in compose.example().items()} | sealing
 
 
 @pytest.fixture(scope="module")

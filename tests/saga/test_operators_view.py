@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from temporalio.client import Client
 
+from tests.support.opened import opened, plain_text
 from tests.support.people import Customer
 from tests.support.shop import Shop
 from tests.support.time import Clock
@@ -48,7 +49,9 @@ async def test_a_run_explains_itself(customer: Customer, shop: Shop, temporal: C
     assert "The customer may pay until" in metadata.current_details
 
 
-async def test_a_booking_keeps_to_its_budget_and_to_itself(customer: Customer, shop: Shop, clock: Clock) -> None:
+async def test_a_booking_keeps_to_its_budget_and_to_itself(
+    customer: Customer, shop: Shop, temporal: Client, clock: Clock
+) -> None:
     booking = await customer.book(shop, shop.start())
     await customer.pay(booking)
     await customer.sees(booking, "confirmed", "mail_sent")
@@ -58,6 +61,10 @@ async def test_a_booking_keeps_to_its_budget_and_to_itself(customer: Customer, s
     skips = [kind for kind in kinds if kind and "time_skipping" in kind]
     assert kinds.count("workflow_task_completed_event_attributes") <= WORKFLOW_TASKS
     assert len(kinds) - len(skips) <= HISTORY_EVENTS, kinds
-    written = history.to_json()
+    sealed, readable = history.to_json(), opened(history, temporal.data_converter).to_json()
     for secret in (customer.email, "Camille", booking["payment"]["client_secret"], "2019 Civic"):
-        assert secret not in written
+        assert secret not in plain_text(readable)
+        assert secret not in plain_text(sealed)
+    # Sealed, a history says by itself no more than the id that names the workflow.
+    assert booking["payment"]["payment_intent_id"] in plain_text(readable)
+    assert booking["payment"]["payment_intent_id"] not in plain_text(sealed)

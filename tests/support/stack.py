@@ -7,7 +7,10 @@ import tempfile
 import time
 from pathlib import Path
 
+import psutil
+
 from pitstop.devstack.stackfile import NAME, Stack
+from pitstop.settings import Settings
 
 _START_LIMIT_SECONDS = 120
 # In the sandbox, a workflow that would not replay fails at once.
@@ -46,6 +49,18 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 def load(folder: Path) -> Stack:
     return Stack.load(folder)
+
+
+def settings(stack: Stack) -> Settings:
+    """The stack's engine and its keys, for clients of the tests' own."""
+    names = ("temporal_address", "temporal_namespace", "payload_keys", "payload_key_id")
+    return Settings.model_validate({name: stack.environment[f"PITSTOP_{name.upper()}"] for name in names})
+
+
+def folder_of(stack: Stack) -> Path:
+    """Where the stack keeps its data and its logs."""
+    worker = psutil.Process(stack.pids["worker"])
+    return Path(worker.environ()["PITSTOP_WORKER_READY_FILE"]).parent
 
 
 def variable() -> str | None:

@@ -61,6 +61,7 @@ RETURNING id
 -- name: withdraw
 DELETE FROM bookings
 WHERE id = $1 AND request_fingerprint = $2 AND status = 'holding' AND hold_expires_at IS NULL
+RETURNING id
 
 -- name: booking
 SELECT
@@ -116,3 +117,6 @@ WHERE ($1::text IS NULL OR b.status = $1)
     AND ($5::timestamptz IS NULL OR (b.created_at, b.id) < ($5, $6::uuid))
 ORDER BY b.created_at DESC, b.id DESC
 LIMIT $7
+
+-- name: erasure
+SELECT customer_id, requested_at, bookings, left_at_stripe, completed_at FROM erasures WHERE customer_id = $1

@@ -2,11 +2,11 @@
 
 -- name: claim_notice
 -- Claims the mail for sending unless it was sent, or no longer holds: a reminder and a confirmation want a booking that
--- stands, a reminder also one that has not begun. Brings back what the mail is written from.
+-- stands, a reminder also one that has not begun; none goes to somebody who was erased. Brings back what the mail is written from.
 WITH judged AS (
     SELECT
         o.key,
-        CASE o.kind
+        b.erased_at IS NULL AND CASE o.kind
             WHEN 'reminder' THEN b.status = 'confirmed' AND b.starts_at > $2
             WHEN 'confirmation' THEN b.status IN ('confirmed', 'in_progress', 'completed')
             ELSE TRUE

@@ -1,0 +1,35 @@
+"""What the audit log says of a deed: ids and codes, never a customer's personal data, because it cannot be erased."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Action(StrEnum):
+    """What was done. The workflow's own steps are in a booking's timeline, and not told twice."""
+
+    OPEN_BOOKING = "booking.open"
+    WITHDRAW_BOOKING = "booking.withdraw"
+    READ_BOOKING = "booking.read"
+    LIST_BOOKINGS = "booking.list"
+    ERASE_CUSTOMER = "customer.erase"
+    OPEN_PAYLOADS = "payloads.open"
+    SIGN_IN = "operator.sign_in"
+    READ_AUDIT_LOG = "audit_log.read"
+    REQUEST = "request"
+
+
+class Outcome(StrEnum):
+    DONE = "done"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """`object_id` is an id of ours; `detail` has counts and codes."""
+
+    action: Action
+    object_kind: str
+    object_id: str | None = None
+    outcome: Outcome = Outcome.DONE
+    detail: dict[str, Any] = field(default_factory=dict)

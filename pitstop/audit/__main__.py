@@ -89,8 +89,17 @@ def main() -> int:
         return IMPOSSIBLE
 
 
+def _guarded() -> int:
+    """A mistake of ours is no discrepancy: the interpreter would end with 1."""
+    try:
+        return main()
+    except Exception:
+        logging.exception("The audit could not be done")
+        return IMPOSSIBLE
+
+
 if __name__ == "__main__":
-    code = main()
+    code = _guarded()
     # The engine's client has threads of its own, which can fail while the interpreter ends: the exit code would lie.
     sys.stdout.flush()
     sys.stderr.flush()

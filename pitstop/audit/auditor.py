@@ -78,7 +78,8 @@ class Auditor:
         findings += await self._confirmed(first.suspects, first.checked, progress)
         findings.sort(key=lambda each: (_RANK[each.kind.code], str(each.booking_id), each.subject))
         seconds = time.monotonic() - begun
-        return Outcome(snapshot.now, scope.since, seconds, dict(first.checked), tuple(findings))
+        checked, some = dict(first.checked), bool(scope.only)
+        return Outcome(snapshot.now, scope.since, seconds, checked, tuple(findings), some)
 
     async def _confirmed(
         self, suspects: dict[UUID, _Suspect], checked: Counter[str], progress: Progress

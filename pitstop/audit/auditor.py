@@ -8,20 +8,22 @@ one that goes on moving is under way, and left to the next pass. Memory: one pag
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from pitstop.audit.ports import Ledger, Outcome, Page, Records, Runs, Snapshot
+from pitstop.audit.ports import LEFT_OVER, Ledger, Outcome, Page, Records, Runs, Snapshot
 from pitstop.domain.audit import kinds
 from pitstop.domain.audit.checks import judge
-from pitstop.domain.audit.facts import BookingRecord, Case, Moment, StripeIntent, StripeRefund
+from pitstop.domain.audit.facts import BookingRecord, Case, Moment, Run, StripeIntent, StripeRefund
 from pitstop.domain.audit.findings import Finding
 from pitstop.domain.audit.money import UNPAID
 from pitstop.domain.audit.slots import of_overlap
 
 PAGE = 500
+# So many bookings that look wrong are looked at again. With more, something larger is amiss, and these show what.
+MOST_SUSPECTS = 5000
 # What was written while the last pass began to read may show with an older time: looked at twice, it is seen once.
 OVERLAP = timedelta(minutes=15)
 # A PaymentIntent is made right after its booking; two clocks lie between.
@@ -76,7 +78,8 @@ class Auditor:
         findings += await self._confirmed(first.suspects, first.checked, progress)
         findings.sort(key=lambda each: (_RANK[each.kind.code], str(each.booking_id), each.subject))
         seconds = time.monotonic() - begun
-        return Outcome(snapshot.now, scope.since, seconds, dict(first.checked), tuple(findings))
+        checked, some = dict(first.checked), bool(scope.only)
+        return Outcome(snapshot.now, scope.since, seconds, checked, tuple(findings), some)
 
     async def _confirmed(
         self, suspects: dict[UUID, _Suspect], checked: Counter[str], progress: Progress
@@ -183,24 +186,37 @@ class _FirstLook:
 
     async def _over_runs(self) -> None:
         """Runs whose bookings are open are known by now; of interest are the others."""
-        async for runs in self._runs.all_open():
-            self.checked["runs"] += len(runs)
-            await self._examine(await self._snapshot.not_open([run.booking_id for run in runs]), [])
+        async for page in self._runs.all_open():
+            self.checked["runs"] += len(page)
+            runs = {run.booking_id: run for run in page}
+            await self._examine(await self._snapshot.not_open(runs), [], runs=runs)
 
-    async def _examine(self, ids: Collection[UUID], known: list[StripeIntent], *, asked: bool = False) -> None:
-        """`asked`: Stripe is asked about each of them, whether or not something here has changed."""
+    async def _examine(
+        self,
+        ids: Collection[UUID],
+        known: list[StripeIntent],
+        *,
+        asked: bool = False,
+        runs: Mapping[UUID, Run] | None = None,
+    ) -> None:
+        """`asked`: Stripe is asked about each of them, whether or not something here has changed. `runs`: theirs."""
         for some in _paged(ids):
             records = await self._snapshot.facts(some)
-            runs = await self._runs.open_runs(some)
+            driven = runs if runs is not None else await self._open_runs(some, records)
             of_stripe = await self._of_stripe(records, known, asked)
             self.checked["bookings"] += len(records)
             for id in some:
                 intents, refunds, was_asked = of_stripe.get(id, ((), (), False))
                 others = tuple(each for each in known if each.booking_id == id and each not in intents)
-                run = runs.get(id)
+                run = driven.get(id)
                 self._note(Case(id, records.get(id), (*intents, *others), refunds, run, stripe=was_asked))
             await self._note_overlaps(some, records)
             self._progress(dict(self.checked))
+
+    async def _open_runs(self, ids: Collection[UUID], records: Mapping[UUID, BookingRecord]) -> dict[UUID, Run]:
+        """What has ended and owes nothing needs no run; if it has one, `_over_runs` comes upon it."""
+        through = {id for id, each in records.items() if each.status.is_end and not each.owes and not self._scope.only}
+        return await self._runs.open_runs([id for id in ids if id not in through])
 
     async def _of_stripe(
         self, records: dict[UUID, BookingRecord], known: list[StripeIntent], asked: bool
@@ -244,6 +260,9 @@ class _FirstLook:
     def _suspect(self, id: UUID, findings: Iterable[Finding], case: Case) -> None:
         found = {finding.key: finding for finding in findings}
         if not found:
+            return
+        if id not in self.suspects and len(self.suspects) >= MOST_SUSPECTS:
+            self.checked[LEFT_OVER] += 1
             return
         suspect = self.suspects.setdefault(id, _Suspect(case.marker, {}))
         suspect.findings |= found

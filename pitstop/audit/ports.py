@@ -43,19 +43,27 @@ class Snapshot(Protocol):
     async def guards_missing(self) -> list[str]: ...
 
 
+# How many bookings looked wrong and were not looked at again, because there were too many: never clean.
+LEFT_OVER = "left_over"
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a pass has found. `since` None: it looked at every booking. `checked` counts what was read."""
+    """What a pass has found. `since` None: it looked at every booking, or (`some`) at those that were named.
+
+    `checked` counts what was read.
+    """
 
     seen_at: datetime
     since: datetime | None
     seconds: float
     checked: dict[str, int]
     findings: tuple[Finding, ...] = field(default=())
+    some: bool = False
 
     @property
     def is_clean(self) -> bool:
-        return not self.findings
+        return not self.findings and not self.checked.get(LEFT_OVER)
 
 
 class Records(Protocol):

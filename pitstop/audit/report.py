@@ -57,5 +57,6 @@ def _lines(finding: Finding) -> list[str]:
 def _summary(outcome: Outcome) -> str:
     counts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in outcome.checked.items())
     verdict = "No discrepancies" if outcome.is_clean else f"{len(outcome.findings)} discrepancies"
-    span = f"changed since {outcome.since:%Y-%m-%d %H:%M:%S} UTC or open" if outcome.since else "all"
+    whole = "the bookings named" if outcome.some else "every booking"
+    span = f"what changed since {outcome.since:%Y-%m-%d %H:%M:%S} UTC or is open" if outcome.since else whole
     return f"{verdict}. Looked at {span}: {counts}; {outcome.seconds:.1f} s."

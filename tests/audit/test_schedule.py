@@ -116,6 +116,14 @@ async def test_nobody_else_does(house: House, kept: Outcome, role: str | None) -
     assert not any("nobody drives" in answer.text for answer in answers)
 
 
+@pytest.mark.parametrize("body", [b"", b"token", b"token=\xff\x00", b"token=" + b"x" * 20_000, b"token=a&token=%00"])
+async def test_a_form_that_holds_no_token(house: House, body: bytes) -> None:
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    answer = await house.http.post(f"{house.url}/operations/audit", content=body, headers=headers)
+    assert answer.status_code == 401
+    assert "Access token" in answer.text
+
+
 async def test_row_security_keeps_it_from_others(house: House, kept: Outcome) -> None:
     """Not only the route: the same query as the API's role shows nothing to a customer."""
     async with open_pool(house.settings.api_database_url, 1, "test") as pool, pool.acquire() as connection:

@@ -1,6 +1,7 @@
 """Bookings under way are not discrepancies: not at any step, not while something is retried, not while they move."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -143,7 +144,20 @@ async def _found(house: House, booking: Json, scope: Scope) -> set[str]:
 
 async def test_pages_are_all_read(house: House, states: States, monkeypatch: pytest.MonkeyPatch) -> None:
     """Small pages show the same as a large one."""
-    monkeypatch.setattr("pitstop.audit.auditor.PAGE", 7)
+    monkeypatch.setattr("pitstop.audit.auditor.PAGE", 3)
+    lately = Scope(since=await house.database.fetchval("SELECT now()"))
     async with house.planted(states["confirmed"], "DELETE FROM sessions WHERE booking_id = $1"):
-        assert "no_session" in await _found(house, states["confirmed"], Scope())
-    assert await _found(house, states["confirmed"], Scope()) == set()
+        assert "no_session" in await _found(house, states["confirmed"], lately)
+    assert await _found(house, states["confirmed"], lately) == set()
+
+
+async def test_so_many_that_look_wrong_are_never_clean(
+    house: House, states: States, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is kept in memory has its bound; beyond it the pass says that there is more."""
+    monkeypatch.setattr("pitstop.audit.auditor.MOST_SUSPECTS", 1)
+    plant = "DELETE FROM sessions WHERE booking_id = $1"
+    async with house.planted(states["confirmed"], plant), house.planted(states["other"], plant):
+        outcome = await house.look(states["confirmed"], states["other"])
+    assert (len(outcome.findings), outcome.checked["left_over"]) == (1, 1)
+    assert not replace(outcome, findings=()).is_clean

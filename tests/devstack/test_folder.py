@@ -65,6 +65,16 @@ def test_secrets_are_made_once_per_folder(tmp_path: Path) -> None:
     assert _mode(tmp_path / "secrets.json") == 0o600
 
 
+def test_secrets_that_a_former_release_lacked_are_added_once(tmp_path: Path) -> None:
+    first = Credentials.of(tmp_path)
+    path = tmp_path / "secrets.json"
+    path.write_text(first.model_dump_json(exclude={"audit_password"}))
+    again = Credentials.of(tmp_path)
+    assert again.audit_password not in ("", first.audit_password)
+    assert again.model_copy(update={"audit_password": first.audit_password}) == first
+    assert Credentials.of(tmp_path) == again
+
+
 def test_wiping_takes_the_stacks_files_and_no_others(tmp_path: Path) -> None:
     (tmp_path / "postgres" / "base").mkdir(parents=True)
     for name in ("temporal.sqlite", "temporal.sqlite-wal", "secrets.json", "notes.txt", "stack.lock"):

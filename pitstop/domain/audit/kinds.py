@@ -110,7 +110,8 @@ PAYMENT_UNSETTLED = Kind(
     "payment_unsettled",
     "I3",
     "the time to pay is over for long, and the booking is neither confirmed nor ended",
-    "Look at the run's pending activity `cancel_payment`, which names the error. `--repair` starts a run that is gone.",
+    "See whether workers poll the run's task queue, and its pending activity `cancel_payment`, which names the error. "
+    "`--repair` starts a run that is gone.",
     Remedy.REVIVE,
 )
 REFUND_OVERDUE = Kind(
@@ -185,7 +186,7 @@ SHOWN_STATUS_DIFFERS = Kind(
     "shown_status_differs",
     "I3",
     "the engine shows operators another status than the booking has",
-    "Look at the run: it may be unable to go on (workflow tasks fail).",
+    "Look at the run: it cannot go on. No worker polls its task queue, or its workflow tasks fail.",
 )
 WEBHOOK_NOT_APPLIED = Kind(
     "webhook_not_applied",

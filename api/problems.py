@@ -173,6 +173,8 @@ def install(app: FastAPI) -> None:
         OSError,
         TimeoutError,
         asyncpg.InterfaceError,
+        # What a connection says that was cut off in the middle of a command: its protocol is in no state to go on.
+        asyncpg.InternalClientError,
         asyncpg.PostgresConnectionError,
         asyncpg.CannotConnectNowError,
         asyncpg.QueryCanceledError,

@@ -26,6 +26,8 @@ DATABASE_AWAY = (
     OSError,
     TimeoutError,
     asyncpg.InterfaceError,
+    # What a connection says that was cut off in the middle of a command: its protocol is in no state to go on.
+    asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
     asyncpg.CannotConnectNowError,
     asyncpg.QueryCanceledError,

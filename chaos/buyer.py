@@ -17,7 +17,7 @@ from pitstop.domain.identity import booking_id
 
 GOOD_CARD = "pm_card_visa"
 DECLINED_CARD = "pm_card_visa_chargeDeclined"
-# Longer than any outage of a plan: a client that tries so long and still has no answer has something to complain of.
+# So long after the last fault: a client that still has no answer then has something to complain of.
 PATIENCE_SECONDS = 120.0
 _CALL_SECONDS = 30.0
 _PAUSE_SECONDS = 0.5
@@ -42,8 +42,8 @@ class Buyer:
 
     async def opens(self) -> bool:
         """Asks for the booking with its key until there is an answer that says what became of it."""
-        began, until = time.monotonic(), time.monotonic() + PATIENCE_SECONDS
-        while time.monotonic() < until:
+        began = time.monotonic()
+        while self._patient(began):
             answer = await self._asks(_CALL_SECONDS)
             if answer is not None and answer.status_code in _DEFINITE:
                 self._remembers(answer, time.monotonic() - began)
@@ -51,6 +51,11 @@ class Buyer:
             await asyncio.sleep(_PAUSE_SECONDS)
         self.story.complaints.append(f"no answer in {PATIENCE_SECONDS:.0f} s: {self.story.answers}")
         return False
+
+    def _patient(self, since: float) -> bool:
+        """While faults go on nobody can ask for an answer; then, and where there are none, it has to come."""
+        peace = self._world.peace
+        return peace is None or time.monotonic() < max(since, peace) + PATIENCE_SECONDS
 
     async def _asks(self, seconds: float) -> httpx.Response | None:
         now = self._world.stack.now
@@ -159,8 +164,8 @@ class Buyer:
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def _insists(self, act: Callable[[], Awaitable[bool]], what: str) -> None:
-        until = time.monotonic() + PATIENCE_SECONDS
-        while time.monotonic() < until:
+        began = time.monotonic()
+        while self._patient(began):
             with suppress(httpx.HTTPError):
                 if await act():
                     return

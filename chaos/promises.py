@@ -39,13 +39,17 @@ def ended_right(evidence: Evidence, stories: Sequence[Story], caller: str) -> Fo
     """Where it is follows from what was done: paid in time is confirmed, only what was called off is cancelled."""
     rows = {row["id"]: row for row in evidence.bookings}
     paid = {intent["id"] for intent in evidence.intents if intent["status"] == "succeeded"}
+    # Everything was down until the session's start had passed: then the money goes back.
+    starts = {row["id"]: row["starts_at"] for row in evidence.bookings}
+    too_late = {row["booking_id"] for row in evidence.refunds if row["requested_at"] >= starts[row["booking_id"]]}
     rivals = Counter((story.plan.mechanic, story.plan.minute) for story in stories)
     for story in stories:
         row = rows.get(UUID(story.opened["id"])) if story.opened else None
         if row is None or story.opened is None or not story.opened["payment"]:
             continue
         is_paid = story.opened["payment"]["payment_intent_id"] in paid
-        if row["status"] not in _right_ends(story, is_paid, alone=rivals[story.plan.mechanic, story.plan.minute] == 1):
+        alone = rivals[story.plan.mechanic, story.plan.minute] == 1 and row["id"] not in too_late
+        if row["status"] not in _right_ends(story, is_paid, alone=alone):
             about = f"{story.plan.kind}, {'paid' if is_paid else 'not paid'}"
             yield violation("I2", row["id"], f"ended as {row['status']}, although: {about}")
         if story.paid_at and not is_paid:

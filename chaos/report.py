@@ -58,6 +58,7 @@ def _verdict(results: Results) -> str:
     return (
         f"[{colour}]{sum(results.faults.values())} faults, {sum(results.bookings.values())} bookings, "
         f"{len(results.violations)} violations[/]; {audit}; {results.minutes} min, seed {results.seed}"
+        + (f"; {results.left_out} planned kills and pauses left out for lack of time" if results.left_out else "")
     )
 
 

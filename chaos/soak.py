@@ -54,7 +54,10 @@ class Span(BaseModel):
 
 
 class Results(BaseModel):
-    """`restless`: what had not come to rest in time. `audit`: what the product's own audit says, if it has one."""
+    """`restless`: what had not come to rest in time. `audit`: what the product's own audit says, if it has one.
+
+    `left_out`: faults of processes for which the machine was too slow.
+    """
 
     seed: int
     minutes: float
@@ -62,6 +65,7 @@ class Results(BaseModel):
     endings: dict[str, int]
     answers: dict[str, int]
     faults: dict[str, int]
+    left_out: int
     spans: list[Span]
     restless: list[str]
     violations: list[Violation]
@@ -96,14 +100,14 @@ async def run(stack: Broken, order: Order, say: Say) -> Results:
         say(f"{len(order.plan.bookings)} bookings and {len(order.plan.faults)} faults in {order.seconds:.0f} s")
         async with asyncio.TaskGroup() as group:
             watch = group.create_task(_tell(world, saboteur, began, say))
-            await asyncio.gather(_trade(world, order.plan, began), saboteur.carry_out(order.plan.faults, began))
+            await asyncio.gather(_trade(world, order.plan, began), _break(world, saboteur, order.plan, began))
             watch.cancel()
         say("all customers have their answers and no fault is in force; waiting for rest")
         restless = await evidence.wait_for_rest(now, temporal, REST_SECONDS)
         say("at rest" if not restless else f"not at rest: {restless[:5]}")
         found = await evidence.gather(now, http, temporal)
     audit = await asyncio.to_thread(_audit, now) if order.audited else None
-    return _results(order, world.stories, found, saboteur.injected, restless, audit, time.monotonic() - began)
+    return _results(order, world.stories, found, saboteur, restless, audit, time.monotonic() - began)
 
 
 async def _open(stack: Broken, http: httpx.AsyncClient, temporal: Client, order: Order) -> World:
@@ -112,6 +116,14 @@ async def _open(stack: Broken, http: httpx.AsyncClient, temporal: Client, order:
         if order.before:
             await connection.execute(order.before)
     return World(stack, http, temporal, offer, str(order.plan.seed), order.spans)
+
+
+async def _break(world: World, saboteur: Saboteur, planned: plan.Plan, began: float) -> None:
+    world.peace = None
+    try:
+        await saboteur.carry_out(planned.faults, began)
+    finally:
+        world.peace = time.monotonic()
 
 
 async def _trade(world: World, planned: plan.Plan, began: float) -> None:
@@ -156,7 +168,7 @@ def _results(
     order: Order,
     stories: Sequence[Story],
     found: Evidence,
-    injected: Counter[str],
+    saboteur: Saboteur,
     restless: list[str],
     audit: dict[str, object] | None,
     seconds: float,
@@ -168,7 +180,8 @@ def _results(
         bookings=dict(Counter(str(story.plan.kind) for story in stories)),
         endings=dict(Counter(str(row["status"]) for row in found.bookings)),
         answers=dict(sorted(answers.items())),
-        faults=dict(sorted(injected.items())),
+        faults=dict(sorted(saboteur.injected.items())),
+        left_out=saboteur.left_out,
         spans=_spans(stories, found),
         restless=restless,
         violations=violations(found, stories, CALLER),

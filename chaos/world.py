@@ -51,6 +51,8 @@ class World:
         self.spans = spans
         self.first_minute = datetime.now(UTC).replace(second=0, microsecond=0)
         self.stories: list[Story] = []
+        # When the last fault was over, on the monotonic clock; None while some are still to come.
+        self.peace: float | None = 0
 
     def story(self, booking: Booking) -> Story:
         """A new one, that will be checked."""

@@ -258,10 +258,9 @@ class Settings(BaseSettings):
     )
     # These two decide how soon a booking goes on when its worker dies (`make chaos ONLY=recovery` measures it); the
     # third is the heartbeat of steps on other people's servers (workflows/policies.py).
-    # While a customer waits for the hold, the booking's steps run inside a workflow task: a new worker gets it
-    # after this long. A live worker renews it at four fifths, so long calls of Stripe cost three events of history
-    # for each renewal. At 1 s a busy machine loses tasks that only wait for the processor, does them again, and
-    # gets nowhere.
+    # While a customer waits for the hold, the booking's steps run inside a workflow task: a new worker gets it after
+    # this long. A live worker renews it at four fifths, and each renewal is three events of history: a long call of
+    # Stripe has a few. At 1 s a busy machine loses tasks that only wait for the processor, and gets nowhere.
     workflow_task_seconds: PositiveFloat = Field(
         default=3, description="How soon the server gives a workflow task of a dead worker to another one."
     )

@@ -20,7 +20,7 @@ async def test_deaths_between_two_effects(stack: Stack) -> None:
     results = await points.run(stack, lambda _: None, every=EVERY)
     assert [death for death in results.deaths if death.wrong or not death.died] == []
     assert results.violations == []
-    assert len(results.deaths) > 20
+    assert len(results.deaths) > 15
 
 
 @pytest.mark.parametrize(

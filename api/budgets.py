@@ -5,7 +5,7 @@ from datetime import timedelta
 from fastapi import Depends
 
 from api.addresses import Address, ClientAddress, network_of
-from api.composition import InRooms
+from api.composition import InRooms, Rooms
 from pitstop.domain.caller import Caller, Role
 from pitstop.domain.limits import Budget, HoldLimits, Origin
 from pitstop.gateways.pseudonyms import Pseudonyms
@@ -15,7 +15,7 @@ from pitstop.settings import Settings
 _BACK_ENDS = (Role.SERVICE, Role.OPERATOR)
 
 
-def of_call(rooms: InRooms, caller: Caller, address: Address, *, reading: bool) -> list[Budget]:
+def of_call(rooms: Rooms, caller: Caller, address: Address, *, reading: bool) -> list[Budget]:
     """The budgets of a caller who is known."""
     settings, names = rooms.settings, rooms.names
     subject = f"{caller.role}:{caller.subject}"
@@ -31,29 +31,29 @@ def _own(settings: Settings, names: Pseudonyms, subject: str, *, reading: bool) 
     return Budget("caller-writes", names.of("caller-writes", subject), settings.rate_caller_writes)
 
 
-def reads(rooms: InRooms, address: Address) -> Budget:
+def reads(rooms: Rooms, address: Address) -> Budget:
     return _of_address(rooms, "address-reads", address, rooms.settings.rate_address_reads)
 
 
-def searches(rooms: InRooms, address: Address) -> Budget:
+def searches(rooms: Rooms, address: Address) -> Budget:
     return _of_address(rooms, "address-searches", address, rooms.settings.rate_address_searches)
 
 
-def _writes(rooms: InRooms, address: Address) -> Budget:
+def _writes(rooms: Rooms, address: Address) -> Budget:
     return _of_address(rooms, "address-writes", address, rooms.settings.rate_address_writes)
 
 
-def failures(rooms: InRooms, address: Address) -> Budget:
+def failures(rooms: Rooms, address: Address) -> Budget:
     """For tokens, links and signatures that are wrong. A right one is never refused for them: neighbours behind one
     address would shut each other out, and what is signed cannot be guessed."""
     return _of_address(rooms, "address-failures", address, rooms.settings.rate_address_failures)
 
 
-def _of_address(rooms: InRooms, name: str, address: Address, per_minute: int) -> Budget:
+def _of_address(rooms: Rooms, name: str, address: Address, per_minute: int) -> Budget:
     return Budget(name, rooms.names.of(name, network_of(address)), per_minute)
 
 
-def of_hold(rooms: InRooms, caller: Caller, address: Address) -> HoldLimits:
+def of_hold(rooms: Rooms, caller: Caller, address: Address) -> HoldLimits:
     """The limits of a hold that this caller asks for. An address is one of many people: it may have more than one."""
     settings = rooms.settings
     return HoldLimits(
@@ -66,7 +66,7 @@ def of_hold(rooms: InRooms, caller: Caller, address: Address) -> HoldLimits:
     )
 
 
-def _origins(rooms: InRooms, caller: Caller, address: Address) -> list[Origin]:
+def _origins(rooms: Rooms, caller: Caller, address: Address) -> list[Origin]:
     settings, names = rooms.settings, rooms.names
     if caller.role in _BACK_ENDS:
         key = names.of("hold-service", f"{caller.role}:{caller.subject}")

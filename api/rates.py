@@ -6,6 +6,7 @@ are counted one by one. What is drawn counts as used at once: in no span of time
 more than the budget allows, but for the `_MOST_DRAWN` calls that each may have drawn before it.
 """
 
+import asyncio
 import logging
 import math
 import time
@@ -23,6 +24,7 @@ _log = logging.getLogger("pitstop.limits")
 _MOST_DRAWN = 8
 _DRAWN_LIVES_SECONDS = 2.0
 _MOST_REMEMBERED = 20_000
+_QUEUES = 64
 # While the shared budgets cannot be asked, calls pass, and nobody waits for that again: the route says what is away.
 _AWAY_SECONDS = 1.0
 _AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
@@ -43,18 +45,27 @@ class RateLimiter:
     def __init__(self, shared: SharedBudgets) -> None:
         self._shared = shared
         self._drawn: OrderedDict[bytes, _Drawn] = OrderedDict()
+        self._asking = [asyncio.Lock() for _ in range(_QUEUES)]
         self._away_until = -math.inf
 
     async def spend(self, *budgets: Budget) -> None:
         """One call from each of the budgets."""
-        now = time.monotonic()
-        lacking = [budget for budget in budgets if not self._take(budget, now)]
-        if lacking and now >= self._away_until:
-            await self._draw(sorted(lacking, key=lambda budget: budget.key))
+        lacking = self._lacking(budgets)
+        if not lacking:
+            return
+        # Calls of one caller that come at once draw one after another: most find what the first has drawn.
+        async with self._asking[lacking[0].key[0] % _QUEUES]:
+            lacking = self._lacking(lacking)
+            if lacking and time.monotonic() >= self._away_until:
+                await self._draw(lacking)
 
-    def _take(self, budget: Budget, now: float) -> bool:
+    def _lacking(self, budgets: Sequence[Budget]) -> list[Budget]:
+        """Those of which no call was at hand, in the order of their keys."""
+        return sorted((budget for budget in budgets if not self._take(budget)), key=lambda budget: budget.key)
+
+    def _take(self, budget: Budget) -> bool:
         """Whether a call was at hand. Raises the problem for a budget that is known to be used up."""
-        drawn = self._drawn.get(budget.key)
+        drawn, now = self._drawn.get(budget.key), time.monotonic()
         if drawn is None or drawn.until <= now:
             return False
         if not drawn.size:

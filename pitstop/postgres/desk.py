@@ -106,7 +106,8 @@ class BookingDesk:
                 return known
             offer = await self._offer(connection, request, now)
             if offer is None or offer["reason"] is not None:
-                return await self._refused(connection, request, offer)
+                # The slot may be this very request's: it came twice, and the other has got it since we looked.
+                return await self._known(connection, request) or await self._refused(connection, request, offer)
             if (exhausted := await claim_hold(connection, request.id, limits)) is not None:
                 return Opening(None, exhausted=exhausted)
             if not await self._insert(connection, caller, request, offer):

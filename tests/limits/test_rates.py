@@ -55,8 +55,8 @@ async def test_two_processes_share_a_callers_limit(
         urls = [f"{url}/v1/bookings" for url in (one, two)]
         answers = await _calls(http, urls, 3 * limit, lambda _: customer.headers)
         refilled = (time.monotonic() - began) / 60 * limit
-    # Each process may have kept a few calls that it had drawn ahead.
-    assert limit - 8 <= _passed(answers) <= limit + refilled + 1
+    # Each process may have kept calls that it had drawn ahead.
+    assert limit / 2 <= _passed(answers) <= limit + refilled + 1
 
 
 async def test_processes_that_share_nothing_let_through_twice_as_much(

@@ -1,4 +1,4 @@
-"""The doors: the FastAPI application. Run: uvicorn api.app:app."""
+"""The doors: the FastAPI application. Run: python -m api."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -1,7 +1,6 @@
 """Many clients for minutes, reads and bookings mixed: as fast and as small at the end as at the beginning."""
 
 import asyncio
-import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,18 +17,21 @@ from temporalio.client import Client
 from bench import machine, seed
 from bench.clients import Clients, clients
 from bench.ledger import Lost, found_lost
+from bench.load import repeat
 from bench.memory import Sample, Spent, by_minute, watched
+from bench.shop import open_shop
 from bench.tally import Flatness, Line, Tally, flat_latencies
 from bench.visitors import Ledger, Site, Visitor
 from pitstop.devstack.stackfile import Stack
+from worker import CACHED_BOOKINGS
 
 THINK_SECONDS = 5.0
 SETTINGS = {
     "PITSTOP_HOLD_SECONDS": "120",  # so that what is left unpaid ends, and is swept up, while it is measured
     "PITSTOP_HOLD_GRACE_SECONDS": "5",
 }
-# The product's own processes, then those that stand for other people's, and what presses.
-WATCHED = ("api", "worker", "postgres", "temporal", "stripe", "mail", "issuer", "load")
+# The product's own processes, then those that stand for other people's.
+WATCHED = ("api", "worker", "postgres", "temporal", "stripe", "mail", "issuer")
 OWN = ("api", "worker")
 SERVING = ("api", "worker", "postgres", "temporal")
 MOST_LATENCY_GROWTH = 1.5
@@ -40,6 +42,7 @@ MOST_OF_OTHERS = 0.1
 OWN_DELAY = "(this program's own delay)"
 _DELAY_LOOK_SECONDS = 0.05
 _FEWEST_FOR_P95 = 40
+_WARMING_CALLERS = 8
 
 
 class Storage(BaseModel):
@@ -93,8 +96,10 @@ async def measure(stack: Stack, crowd: Crowd, console: Console) -> EnduranceResu
     before = await _storage(stack)
     site = await _site(stack)
     async with clients() as http:
-        pids = {name: (stack.pids | {"load": os.getpid()})[name] for name in WATCHED}
+        pids = {name: stack.pids[name] for name in WATCHED}
         visitors = await _visitors(site, http, crowd)
+        console.print(f"  {CACHED_BOOKINGS} bookings, so that the worker's cache is full")
+        await _warm_up(stack, site)
         async with watched(pids) as memory:
             site.tally.begun = time.monotonic()
             await _all(visitors, site.tally, crowd, console)
@@ -133,6 +138,11 @@ async def _site(stack: Stack) -> Site:
     async with seed.superuser(stack.database_url) as connection:
         offer = await seed.hours(connection)
     return Site(stack, offer, seed.free_slots(offer), Tally(), Ledger())
+
+
+async def _warm_up(stack: Stack, site: Site) -> None:
+    async with open_shop(stack) as shop:
+        await repeat(lambda: shop.hold(site.offer, next(site.slots)), _WARMING_CALLERS, CACHED_BOOKINGS)
 
 
 async def _visitors(site: Site, http: Clients, crowd: Crowd) -> list[Visitor]:

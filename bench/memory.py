@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from bench.cpu import cpu_seconds, descendants
 
 _LOOK_SECONDS = 5.0
+OWN = "load"
 
 
 class Sample(BaseModel):
@@ -53,10 +54,10 @@ def _machine_seconds() -> float:
     return sum(int(ticks) for ticks in (user, nice, system, *rest)) / os.sysconf("SC_CLK_TCK")
 
 
-def memory_mb(root: int) -> float:
-    """Of a process and all that descend from it; 0 when it is gone."""
+def memory_mb(*pids: int) -> float:
+    """Of these processes; 0 of one that is gone."""
     total = 0
-    for pid in descendants(root):
+    for pid in pids:
         with suppress(OSError):
             lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
             total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
@@ -65,7 +66,7 @@ def memory_mb(root: int) -> float:
 
 @asynccontextmanager
 async def watched(pids: Mapping[str, int]) -> AsyncIterator[list[Sample]]:
-    """Samples, one every few seconds, while the block lasts."""
+    """Samples of these processes and of our own, one every few seconds, while the block lasts."""
     samples: list[Sample] = []
     watching = asyncio.create_task(_watch(pids, samples))
     try:
@@ -79,7 +80,8 @@ async def watched(pids: Mapping[str, int]) -> AsyncIterator[list[Sample]]:
 async def _watch(pids: Mapping[str, int], samples: list[Sample]) -> None:
     begin = time.monotonic()
     while True:
-        mb = {name: memory_mb(pid) for name, pid in pids.items()}
-        cpu = {name: cpu_seconds(pid) for name, pid in pids.items()}
+        # This process starts all the others: it is counted without them.
+        mb = {name: memory_mb(*descendants(pid)) for name, pid in pids.items()} | {OWN: memory_mb(os.getpid())}
+        cpu = {name: cpu_seconds(pid) for name, pid in pids.items()} | {OWN: time.process_time()}
         samples.append(Sample(at=time.monotonic() - begin, mb=mb, cpu=cpu, machine=_machine_seconds()))
         await asyncio.sleep(_LOOK_SECONDS)

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.endurance import MOST_OF_OTHERS, WATCHED, EnduranceResults
+from bench.memory import OWN
 from bench.overload import OverloadResults
 from bench.tally import Line
 
@@ -58,10 +59,10 @@ def _lines(lines: Iterable[Line]) -> Table:
 
 def _memory(results: EnduranceResults) -> Table:
     """The last sample of each minute."""
-    table = Table("minute", *WATCHED, title="Memory in MB (PSS)")
+    table = Table("minute", *WATCHED, OWN, title="Memory in MB (PSS)")
     last = {int(sample.at / 60): sample for sample in results.memory}
     for minute, sample in sorted(last.items()):
-        table.add_row(str(minute + 1), *(f"{sample.mb[name]:.0f}" for name in WATCHED))
+        table.add_row(str(minute + 1), *(f"{sample.mb[name]:.0f}" for name in (*WATCHED, OWN)))
     return table
 
 

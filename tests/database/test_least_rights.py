@@ -14,7 +14,7 @@ Pool = Any
 # What the worker may do, by table: whole-table rights, and columns for those that are given by column.
 WORKER: dict[str, dict[str, str]] = {
     "bookings": {"SELECT": "", "DELETE": "", "UPDATE": "hold_expires_at invite_sequence status"},
-    "booking_events": {"SELECT": "booking_id", "INSERT": "at booking_id detail event"},
+    "booking_events": {"SELECT": "", "INSERT": "at booking_id detail event"},
     "sessions": {
         "SELECT": "",
         "INSERT": "booking_id city country currency customer_id intake kind mechanic_id plan_id postal_code "
@@ -168,6 +168,8 @@ async def test_functions_with_their_owners_rights(database: Pool) -> None:
         "SELECT p.oid::regprocedure::text AS name, pg_get_userbyid(proowner) AS owner, proconfig,"
         " has_function_privilege('public', p.oid, 'EXECUTE') AS public"
         " FROM pg_proc AS p WHERE prosecdef AND pronamespace = 'public'::regnamespace"
+        # Nobody can call a trigger's.
+        " AND prorettype <> 'trigger'::regtype"
     )
     assert len(functions) >= 4
     for function in functions:

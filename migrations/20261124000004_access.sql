@@ -5,9 +5,13 @@ SET LOCAL statement_timeout = '60s';
 -- Nobody but the roles of the product enters: not the database, not its schema. Temporary tables and functions could stand
 -- in the way of the product's own, so the roles that serve requests make none.
 DO $$
+DECLARE
+    ours name;
 BEGIN
     EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC', current_database());
-    EXECUTE format('GRANT CONNECT ON DATABASE %I TO pitstop_api, pitstop_worker, pitstop_audit', current_database());
+    FOR ours IN SELECT rolname FROM pg_roles WHERE rolname ^@ 'pitstop_' AND rolname <> 'pitstop_owner' LOOP
+        EXECUTE format('GRANT CONNECT ON DATABASE %I TO %I', current_database(), ours);
+    END LOOP;
 END
 $$;
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
@@ -97,9 +101,17 @@ UPDATE (stripe_refund_id, refunded_at) ON refunds TO pitstop_worker;
 GRANT UPDATE (applied_at, outcome) ON webhook_inbox TO pitstop_worker;
 GRANT INSERT (key, booking_id, kind, status, due_at, detail), UPDATE (status, attempts, sent_at, detail)
 ON notifications TO pitstop_worker;
--- It writes timelines and reads what happened when, not the details.
+-- What the erasure of a customer's data makes empty.
+GRANT UPDATE (
+    customer_name, customer_email, customer_phone, city, postal_code, intake, request_fingerprint, erased_at
+) ON bookings TO pitstop_worker;
+GRANT UPDATE (city, postal_code, intake) ON sessions TO pitstop_worker;
+GRANT UPDATE (detail) ON booking_events TO pitstop_worker;
+GRANT UPDATE (client_secret, erased_at) ON payments TO pitstop_worker;
+GRANT UPDATE (payload) ON webhook_inbox TO pitstop_worker;
+-- What happened when; it has no use for the numbers of the entries.
 REVOKE SELECT ON booking_events FROM pitstop_worker;
-GRANT SELECT (booking_id, at, event) ON booking_events TO pitstop_worker;
+GRANT SELECT (booking_id, at, event, detail) ON booking_events TO pitstop_worker;
 
 -- The API stores webhooks and notes what became of them.
 REVOKE INSERT, UPDATE ON webhook_inbox FROM pitstop_api;
@@ -158,8 +170,12 @@ ALTER TABLE bookings DROP COLUMN created_by_role;
 RESET ROLE;
 GRANT USAGE ON SCHEMA public TO PUBLIC;
 DO $$
+DECLARE
+    ours name;
 BEGIN
-    EXECUTE format('REVOKE CONNECT ON DATABASE %I FROM pitstop_api, pitstop_worker, pitstop_audit', current_database());
+    FOR ours IN SELECT rolname FROM pg_roles WHERE rolname ^@ 'pitstop_' AND rolname <> 'pitstop_owner' LOOP
+        EXECUTE format('REVOKE CONNECT ON DATABASE %I FROM %I', current_database(), ours);
+    END LOOP;
     EXECUTE format('GRANT CONNECT, TEMPORARY ON DATABASE %I TO PUBLIC', current_database());
 END
 $$;

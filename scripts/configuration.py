@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from pitstop.production import is_to_be_given, secrets_in
+from pitstop.production import is_of_development, is_to_be_given, secrets_in
 from pitstop.settings import DEVELOPMENT_SECRET, Settings
 from scripts.documents import ROOT, with_part
 
@@ -47,7 +47,7 @@ def _meaning(field: FieldInfo) -> str:
 
 
 def _is_of_development(field: FieldInfo) -> bool:
-    return any(DEVELOPMENT_SECRET in secret for secret in secrets_in(field.default))
+    return any(map(is_of_development, secrets_in(field.default)))
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ def _kept_secret(name: str) -> Any:
     """A secret of one's own, in the shape of the setting's default."""
     default, own = Settings.model_fields[name].default, SecretStr(f"{TOLD_NOBODY}{name}".ljust(40, "x"))
     if isinstance(default, dict):
-        return dict.fromkeys(default, own)
+        return dict.fromkeys(default, SecretStr(base64.b64encode(b"x" * 32).decode()))
     return type(default)([own]) if isinstance(default, tuple | list) else own
 
 
@@ -72,8 +72,9 @@ def test_each_must_be_given(name: str) -> None:
 
 def test_a_secret_within_a_list_or_a_mapping_is_found() -> None:
     hidden = SecretStr(f"k1:{DEVELOPMENT_SECRET}")
-    for value in (hidden, (hidden,), [SecretStr("a"), hidden], {"k1": hidden}, {"a": [hidden]}):
-        assert any(DEVELOPMENT_SECRET in each for each in production.secrets_in(value))
+    key = SecretStr(base64.b64encode(f"{DEVELOPMENT_SECRET}/key-of-32-bytes".encode()).decode())
+    for value in (hidden, (hidden,), [SecretStr("a"), hidden], {"k1": hidden}, {"a": [hidden]}, {"k1": key}):
+        assert any(map(production.is_of_development, production.secrets_in(value)))
     with pytest.raises(ValidationError, match="PITSTOP_MANAGE_LINK_FORMER_SECRETS"):
         Settings(**fit(manage_link_former_secrets=(SecretStr(DEVELOPMENT_SECRET),)))
 

@@ -1,13 +1,17 @@
 """Health, and the document that describes the API."""
 
+import importlib
+import pkgutil
 import socket
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
+from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
-from api import examples, schemas
+from api import examples, routes, schemas
 from api.problems import ProblemBody
 from pitstop.devstack.stackfile import Stack
 from tests.api.conftest import problem_of
@@ -92,6 +96,25 @@ def _has_example(document: Json, schema: Json) -> bool:
     schema = _resolved(document, schema)
     required = [schema["properties"][name] for name in schema.get("required", [])]
     return "examples" in schema or (bool(required) and all(_has_example(document, each) for each in required))
+
+
+def _routes() -> Iterator[APIRoute]:
+    for module in pkgutil.iter_modules(routes.__path__):
+        router = importlib.import_module(f"{routes.__name__}.{module.name}").router
+        yield from (route for route in router.routes if isinstance(route, APIRoute))
+
+
+def test_nothing_is_served_that_is_not_documented(document: Json) -> None:
+    """Pages for people aside."""
+    hidden = {route.path for route in _routes() if not route.include_in_schema}
+    assert hidden == {"/", "/docs", "/manage/{booking}"}
+    served = {
+        (route.path, method.lower())
+        for route in _routes()
+        for method in route.methods or ()
+        if route.path not in hidden
+    }
+    assert served == {(path, method) for path, item in document["paths"].items() for method in item}
 
 
 def test_every_operation_has_examples(document: Json) -> None:

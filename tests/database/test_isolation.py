@@ -49,9 +49,9 @@ class Table:
 
 async def _tables(database: Pool) -> list[Table]:
     tables = [Table(row) for row in await database.fetch(_GUARDED)]
-    ours = [table for table in tables if table.name not in APART]
-    assert [table.name for table in ours if table.key is None] == [], "add them to APART, with a test of their own"
-    return [table for table in ours if table.columns]
+    read = [table for table in tables if table.columns and table.name not in APART]
+    assert [table.name for table in read if table.key is None] == [], "add them to APART, with a test of their own"
+    return read
 
 
 @pytest.fixture

@@ -81,10 +81,10 @@ class Objects:
         conditions += [f"{condition} ?" for condition in filters]
         backwards = cursor is not None and cursor[0] == "ending_before"
         if cursor is not None:
-            conditions.append(f"seq {'>' if backwards else '<'} (SELECT seq FROM objects WHERE id = ?)")  # noqa: S608
+            conditions.append(f"seq {'>' if backwards else '<'} (SELECT seq FROM objects WHERE id = ?)")  # noqa: S608 - our own words
             values.append(cursor[1])
         order = "ASC" if backwards else "DESC"
-        query = f"SELECT body FROM objects WHERE {' AND '.join(conditions)} ORDER BY seq {order} LIMIT ?"  # noqa: S608
+        query = f"SELECT body FROM objects WHERE {' AND '.join(conditions)} ORDER BY seq {order} LIMIT ?"  # noqa: S608 - our own words
         rows = self._database.execute(query, [*values, limit]).fetchall()
         return [json.loads(row["body"]) for row in (reversed(rows) if backwards else rows)]
 

@@ -39,7 +39,8 @@ UPDATE webhook_inbox SET payload = json_build_object(
     'id', payload -> 'id', 'type', payload -> 'type',
     'data', json_build_object('object', json_build_object(
         'id', payload #> '{data,object,id}', 'object', payload #> '{data,object,object}',
-        'amount', payload #> '{data,object,amount}', 'currency', payload #> '{data,object,currency}',
+        'amount', payload #> '{data,object,amount}',
+        'amount_received', payload #> '{data,object,amount_received}', 'currency', payload #> '{data,object,currency}',
         'status', payload #> '{data,object,status}',
         'metadata', json_build_object('booking_id', payload #> '{data,object,metadata,booking_id}')
     ))

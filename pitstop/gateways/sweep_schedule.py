@@ -22,8 +22,8 @@ from pitstop.gateways.temporal_engine import spans_of
 from pitstop.settings import Settings
 
 BATCH = 500
-# Entries that one seal covers at most, roughly; the next one covers the rest.
-SEALED_AT_ONCE = 50_000
+# Entries that one seal covers, roughly; the next one covers the rest.
+SEALED_AT_ONCE = 5_000
 
 
 def _sweep(settings: Settings) -> Schedule:

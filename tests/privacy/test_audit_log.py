@@ -67,7 +67,7 @@ def _subject(who: Customer) -> str:
 
 
 async def test_without_a_token_it_is_nobody(operator: Customer, http: httpx.AsyncClient) -> None:
-    """Others are refused at the same address at the same time, and only some of them are told: one of them is enough."""
+    """Others are refused at the same address at the same time, and only some of them are told: one is enough."""
     answer = await http.get(f"{operator.api_url}/v1/bookings/{uuid4()}")
     assert answer.status_code == 401
     told = [e for e in await _log(operator, action="request", limit=200) if e["actor_role"] == "nobody"]

@@ -13,6 +13,8 @@ from pitstop.domain.erasure import ErasedRecords
 from pitstop.ports import ErasureStore, PaymentGateway, PaymentsRefused, SealStore
 
 _log = logging.getLogger("pitstop.audit")
+# At one time: seals made, and seals computed again.
+_MOST_SEALS, _LOOKED_AT = 100, 50
 
 
 class ErasureActivities:
@@ -54,13 +56,18 @@ class SealActivities:
 
     @activity.defn(name=names.SEAL_AUDIT_LOG)
     async def seal(self, order: SealOrder) -> Seal | None:
-        """Looks at the chain, then adds to it. One that is broken fails the run, for somebody to look at."""
-        broken = await self._store.broken()
-        if broken:
+        """Seals all that is new, then looks at the chain; brings back the newest seal, if there is a new one.
+
+        A chain that is broken fails the run, for somebody to look at. What comes after it is sealed all the same.
+        """
+        newest = None
+        for _ in range(_MOST_SEALS):
+            sealed = await self._store.seal(order.most)
+            if sealed is None:
+                break
+            newest = Seal(id=sealed.id, entries=sealed.entries, digest=sealed.digest)
+            _log.info("audit log sealed: %d entries, seal %d, %s", sealed.entries, sealed.id, sealed.digest)
+        if broken := await self._store.broken(_LOOKED_AT):
             _log.error("the audit log was changed: seals %s do not fit it", broken)
             raise ApplicationError(f"seals that do not fit the audit log: {broken}", type="AuditLogChanged")
-        sealed = await self._store.seal(order.most)
-        if sealed is None:
-            return None
-        _log.info("audit log sealed: %d entries, seal %d, %s", sealed.entries, sealed.id, sealed.digest)
-        return Seal(id=sealed.id, entries=sealed.entries, digest=sealed.digest)
+        return newest

@@ -22,7 +22,7 @@ from pitstop.settings import Settings
 _log = logging.getLogger("pitstop.audit")
 _REFUSALS = (401, 403, 404)
 _WINDOW_SECONDS = 60.0
-_OF_ONE_CALLER, _OF_ALL = 10, 100
+_OF_ONE_CALLER, _OF_ALL = 10, 300
 _AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 

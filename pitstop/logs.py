@@ -32,6 +32,10 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], .
 )
 
 
+def _without_card(number: str) -> str:
+    return _GONE if _is_card(number) else number
+
+
 def _is_card(number: str) -> bool:
     """By its check digit (ISO/IEC 7812-1, Luhn)."""
     digits = [int(digit) for digit in number if digit.isdigit()][::-1]

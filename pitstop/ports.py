@@ -269,8 +269,8 @@ class SealStore(Protocol):
     async def seal(self, most: int) -> SealedLog | None:
         """None when there is nothing new."""
 
-    async def broken(self) -> list[int]:
-        """The seals that no longer fit the log."""
+    async def broken(self, most: int | None = None) -> list[int]:
+        """The seals that no longer fit the log, of the newest and others at random, `most` in all (None: of all)."""
 
 
 class Eraser(Protocol):

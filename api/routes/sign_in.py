@@ -38,7 +38,7 @@ async def sign_in(request: Request, rooms: InRooms, address: ClientAddress) -> H
         return _answer(403, said="The token is not an operator's.", ends=None)
     await rooms.audit.note(caller, Entry(Action.SIGN_IN, "session"))
     cookie, ends = rooms.sessions.open(caller.subject, end_of(token), datetime.now(UTC))
-    answer = _answer(200, said=None, ends=ends)
+    answer = _answer(200, said=None, ends=ends, endpoint=f"{rooms.settings.public_url.rstrip('/')}/codec")
     _keep(answer, rooms, cookie, ends)
     return answer
 
@@ -72,6 +72,6 @@ def _from_own_page(request: Request) -> bool:
     return request.headers.get("sec-fetch-site", "same-origin") in ("same-origin", "none")
 
 
-def _answer(code: int, *, said: str | None, ends: datetime | None) -> HTMLResponse:
+def _answer(code: int, *, said: str | None, ends: datetime | None, endpoint: str = "") -> HTMLResponse:
     until = f"{ends:%H:%M} UTC" if ends else None
-    return page("sign_in.html", code, policy=WITH_FORM, said=said, until=until)
+    return page("sign_in.html", code, policy=WITH_FORM, said=said, until=until, endpoint=endpoint)

@@ -90,6 +90,7 @@ def _summary(stack: Stack, data: Path) -> Panel:
         "API": f"{stack.api_url}/docs",
         "pages": stack.api_url,
         "Temporal": f"{stack.temporal_ui_url}/namespaces/{stack.temporal_namespace}/workflows",
+        "to read it": f"{stack.api_url}/operators/sign-in (with tokens.operator of stack.json)",
         "mail": stack.mail_url,
         "Stripe server": stack.stripe_api_url,
         "token keys": stack.jwks_url,

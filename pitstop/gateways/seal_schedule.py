@@ -9,8 +9,8 @@ from pitstop.contracts.privacy import SealOrder
 from pitstop.gateways.schedules import keep_starting
 from pitstop.settings import Settings
 
-# Entries that one seal covers at most, roughly; the next one covers the rest.
-SEALED_AT_ONCE = 50_000
+# Entries that one seal covers, roughly; the next one covers the rest.
+SEALED_AT_ONCE = 5_000
 
 
 def schedule_id(settings: Settings) -> str:

@@ -81,5 +81,5 @@ class PostgresSeals:
         row = await self._pool.fetchrow(_SEALING["seal"], most)
         return SealedLog(**row) if row else None
 
-    async def broken(self) -> list[int]:
-        return [row["id"] for row in await self._pool.fetch(_SEALING["broken"])]
+    async def broken(self, most: int | None = None) -> list[int]:
+        return [row["id"] for row in await self._pool.fetch(_SEALING["broken"], most)]

@@ -4,4 +4,4 @@
 SELECT id, entries, encode(digest, 'hex') AS digest FROM seal_audit_log($1)
 
 -- name: broken
-SELECT id FROM broken_audit_seals() ORDER BY id
+SELECT id FROM broken_audit_seals($1) ORDER BY id

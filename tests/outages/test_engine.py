@@ -66,3 +66,17 @@ async def test_temporal_away(
     await customer.sees(booking, "confirmed", "mail_sent")
     opened = await customer.post(body, key)
     assert opened.status_code == 201, opened.text
+
+
+async def test_no_worker_at_work(
+    stack: Stack, customer: Customer, rival: Customer, shop: Shop, database: "asyncpg.Pool[asyncpg.Record]"
+) -> None:
+    """Refused when the patience for a hold is over; then nothing is left, and others can have the slot."""
+    alone = settings(stack, task_queue=f"nobody-{uuid4()}", intent_patience_seconds=0.5, database_activity_seconds=0.5)
+    async with serving(alone) as url:
+        customer.api_url = url
+        refused = await customer.post(customer.request(shop, shop.start()))
+    assert (refused.status_code, refused.json()["code"]) == (503, "engine_unavailable")
+    assert refused.headers["Retry-After"]
+    assert await database.fetchval("SELECT count(*) FROM bookings WHERE mechanic_id = $1", shop.mechanic_id) == 0
+    await rival.book(shop, shop.start())

@@ -25,10 +25,15 @@ class Api:
 
 @pytest.fixture
 async def api(stack: Stack, customer: Customer) -> AsyncIterator[Api]:
-    """An API of the test's own, which finds Temporal behind a gate."""
-    async with gate(stack.temporal_address) as before, serving(settings(stack, temporal_address=before.address)) as url:
-        customer.api_url = url
-        yield Api(url, before)
+    """An API of the test's own, which finds Temporal behind a gate.
+
+    It would wait for a hold longer than its client does, if it did not see that Temporal hangs.
+    """
+    async with gate(stack.temporal_address) as before:
+        own = settings(stack, temporal_address=before.address, intent_patience_seconds=120)
+        async with serving(own) as url:
+            customer.api_url = url
+            yield Api(url, before)
 
 
 @pytest.mark.parametrize("outage", ["refuses", "hangs"])

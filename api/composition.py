@@ -9,6 +9,7 @@ import httpx
 from fastapi import Depends, Request
 from temporalio.client import Client
 
+from api.audit_gauges import LastAudit
 from api.figures import Backlogs, Figures
 from api.rates import RateLimiter
 from api.streams import Streams
@@ -72,12 +73,13 @@ async def build(settings: Settings, client: Client | None = None) -> AsyncIterat
         Streams(pulse := Pulse(spare), settings.streams_at_once, settings.streams_per_caller).watched() as streams,
         httpx.AsyncClient(timeout=5) as http,
     ):
+        audits = AuditBoard(pool)
         yield Rooms(
             settings=settings,
             desk=BookingDesk(pool),
             catalogue=Catalogue(pool),
             inbox=PostgresInbox(spare),
-            audits=AuditBoard(pool),
+            audits=audits,
             engine=TemporalEngine(client or await connect(settings, lazy=True), settings),
             tokens=TokenVerifier(settings, http),
             links=links,
@@ -85,7 +87,7 @@ async def build(settings: Settings, client: Client | None = None) -> AsyncIterat
             rates=RateLimiter(SharedBudgets(limits, _PATIENCE_WITH_LIMITS_SECONDS)),
             pulse=pulse,
             streams=streams,
-            figures=Figures([Backlogs(pulse)]),
+            figures=Figures([Backlogs(pulse), LastAudit(audits)]),
             pools={"main": pool, "spare": spare},
             audit=AuditLog(pool),
             codec=payload_codec(settings),

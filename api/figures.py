@@ -68,11 +68,11 @@ class Figures(Collector):
 async def _read(source: Source) -> Sequence[Metric]:
     read = GaugeMetricFamily("pitstop_figures_read", "1 when these figures could be read.", labels=["source"])
     try:
-        metrics = await source.read()
+        metrics, there = await source.read(), 1
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         _log.warning("no figures of %s: %r", type(source).__name__, error)
-        metrics = []
-    read.add_metric([type(source).__name__.lower()], 1 if metrics else 0)
+        metrics, there = [], 0
+    read.add_metric([type(source).__name__.lower()], there)
     return [*metrics, read]
 
 

@@ -21,7 +21,6 @@ from uuid import uuid4
 import asyncpg
 import httpx
 from temporalio.client import Client, WorkflowHandle
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import TimeSkipper, TimeSkippingConfig
 
@@ -29,6 +28,7 @@ from bench import seed
 from bench.seed import Offer
 from chaos import crash_points
 from pitstop.devstack.stackfile import Stack
+from pitstop.gateways.temporal_engine import connect
 from pitstop.settings import Settings
 
 PATIENCE_SECONDS = 90.0
@@ -48,6 +48,11 @@ class NotRight(Exception):
     """What had to come about has not, in time."""
 
 
+def settings_of(stack: Stack, **changes: object) -> Settings:
+    given = {name.removeprefix("PITSTOP_").lower(): value for name, value in stack.environment.items()}
+    return Settings.model_validate(given | changes)
+
+
 @dataclass(slots=True)
 class Lab:
     """What all cases share."""
@@ -62,9 +67,7 @@ class Lab:
     @classmethod
     @asynccontextmanager
     async def opened(cls, stack: Stack) -> AsyncIterator["Lab"]:
-        temporal = await Client.connect(
-            stack.temporal_address, namespace=stack.temporal_namespace, data_converter=pydantic_data_converter
-        )
+        temporal = await connect(settings_of(stack))
         with tempfile.TemporaryDirectory(prefix="pitstop-points-") as folder:
             async with (
                 httpx.AsyncClient(trust_env=False, timeout=30) as http,
@@ -74,8 +77,8 @@ class Lab:
                 yield cls(stack, http, database, temporal, skipper, Path(folder))
 
     def settings(self, **changes: object) -> Settings:
-        given = {name.removeprefix("PITSTOP_").lower(): value for name, value in self.stack.environment.items()}
-        return Settings.model_validate(given | changes)
+        # On a task queue of its own: the stack's deployment has nothing to do with it.
+        return settings_of(self.stack, versioning="off", **changes)
 
 
 @dataclass(slots=True)

@@ -21,6 +21,7 @@ check format ruff format --check .
 check lint ruff check .
 check types mypy .
 check layers lint-imports
+check workflows python -m scripts.histories check
 check migrations squawk migrations/*.sql
 
 [ -z "$failed" ] || { echo "Failed:$failed" >&2; exit 1; }

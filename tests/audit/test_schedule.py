@@ -6,9 +6,8 @@ from typing import Any
 
 import httpx
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
-from api.audit_gauges import audit_metrics
+from api.audit_gauges import LastAudit
 from pitstop.audit.ports import Outcome
 from pitstop.contracts import names
 from pitstop.contracts.audit import AuditReport
@@ -137,8 +136,7 @@ async def test_row_security_keeps_it_from_others(house: House, kept: Outcome) ->
 
 async def test_metrics(house: House, kept: Outcome) -> None:
     async with open_pool(house.settings.api_database_url, 1, "test") as pool:
-        text = (await audit_metrics(AuditBoard(pool))).decode()
-    families = {family.name: family for family in text_string_to_metric_families(text)}
+        families = {family.name: family for family in await LastAudit(AuditBoard(pool)).read()}
     by_kind = {each.labels["kind"]: each.value for each in families["pitstop_audit_discrepancies"].samples}
     assert by_kind.keys() == {kind.code for kind in kinds.ALL}
     assert {code: value for code, value in by_kind.items() if value} == {"no_slot": 1, "undriven": 1}
@@ -149,7 +147,7 @@ async def test_metrics(house: House, kept: Outcome) -> None:
 async def test_no_metrics_before_the_first_pass(house: House) -> None:
     await house.database.execute("DELETE FROM audit_runs")
     async with open_pool(house.settings.api_database_url, 1, "test") as pool:
-        assert await audit_metrics(AuditBoard(pool)) == b""
+        assert await LastAudit(AuditBoard(pool)).read() == []
     token = await Issuer(house.http, house.stack).token("operator-1", "operator")
     answers = await _answers(house, token)
     assert [answer.status_code for answer in answers] == [404, 200, 200]

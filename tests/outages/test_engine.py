@@ -25,10 +25,15 @@ class Api:
 
 @pytest.fixture
 async def api(stack: Stack, customer: Customer) -> AsyncIterator[Api]:
-    """An API of the test's own, which finds Temporal behind a gate."""
-    async with gate(stack.temporal_address) as before, serving(settings(stack, temporal_address=before.address)) as url:
-        customer.api_url = url
-        yield Api(url, before)
+    """An API of the test's own, which finds Temporal behind a gate.
+
+    It would wait for a hold longer than its client does, if it did not see that Temporal hangs.
+    """
+    async with gate(stack.temporal_address) as before:
+        own = settings(stack, temporal_address=before.address, intent_patience_seconds=120)
+        async with serving(own) as url:
+            customer.api_url = url
+            yield Api(url, before)
 
 
 @pytest.mark.parametrize("outage", ["refuses", "hangs"])
@@ -66,3 +71,17 @@ async def test_temporal_away(
     await customer.sees(booking, "confirmed", "mail_sent")
     opened = await customer.post(body, key)
     assert opened.status_code == 201, opened.text
+
+
+async def test_no_worker_at_work(
+    stack: Stack, customer: Customer, rival: Customer, shop: Shop, database: "asyncpg.Pool[asyncpg.Record]"
+) -> None:
+    """Refused when the patience for a hold is over; then nothing is left, and others can have the slot."""
+    alone = settings(stack, task_queue=f"nobody-{uuid4()}", intent_patience_seconds=0.5, database_activity_seconds=0.5)
+    async with serving(alone) as url:
+        customer.api_url = url
+        refused = await customer.post(customer.request(shop, shop.start()))
+    assert (refused.status_code, refused.json()["code"]) == (503, "engine_unavailable")
+    assert refused.headers["Retry-After"]
+    assert await database.fetchval("SELECT count(*) FROM bookings WHERE mechanic_id = $1", shop.mechanic_id) == 0
+    await rival.book(shop, shop.start())

@@ -8,25 +8,14 @@ import asyncpg
 import pytest
 from temporalio.client import Client
 
-from pitstop.contracts import names
-from pitstop.contracts.booking import SweepOrder, SweepReport
 from pitstop.devstack.stackfile import Stack
-from pitstop.gateways.temporal_engine import spans_of
 from tests.support.histories import replays
 from tests.support.people import Customer, events
 from tests.support.processes import serving, settings
 from tests.support.shop import Shop
 from tests.support.stripe_control import StripeControl
+from tests.support.sweep import sweep
 from tests.support.time import Clock
-
-
-async def _sweep(temporal: Client, stack: Stack, overdue: timedelta = timedelta(minutes=1)) -> SweepReport:
-    """One sweep now, as the schedule starts them; a negative `overdue` looks at what will be overdue by then."""
-    order = SweepOrder(batch=1000, overdue=overdue, spans=spans_of(settings(stack)))
-    report: SweepReport = await temporal.execute_workflow(
-        names.SWEEP_WORKFLOW, order, id=f"sweep-{uuid4()}", task_queue="pitstop", result_type=SweepReport
-    )
-    return report
 
 
 @pytest.fixture
@@ -64,7 +53,7 @@ async def test_engine_away(
     stored = await database.fetchrow("SELECT * FROM webhook_inbox WHERE event_id = $1", event["id"])
     assert stored is not None
     assert stored["applied_at"] is None
-    await _sweep(temporal, stack)
+    await sweep(temporal, stack)
     await customer.sees(booking, "confirmed", "mail_sent")
     assert await database.fetchval("SELECT outcome FROM webhook_inbox WHERE event_id = $1", event["id"]) == "signalled"
 
@@ -76,7 +65,7 @@ async def test_terminated_while_waiting_and_paid(
     await clock.workflow(booking).terminate("by mistake")
     await customer.pay(booking)
     await customer.waits_for(booking, lambda read: read["payment"] is not None, "the payment")
-    await _sweep(temporal, stack)
+    await sweep(temporal, stack)
     await customer.sees(booking, "confirmed", "mail_sent")
     ending = await clock.to_the_end(booking)
     assert ending["status"] == "completed"
@@ -91,7 +80,7 @@ async def test_terminated_and_never_paid(
 ) -> None:
     booking = await customer.book(shop, shop.start())
     await clock.workflow(booking).terminate("by mistake")
-    await _sweep(temporal, stack, overdue=-timedelta(minutes=20))
+    await sweep(temporal, stack, overdue=-timedelta(minutes=20))
     await clock.forward(booking, timedelta(minutes=15))
     ended = await customer.sees(booking, "expired")
     assert ended["payment"]["status"] == "canceled"
@@ -105,7 +94,7 @@ async def test_terminated_after_confirmation_keeps_its_reminders(
     await customer.pay(booking)
     await customer.sees(booking, "confirmed", "mail_sent")
     await clock.workflow(booking).terminate("by mistake")
-    await _sweep(temporal, stack, overdue=-timedelta(days=1, hours=1))
+    await sweep(temporal, stack, overdue=-timedelta(days=1, hours=1))
     ending = await clock.to_the_end(booking)
     assert ending["status"] == "completed"
     assert await customer.subjects() == ["Confirmed", "Reminder", "Reminder"]
@@ -126,7 +115,7 @@ async def test_money_for_a_booking_that_has_ended_goes_back(
     await database.execute("UPDATE bookings SET status = 'expired' WHERE id = $1", booking["id"])
     await customer.pay(booking)
     await customer.waits_for(booking, lambda read: True, "a moment")
-    await _sweep(temporal, stack)
+    await sweep(temporal, stack)
     refunded = await customer.sees(booking, "expired", "refund_issued")
     assert refunded["amount_refunded"] == shop.amount
     assert "confirmed" not in events(refunded)
@@ -156,7 +145,7 @@ async def test_a_lapsed_hold_without_a_workflow_blocks_nothing(
         "SELECT status FROM slot_reservations WHERE mechanic_id = $1 ORDER BY created_at", shop.mechanic_id
     )
     assert [row["status"] for row in statuses] == ["expired", "reserved"]
-    report = await _sweep(temporal, stack)
+    report = await sweep(temporal, stack)
     assert report.expired_holds >= 0
 
 
@@ -172,7 +161,7 @@ async def test_a_request_that_never_got_a_hold_is_forgotten(
         booking["id"],
         str(uuid4()),
     )
-    report = await _sweep(temporal, stack)
+    report = await sweep(temporal, stack)
     assert report.forgotten_requests >= 1
     left = await database.fetch("SELECT id::text FROM bookings WHERE mechanic_id = $1", shop.mechanic_id)
     assert [row["id"] for row in left] == [booking["id"]]

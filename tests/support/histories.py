@@ -15,6 +15,7 @@ from temporalio.client import WorkflowHandle, WorkflowHistory
 from temporalio.converter import DataConverter
 from temporalio.worker import Replayer
 
+from pitstop.release import RELEASE
 from workflows.booking import BookingWorkflow
 
 # The sandbox reads the module of a test's workflow again, and with it this one: ciphers cannot be read twice.
@@ -24,7 +25,6 @@ with workflow.unsafe.imports_passed_through():
     from tests.support.opened import opened
 
 FOLDER = Path(__file__).parents[1] / "replay" / "histories"
-RELEASE = "0.1.0"
 # Set while a release is made: endings that have no recorded history yet get one. One that is there is never replaced.
 _RECORD = "PITSTOP_RECORD_HISTORIES"
 # What replay does not read, and what tells of the machine it was recorded on.
@@ -34,6 +34,12 @@ _NOT_KEPT = ("identity", "stackTrace", "workerVersion", "sdkMetadata")
 _WORKER_NAME = re.compile(r"^\d+@\S+$")
 
 
+_INTRODUCTION = """# Recorded histories
+
+Bookings of each release, as Temporal recorded them. The tests replay all of them on the present code, so that a booking
+that an older release has begun can go on. One that is here is never changed. `.venv/bin/python -m scripts.histories`
+writes this page; a test compares it.
+"""
 _ENDS = "workflow_execution_"
 
 
@@ -107,3 +113,21 @@ def _without_machine(value: Any) -> Any:
     if isinstance(value, list):
         return [_without_machine(each) for each in value]
     return _WORKER_NAME.sub("a-worker", value) if isinstance(value, str) else value
+
+
+def contents() -> str:
+    """What tests/replay/histories/README.md ought to be: of each history how it ended and what is in it."""
+    lines = [_INTRODUCTION]
+    for release in sorted({path.parent.name for path in recorded()}):
+        lines += [f"## {release}", "", "| history | what happened | ended | steps |", "| --- | --- | --- | --- |"]
+        lines += [_row(path) for path in recorded() if path.parent.name == release]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _row(path: Path) -> str:
+    about = json.loads(path.read_text(encoding="utf-8"))["about"]
+    *steps, last = commands(load(path))
+    ended = last in ("completed", "canceled", "failed")
+    shown = " · ".join(steps if ended else [*steps, last])
+    return f"| `{path.stem}` | {about} | {last if ended else 'still running'} | {shown} |"

@@ -19,16 +19,21 @@ from pitstop.settings import Settings
 ROOT = Path(__file__).parents[2]
 
 
+def _unversioned(changes: dict[str, object]) -> dict[str, object]:
+    """A task queue of a test's own has no versions, unless the test asks: the server keeps few deployments."""
+    return {"versioning": "off"} if "task_queue" in changes else {}
+
+
 def settings(stack: Stack, **changes: object) -> Settings:
-    """The stack's settings with changes: `hold_seconds=2`. Without versions: the server keeps few deployments."""
-    changes = {"versioning": "off"} | changes
+    """The stack's settings with changes: `hold_seconds=2`."""
+    changes = _unversioned(changes) | changes
     given = {name.removeprefix("PITSTOP_").lower(): value for name, value in stack.environment.items()}
     return Settings.model_validate(given | changes)
 
 
 def environment(stack: Stack, **changes: object) -> dict[str, str]:
     """The same for a process."""
-    changes = {"versioning": "off"} | changes
+    changes = _unversioned(changes) | changes
     changed = {f"PITSTOP_{name.upper()}": str(value) for name, value in changes.items()}
     return dict(os.environ) | stack.environment | changed
 

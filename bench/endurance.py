@@ -34,6 +34,7 @@ SETTINGS = {
 WATCHED = ("api", "worker", "postgres", "temporal", "stripe", "mail", "issuer")
 OWN = ("api", "worker")
 SERVING = ("api", "worker", "postgres", "temporal")
+_FOR_BOOKINGS = ("worker", "temporal")
 MOST_LATENCY_GROWTH = 1.5
 MOST_MEMORY_GROWTH = 1.15
 MOST_CPU_GROWTH = 1.3
@@ -213,15 +214,23 @@ def _flat_memory(samples: list[Sample], minutes: int) -> list[Flatness]:
 
 
 def _flat_cpu(spent: list[Spent], tally: Tally, minutes: int) -> list[Flatness]:
-    """For one answer: what grows with tables and histories shows here, however busy the machine is otherwise."""
+    """What grows with tables and histories shows here, however busy the machine is otherwise.
+
+    API and database work for every answer; worker and engine for bookings.
+    """
 
     def each(name: str, minute: int) -> float:
-        return 1000 * spent[minute].cpu[name] / max(1, tally.statuses[minute].total())
+        answers = tally.statuses[minute]
+        count = answers["201"] if name in _FOR_BOOKINGS else answers.total()
+        return 1000 * spent[minute].cpu[name] / max(1, count)
 
     last = minutes - 1
     return [
         Flatness(
-            what=f"CPU of {name} for one answer, ms", second=each(name, 1), last=each(name, last), most=MOST_CPU_GROWTH
+            what=f"CPU of {name} for one {'booking' if name in _FOR_BOOKINGS else 'answer'}, ms",
+            second=each(name, 1),
+            last=each(name, last),
+            most=MOST_CPU_GROWTH,
         )
         for name in SERVING
     ]

@@ -14,7 +14,7 @@ from api.examples import AUDIT, shown
 from api.openapi import problems
 from api.problems import Problem
 from api.reading import StrictRoute
-from api.routes.pages import WITH_FORM, PageRoute
+from api.routes.pages import WITH_FORM, PageRoute, from_own_page
 from api.routes.pages import page as page_of
 from api.schemas import AuditOut
 from pitstop.domain.caller import Caller, Role
@@ -47,6 +47,8 @@ async def audit_page(
 @page.post("/operations/audit")
 async def audit_page_for_token(request: Request, rooms: InRooms, address: ClientAddress) -> HTMLResponse:
     """The token comes in the form's body: it stands in no address, and nothing keeps it."""
+    if not from_own_page(request):
+        return _ask("The form was sent by another site.", 403)
     body = await request.body()
     form = parse_qs(body.decode("ascii", "replace")) if len(body) <= _LONGEST_FORM else {}
     token = form.get("token", [""])[-1].strip()

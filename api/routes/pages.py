@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -202,3 +202,12 @@ def _event(event: dict[str, Any], facts: BookingFacts) -> str:
 def page(template: str, code: int = 200, policy: str = STYLED, **words: Any) -> HTMLResponse:
     headers = {"Content-Security-Policy": policy}
     return HTMLResponse(_templates.get_template(template).render(words), code, headers=headers)
+
+
+def from_own_page(request: Request) -> bool:
+    """Where a form comes from: browsers say so (Fetch metadata, or else Origin); what is no browser has no cookies."""
+    fetched = request.headers.get("sec-fetch-site")
+    if fetched is not None:
+        return fetched in ("same-origin", "none")
+    origin = request.headers.get("origin")
+    return origin is None or urlsplit(origin).netloc == request.headers.get("host")

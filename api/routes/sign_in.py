@@ -11,7 +11,7 @@ from api.callers import verified
 from api.composition import InRooms, Rooms
 from api.problems import Problem
 from api.routes.codec import COOKIE
-from api.routes.pages import WITH_FORM, PageRoute, page
+from api.routes.pages import WITH_FORM, PageRoute, from_own_page, page
 from pitstop.domain.audit_log import Action, Entry
 from pitstop.domain.caller import Role
 from pitstop.gateways.operator_sessions import end_of
@@ -27,7 +27,7 @@ async def form() -> HTMLResponse:
 @router.post("/sign-in")
 async def sign_in(request: Request, rooms: InRooms, address: ClientAddress) -> HTMLResponse:
     """Takes an operator's token once, and gives a cookie for an hour. The token itself is kept nowhere."""
-    if not _from_own_page(request):
+    if not from_own_page(request):
         return _answer(403, said="The form was sent by another site.", ends=None)
     token = parse_qs((await request.body()).decode(errors="replace")).get("token", [""])[0].strip()
     try:
@@ -45,7 +45,7 @@ async def sign_in(request: Request, rooms: InRooms, address: ClientAddress) -> H
 
 @router.post("/sign-out")
 async def sign_out(request: Request, rooms: InRooms) -> HTMLResponse:
-    if not _from_own_page(request):
+    if not from_own_page(request):
         return _answer(403, said="The form was sent by another site.", ends=None)
     answer = _answer(200, said="Signed out.", ends=None)
     _keep(answer, rooms, "", datetime.now(UTC))
@@ -65,11 +65,6 @@ def _keep(answer: HTMLResponse, rooms: Rooms, cookie: str, ends: datetime) -> No
         secure=production,
         samesite="none" if production else "lax",
     )
-
-
-def _from_own_page(request: Request) -> bool:
-    """Browsers say where a form comes from (Fetch metadata); those that do not, send no cookie of ours elsewhere."""
-    return request.headers.get("sec-fetch-site", "same-origin") in ("same-origin", "none")
 
 
 def _answer(code: int, *, said: str | None, ends: datetime | None, endpoint: str = "") -> HTMLResponse:

@@ -18,6 +18,7 @@ from tests.api.conftest import problem_of
 from tests.support.people import Customer
 from tests.support.processes import serving, settings
 from tests.support.shop import Shop
+from tests.test_production import fit
 
 _RULES = ROOT / "deploy" / "prometheus" / "alerts.yml"
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-")
@@ -65,8 +66,13 @@ async def test_who_scrapes_bears_the_token(stack: Stack, http: httpx.AsyncClient
         assert (await http.get(f"{url}/metrics", headers={"Authorization": "Bearer scraper"})).status_code == 200
 
 
+def _addresses(stack: Stack) -> dict[str, str]:
+    """The stack's own, where production needs one that answers."""
+    return {name: stack.environment[f"PITSTOP_{name.upper()}"] for name in ("api_database_url", "temporal_address")}
+
+
 async def test_in_production_nobody_scrapes_without_one(stack: Stack, http: httpx.AsyncClient) -> None:
-    async with serving(settings(stack, environment="production")) as url:
+    async with serving(settings(stack, **fit(**_addresses(stack)))) as url:
         assert (await http.get(f"{url}/metrics")).status_code == 404
 
 

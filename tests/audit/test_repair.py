@@ -83,7 +83,7 @@ async def test_the_sweep_does_what_is_its(house: House) -> None:
         "UPDATE slot_reservations SET expires_at = AN_HOUR_AGO WHERE booking_id = $1",
         "UPDATE bookings SET hold_expires_at = AN_HOUR_AGO WHERE id = $1",
         "INSERT INTO webhook_inbox (event_id, type, booking_id, payload, received_at) "
-        "VALUES ('evt_' || $1, 'payment_intent.canceled', $1, '{}', AN_HOUR_AGO)",
+        "VALUES ('evt_' || $1::uuid, 'payment_intent.canceled', $1::uuid, '{}', AN_HOUR_AGO)",
     )
     found = await house.look(booking)
     assert codes(found) == {"hold_outlived", "payment_unsettled", "undriven", "webhook_not_applied"}

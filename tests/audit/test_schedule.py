@@ -57,7 +57,7 @@ async def test_scheduled_pass(house: House, states: States, schedule: Any) -> No
     found = await house.database.fetch("SELECT booking_id FROM audit_findings WHERE code = 'no_session'")
     assert states["other"]["id"] in {str(row["booking_id"]) for row in found}
     history = await handle.fetch_history()
-    await replay(history, AuditWorkflow)
+    await replay(history, AuditWorkflow, house.temporal.data_converter)
     assert names.AUDIT_BOOKINGS in history.to_json()
 
 

@@ -64,7 +64,7 @@ WORKER: dict[str, dict[str, str]] = {
     **{table: {"SELECT": ""} for table in ("availability_rules", "status_transitions")},
 }
 # Used by functions and triggers, which no plan of a query shows.
-BEHIND_FUNCTIONS = {"mechanic_services", "availability_rules", "status_transitions"}
+BEHIND_FUNCTIONS = {"mechanic_services", "availability_rules", "status_transitions", "audit_log", "audit_seals"}
 _RIGHTS = """
 SELECT table_name, privilege_type, NULL AS column_name FROM information_schema.table_privileges
 WHERE grantee = $1 AND table_schema = 'public'

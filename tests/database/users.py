@@ -20,6 +20,7 @@ USERS = {
     "sealing": ["worker"],
 }
 _NARROWER = {
+    "audit_log.note": ["api", "worker"],
     "inbox.store": ["api"],
     "inbox.unapplied": ["worker"],
 }

@@ -36,9 +36,9 @@ READY_FILE = "PITSTOP_WORKER_READY_FILE"
 @pytest.fixture(scope="module")
 def values() -> dict[str, str]:
     """.env.example, filled in."""
-    return {name: value or "filledin" * 5 for name, value in compose.example().items()}
-    sealing = {"PAYLOAD_KEYS": json.dumps({"filledin": base64.b64encode(os.urandom(32)).decode()})}
-    return {name: value or "filledin" for name, value in compose.example().items()} | sealing
+    word = "filledin" * 5
+    sealing = {"PAYLOAD_KEYS": json.dumps({word: base64.b64encode(os.urandom(32)).decode()})}
+    return {name: value or word for name, value in compose.example().items()} | sealing
 
 
 @pytest.fixture(scope="module")

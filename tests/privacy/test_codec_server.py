@@ -144,8 +144,9 @@ async def test_another_page_gets_nothing_by_the_cookie(
 
 
 async def test_a_form_of_another_page_does_not_sign_in_or_out(stack: Stack, operator: Customer) -> None:
-    answer = await _sign_in(stack, operator.token, **{"Sec-Fetch-Site": "cross-site"})
-    assert (answer.status_code, COOKIE in answer.cookies) == (403, False)
+    for said in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}):
+        answer = await _sign_in(stack, operator.token, **said)
+        assert (answer.status_code, COOKIE in answer.cookies) == (403, False)
 
 
 async def test_a_browser_asks_before(stack: Stack, http: httpx.AsyncClient) -> None:

@@ -26,6 +26,7 @@ from tests.support.opened import opened, payloads, plain_text
 from tests.support.people import Customer
 from tests.support.shop import Shop
 from tests.support.time import Clock
+from tests.test_production import TOLD_NOBODY, fit
 
 OLD, NEW = os.urandom(32), os.urandom(32)
 PLAIN = Payload(metadata={"encoding": b"json/plain", "messageType": b"x"}, data=b'"Camille Roy"')
@@ -96,15 +97,7 @@ async def test_a_failures_words_are_sealed_and_come_back() -> None:
 
 def _production(**changes: str) -> Settings:
     key = base64.b64encode(NEW).decode()
-    given = {
-        "environment": "production",
-        "stripe_secret_key": "sk_live_1",
-        "stripe_webhook_secret": "whsec_1",
-        "manage_link_secret": "a",
-        "payload_keys": json.dumps({"new": key}),
-        "payload_key_id": "new",
-    }
-    return Settings.model_validate(given | changes)
+    return Settings(**fit(payload_keys=json.dumps({"new": key}), payload_key_id="new") | changes)
 
 
 def test_production_starts_with_keys_of_its_own() -> None:
@@ -126,7 +119,7 @@ def test_production_does_not_start_with_bad_keys_and_quotes_none(changes: dict[s
     with pytest.raises(ValidationError) as refusal:
         _production(**changes)
     assert said in str(refusal.value)
-    for secret in ("sk_live_1", "whsec_1", base64.b64encode(NEW).decode(), "c2VjcmV0", "not/base64"):
+    for secret in (TOLD_NOBODY, base64.b64encode(NEW).decode(), "c2VjcmV0", "not/base64"):
         assert secret not in str(refusal.value)
 
 

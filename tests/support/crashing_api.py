@@ -27,10 +27,10 @@ def _arm(point: str) -> None:
     owner, method = _STEPS[step]
     original = getattr(owner, method)
 
-    async def deadly(self: Any, *arguments: Any) -> Any:
+    async def deadly(self: Any, *arguments: Any, **options: Any) -> Any:
         if when == "before":
             os.kill(os.getpid(), signal.SIGKILL)
-        await original(self, *arguments)
+        await original(self, *arguments, **options)
         os.kill(os.getpid(), signal.SIGKILL)
 
     setattr(owner, method, deadly)

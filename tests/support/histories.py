@@ -48,6 +48,11 @@ def commands(history: WorkflowHistory) -> list[str]:
     return [done for event in history.events if (done := _command(event))]
 
 
+async def taken(handle: WorkflowHandle[Any, Any]) -> list[str]:
+    """The same of a run, whose history is opened for it."""
+    return commands(opened(await handle.fetch_history(), handle._client.data_converter))
+
+
 def _command(event: HistoryEvent) -> str | None:
     kind = str(event.WhichOneof("attributes")).removesuffix("_event_attributes")
     summary = json.loads(event.user_metadata.summary.data or '""')

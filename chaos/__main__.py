@@ -87,7 +87,7 @@ def _soak(wish: Wish) -> bool:
     seconds = _SHORT_SECONDS if wish.quick else wish.minutes * 60 - _TAIL_SECONDS
     spans = soak.SHORT if wish.quick else soak.LONG
     made = plan.make(wish.seed, wish.bookings, seconds, quick=wish.quick)
-    order = soak.Order(made, seconds, spans, CONTROLS.get(wish.control or ""))
+    order = soak.Order(made, seconds, spans, CONTROLS.get(wish.control or ""), bounded=not wish.quick)
     console.rule(f"bookings under faults, seed {wish.seed}")
     with (
         console.status("Starting a stack …"),

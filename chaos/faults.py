@@ -32,16 +32,18 @@ class HarnessFailed(Exception):
 class Saboteur:
     """Strikes as planned; counts what it did. Afterwards everything runs again, and no fault is left in force."""
 
-    def __init__(self, stack: Broken, http: httpx.AsyncClient) -> None:
+    def __init__(self, stack: Broken, http: httpx.AsyncClient, *, bounded: bool = False) -> None:
+        """`bounded`: faults of processes are left out once their time is over."""
         self._stack = stack
         self._http = http
+        self._bounded = bounded
         self.injected: Counter[str] = Counter()
         self.left_out = 0
 
     async def carry_out(self, faults: Iterable[Fault], began: float) -> None:
         """`began` is the run's start on the monotonic clock. Faults of processes follow one another.
 
-        A fault whose moment has passed by more than a little, because the parts took longer to come back, is left out.
+        In a bounded run those are left out whose time is over because the parts took long to come back.
         """
         faults = list(faults)
         try:
@@ -80,7 +82,7 @@ class Saboteur:
     async def _in_turn(self, faults: list[Fault], began: float) -> None:
         for fault in faults:
             await asyncio.sleep(max(0.0, began + fault.at - time.monotonic()))
-            if time.monotonic() > faults[-1].at + began + _LATEST_SECONDS:
+            if self._bounded and time.monotonic() > faults[-1].at + began + _LATEST_SECONDS:
                 self.left_out += 1
                 continue
             self.injected[_label(fault)] += 1

@@ -87,6 +87,7 @@ class Order:
     before: str | None = None
     slug: str = "chaos"
     audited: bool = True
+    bounded: bool = False
 
 
 async def run(stack: Broken, order: Order, say: Say) -> Results:
@@ -95,7 +96,7 @@ async def run(stack: Broken, order: Order, say: Say) -> Results:
     limits = httpx.Limits(max_connections=500, max_keepalive_connections=0)
     async with httpx.AsyncClient(trust_env=False, limits=limits) as http:
         world = await _open(stack, http, temporal, order)
-        saboteur = Saboteur(stack, http)
+        saboteur = Saboteur(stack, http, bounded=order.bounded)
         began = time.monotonic()
         say(f"{len(order.plan.bookings)} bookings and {len(order.plan.faults)} faults in {order.seconds:.0f} s")
         async with asyncio.TaskGroup() as group:

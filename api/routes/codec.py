@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request, Response
 from fastapi.responses import JSONResponse
-from google.protobuf.json_format import MessageToJson, Parse, ParseError
+from google.protobuf.json_format import MessageToJson, ParseDict, ParseError
 from temporalio.api.common.v1 import Payload, Payloads
 
 from api.addresses import Address, ClientAddress
@@ -17,6 +17,7 @@ from api.composition import InRooms, Rooms
 from api.examples import OPENED_PAYLOADS, shown
 from api.openapi import problems
 from api.problems import Problem
+from api.reading import parsed
 from pitstop.domain.audit_log import Action, Entry
 from pitstop.domain.caller import Caller, Origin, Role
 from pitstop.gateways.payload_codec import PayloadNotReadable
@@ -101,10 +102,11 @@ def _signed_in(request: Request, rooms: Rooms) -> Caller:
 
 def _payloads(body: bytes) -> list[Payload]:
     try:
-        # protobuf's reader takes a list for an object without fields.
-        if not body.lstrip().startswith(b"{"):
-            raise ParseError("not an object")
-        return list(Parse(body, Payloads(), ignore_unknown_fields=True).payloads)
+        sent = parsed(body)
+        # protobuf's reader takes a list, or nothing at all, for an object without fields.
+        if not isinstance(sent, dict) or "payloads" not in sent:
+            raise ParseError("no payloads")
+        return list(ParseDict(sent, Payloads(), ignore_unknown_fields=True).payloads)
     except (ParseError, ValueError, RecursionError):
         raise Problem(400, "malformed_json", "Not payloads", 'Send {"payloads": […]} as Temporal has them.') from None
 

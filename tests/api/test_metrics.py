@@ -68,7 +68,10 @@ async def test_who_scrapes_bears_the_token(stack: Stack, http: httpx.AsyncClient
 
 def _addresses(stack: Stack) -> dict[str, str]:
     """The stack's own, where production needs one that answers."""
-    return {name: stack.environment[f"PITSTOP_{name.upper()}"] for name in ("api_database_url", "temporal_address")}
+    return {
+        name: stack.environment[f"PITSTOP_{name.upper()}"]
+        for name in ("api_database_url", "temporal_address", "payload_keys", "payload_key_id")
+    }
 
 
 async def test_in_production_nobody_scrapes_without_one(stack: Stack, http: httpx.AsyncClient) -> None:

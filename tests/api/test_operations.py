@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import APIRouter
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
@@ -100,8 +101,9 @@ def _has_example(document: Json, schema: Json) -> bool:
 
 def _routes() -> Iterator[APIRoute]:
     for module in pkgutil.iter_modules(routes.__path__):
-        router = importlib.import_module(f"{routes.__name__}.{module.name}").router
-        yield from (route for route in router.routes if isinstance(route, APIRoute))
+        own = vars(importlib.import_module(f"{routes.__name__}.{module.name}")).values()
+        for router in (value for value in own if isinstance(value, APIRouter)):
+            yield from (route for route in router.routes if isinstance(route, APIRoute))
 
 
 def test_nothing_is_served_that_is_not_documented(document: Json) -> None:

@@ -20,6 +20,7 @@ from tests.support.people import Customer, Issuer
 from tests.support.processes import ROOT, environment, free_port
 from tests.support.shop import Shop, open_shop
 
+METRICS_TOKEN = "fuzz"
 # None: without a token.
 ROLES = ("customer", "mechanic", "operator", "service", None)
 
@@ -65,7 +66,10 @@ async def target(
     customer = Customer(http, stack, stack.api_url, tokens["customer"], me)
     booking = await customer.book(shop, shop.start() - timedelta(days=1))
     arguments = [sys.executable, "-m", "uvicorn", "api.app:app", "--port", url.rpartition(":")[2], "--no-access-log"]
-    process = await asyncio.create_subprocess_exec(*arguments, cwd=ROOT, env=environment(stack, public_url=url))
+    own = environment(stack, public_url=url, metrics_token=METRICS_TOKEN)
+    process = await asyncio.create_subprocess_exec(
+        *arguments, cwd=ROOT, env=environment(stack, public_url=url, metrics_token=METRICS_TOKEN)
+    )
     try:
         await _until_live(http, url)
         yield Target(url, shop, tokens, booking["id"])

@@ -66,10 +66,8 @@ async def target(
     customer = Customer(http, stack, stack.api_url, tokens["customer"], me)
     booking = await customer.book(shop, shop.start() - timedelta(days=1))
     arguments = [sys.executable, "-m", "uvicorn", "api.app:app", "--port", url.rpartition(":")[2], "--no-access-log"]
-    own = environment(stack, public_url=url, metrics_token=METRICS_TOKEN)
-    process = await asyncio.create_subprocess_exec(
-        *arguments, cwd=ROOT, env=environment(stack, public_url=url, metrics_token=METRICS_TOKEN)
-    )
+    env = environment(stack, public_url=url, metrics_token=METRICS_TOKEN)
+    process = await asyncio.create_subprocess_exec(*arguments, cwd=ROOT, env=env)
     try:
         await _until_live(http, url)
         yield Target(url, shop, tokens, booking["id"])

@@ -111,7 +111,7 @@ guarded AS (
     UNION
     SELECT unnest(ARRAY[
         'time_off', 'bookings', 'booking_events', 'sessions', 'slot_reservations', 'payments', 'refunds', 'webhook_inbox',
-        'notifications', 'audit_runs', 'audit_findings'
+        'notifications', 'audit_runs', 'audit_findings', 'rate_limits', 'hold_origins', 'audit_log', 'audit_seals', 'erasures'
     ])
 )
 SELECT 'constraint one_booking_at_a_time on slot_reservations' AS guard
@@ -133,7 +133,8 @@ UNION ALL
 SELECT 'trigger ' || wanted.name || ' on ' || wanted.on_table
 FROM (
     VALUES ('bookings', 'honest_status'), ('bookings', 'version_rises'), ('sessions', 'honest_status'),
-    ('slot_reservations', 'honest_status'), ('mechanics', 'known_timezone')
+    ('slot_reservations', 'honest_status'), ('mechanics', 'known_timezone'), ('bookings', 'hold_ends'),
+        ('audit_log', 'append_only'), ('audit_seals', 'append_only')
 ) AS wanted (on_table, name)
 WHERE NOT EXISTS (
     SELECT FROM pg_trigger AS g JOIN tables AS t ON t.oid = g.tgrelid

@@ -24,7 +24,8 @@ class PatientProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._head is None and (self.cycle is None or self.cycle.response_complete):
+        # What comes after an early answer, such as a 413, is the rest of that request's body, and no head.
+        if self._head is None and not self._in_body and (self.cycle is None or self.cycle.response_complete):
             self._expect_head()
         super().data_received(data)
         if self._head is not None:
@@ -34,7 +35,12 @@ class PatientProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._head_is_here()
+        self._in_body = True
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._in_body = False
+        super().on_message_complete()
 
     def _expect_head(self) -> None:
         self._head = self.loop.call_later(self.seconds, self.transport.close)

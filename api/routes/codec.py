@@ -103,8 +103,9 @@ def _signed_in(request: Request, rooms: Rooms) -> Caller:
 def _payloads(body: bytes) -> list[Payload]:
     try:
         sent = parsed(body)
-        # protobuf's reader takes a list, or nothing at all, for an object without fields.
-        if not isinstance(sent, dict) or "payloads" not in sent:
+        # protobuf's reader takes a list, a text or nothing at all for an object without fields.
+        named = sent.get("payloads") if isinstance(sent, dict) else None
+        if not isinstance(named, list) or not all(isinstance(each, dict) for each in named):
             raise ParseError("no payloads")
         return list(ParseDict(sent, Payloads(), ignore_unknown_fields=True).payloads)
     except (ParseError, ValueError, RecursionError):

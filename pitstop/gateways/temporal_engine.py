@@ -35,6 +35,8 @@ _AWAY = (RPCError, RuntimeError)
 _SIGNAL_LIMIT = timedelta(seconds=5)
 # How often somebody who waits for a hold looks whether the engine is still there.
 _LOOK_SECONDS = 3
+# It has gone when it was not there so often in turn: once is a busy machine.
+_LOOKS = 2
 _ERASURE_LIMIT = timedelta(seconds=20)
 
 
@@ -103,8 +105,10 @@ class TemporalEngine:
         task = asyncio.create_task(asking)
         try:
             async with asyncio.timeout(self._hold_limit.total_seconds()):
+                missed = 0
                 while not (await asyncio.wait([task], timeout=_LOOK_SECONDS))[0]:
-                    if not await self.is_reachable():
+                    missed = 0 if await self.is_reachable() else missed + 1
+                    if missed == _LOOKS:
                         raise EngineUnavailable
                 return await task
         finally:

@@ -10,7 +10,7 @@ import pytest
 
 from pitstop.devstack.stackfile import Stack
 from tests.support.people import Customer, events
-from tests.support.processes import environment, serving, settings, worker
+from tests.support.processes import dies, environment, serving, settings, worker
 from tests.support.shop import Shop
 from tests.support.stripe_control import StripeControl
 from tests.support.time import Clock
@@ -50,10 +50,10 @@ async def test_killed_on_the_way_to_a_confirmed_booking(
     async with worker(environment(stack, task_queue=queue) | {"CRASH_AT": point}, _MODULE) as doomed:
         booking_call = asyncio.create_task(customer.book(shop, shop.start()))
         if point.startswith(("place_hold", "request_payment")):
-            assert await doomed.wait() == -9
+            await dies(doomed, booking_call)
         else:
             await customer.pay(await booking_call)
-            assert await doomed.wait() == -9
+            await dies(doomed)
     async with worker(environment(stack, task_queue=queue), _MODULE):
         booking = await booking_call
         await customer.pay(booking)
@@ -73,7 +73,7 @@ async def test_killed_on_the_way_to_an_expired_booking(
     async with worker(environment(stack, task_queue=queue) | {"CRASH_AT": point}, _MODULE) as doomed:
         booking = await customer.book(shop, shop.start())
         ahead = asyncio.create_task(clock.forward(booking, timedelta(minutes=16)))
-        assert await doomed.wait() == -9
+        await dies(doomed)
     async with worker(environment(stack, task_queue=queue), _MODULE):
         await ahead
         expired = await customer.sees(booking, "expired")
@@ -91,7 +91,7 @@ async def test_killed_on_the_way_to_a_cancelled_booking(
         await customer.pay(booking)
         await customer.sees(booking, "confirmed", "mail_sent")
         await clock.workflow(booking).cancel()
-        assert await doomed.wait() == -9
+        await dies(doomed)
     async with worker(environment(stack, task_queue=queue), _MODULE):
         cancelled = await customer.sees(booking, "cancelled", "refund_issued")
         assert cancelled["amount_refunded"] == shop.amount

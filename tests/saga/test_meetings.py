@@ -20,7 +20,7 @@ from pitstop.postgres.pool import open_pool
 from pitstop.postgres.saga import PostgresSaga
 from tests.support.histories import replays
 from tests.support.people import Customer, Issuer, events
-from tests.support.processes import environment, serving, settings, worker
+from tests.support.processes import dies, environment, serving, settings, worker
 from tests.support.shop import Shop
 from tests.support.stripe_control import StripeControl
 from tests.support.time import Clock
@@ -50,7 +50,7 @@ async def test_a_cancellation_meets_the_completion(
         await customer.pay(booking)
         await customer.sees(booking, "confirmed", "mail_sent")
         ahead = asyncio.create_task(clock.forward(booking, timedelta(days=4)))
-        assert await doomed.wait() == -9
+        await dies(doomed)
     await clock.workflow(booking).cancel()
     async with worker(doing, _MODULE):
         await asyncio.wait([asyncio.ensure_future(clock.workflow(booking).result())], timeout=30)
@@ -85,7 +85,7 @@ async def test_a_refusal_meets_the_payment_intent_that_was_made(
     doing = environment(stack, task_queue=queue)
     async with worker(doing | {"CRASH_AT": "request_payment:after"}, _MODULE) as doomed:
         call = asyncio.create_task(customer.book(shop, shop.start()))
-        assert await doomed.wait() == -9
+        await dies(doomed, call)
     async with worker(doing | {"PITSTOP_STRIPE_API_URL": "http://127.0.0.1:9"}, _MODULE):
         booking = await call
     assert booking["status"] == "awaiting_payment"

@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import uvicorn
@@ -116,3 +117,18 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+# Longer than a booking waits for its hold: its answer says more than our impatience.
+_DEATH_SECONDS = 60
+
+
+async def dies(process: asyncio.subprocess.Process, *calls: "asyncio.Task[Any]") -> None:
+    """Waits until the process has killed itself. A call that ends before that has failed, and says why."""
+    death = asyncio.create_task(process.wait())
+    done, _ = await asyncio.wait([death, *calls], timeout=_DEATH_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+    for call in calls:
+        if call in done and death not in done:
+            raise AssertionError(f"answered before the worker died: {call.result()}")
+    assert death in done, "the worker lives"
+    assert death.result() == -9

@@ -14,6 +14,7 @@ class PatientProtocol(HttpToolsProtocol):
     seconds: float = 10.0
     _head: asyncio.TimerHandle | None = None
     _head_bytes = 0
+    _in_body = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)

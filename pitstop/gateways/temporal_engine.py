@@ -92,13 +92,17 @@ class TemporalEngine:
         return HoldOutcome(refusal=answer.refusal, reason=answer.reason)
 
     async def _ask_for_hold(self, standing: Standing, summary: str) -> HoldAnswer:
-        answer: HoldAnswer = await self._client.execute_update_with_start_workflow(
-            names.HOLD_UPDATE,
-            standing.fingerprint,
-            result_type=HoldAnswer,
-            start_workflow_operation=self._start(standing, summary),
-        )
-        return answer
+        operation = self._start(standing, summary)
+        # The operation has a failure of its own, which is logged at some later time unless somebody has seen it.
+        started = asyncio.ensure_future(operation.workflow_handle())
+        started.add_done_callback(lambda seen: seen.cancelled() or seen.exception())
+        try:
+            answer: HoldAnswer = await self._client.execute_update_with_start_workflow(
+                names.HOLD_UPDATE, standing.fingerprint, result_type=HoldAnswer, start_workflow_operation=operation
+            )
+            return answer
+        finally:
+            started.cancel()
 
     async def _while_reachable(self, asking: Coroutine[Any, Any, HoldAnswer]) -> HoldAnswer:
         """The answer, for which a busy worker is given its time; but nobody waits for a server that hangs."""

@@ -1,0 +1,605 @@
+-- migrate:up
+SET LOCAL lock_timeout = '5s';
+SET LOCAL statement_timeout = '60s';
+SET LOCAL ROLE pitstop_owner;
+
+-- One predicate: bookable_starts. Search, check, hold, late payment and move all ask it, for one mechanic or for a thousand
+-- in one statement, so that no two answers can differ.
+--
+-- An instant is open when the local time that a clock on the mechanic's wall shows at it lies in the hours of that day. So a
+-- local time that is skipped when clocks go forward is never open, and one that comes twice is open twice, as two instants.
+-- The database's own zone data decides; nothing of Python's is asked.
+--
+-- `at` is the asker's clock: tests and the workflow bring their own, and a hold is judged by one instant throughout.
+-- What reads other people's reservations and time off runs with its owner's rights, and gives back times only.
+
+-- The zone's distance to UTC in and around `span`: one row from one change of its clocks to the next. Looked for at every half
+-- day, then to the minute: no zone changes its clocks twice within twelve hours.
+CREATE FUNCTION zone_offsets(zone text, span tstzrange) RETURNS TABLE (valid tstzrange, utc_offset interval)
+LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp AS $$
+    WITH looks AS (
+        SELECT look, (look AT TIME ZONE zone) - (look AT TIME ZONE 'UTC') AS utc_offset
+        FROM generate_series(
+            date_trunc('hour', lower(span), 'UTC'), upper(span) + interval '12 hours', interval '12 hours'
+        ) AS look
+    ),
+    compared AS (
+        SELECT look, utc_offset, lag(utc_offset) OVER (ORDER BY look) AS before FROM looks
+    ),
+    changes AS (
+        SELECT
+            CASE WHEN before IS NULL THEN look ELSE (
+                SELECT min(minute)
+                FROM generate_series(look - interval '12 hours', look, interval '1 minute') AS minute
+                WHERE (minute AT TIME ZONE zone) - (minute AT TIME ZONE 'UTC') <> before
+            ) END AS since,
+            utc_offset
+        FROM compared
+        WHERE before IS DISTINCT FROM utc_offset
+    )
+    SELECT tstzrange(since, lead(since) OVER (ORDER BY since)), utc_offset FROM changes
+$$;
+
+-- The hours in which these mechanics work, as instants within `span`: weekly hours, and in their place those of a date with
+-- hours of its own, or none on a public holiday that is taken off. Spans that touch become one.
+CREATE FUNCTION open_hours(candidates uuid[], span tstzrange) RETURNS TABLE (mechanic_id uuid, hours tstzmultirange)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    WITH who AS MATERIALIZED (
+        SELECT id, timezone, holiday_region FROM mechanics WHERE id = ANY(candidates)
+    ),
+    offsets AS MATERIALIZED (
+        SELECT zone.timezone, offsets.valid, offsets.utc_offset
+        FROM (SELECT DISTINCT timezone FROM who) AS zone CROSS JOIN LATERAL zone_offsets(zone.timezone, span) AS offsets
+    ),
+    days AS MATERIALIZED (
+        -- From the day before: its hours may run over midnight.
+        SELECT zone.timezone, local_day::date AS day
+        FROM (SELECT DISTINCT timezone FROM who) AS zone
+        CROSS JOIN LATERAL generate_series(
+            date_trunc('day', lower(span) AT TIME ZONE zone.timezone) - interval '1 day',
+            upper(span) AT TIME ZONE zone.timezone, interval '1 day'
+        ) AS local_day
+    ),
+    special AS MATERIALIZED (
+        SELECT e.mechanic_id, e.day
+        FROM date_exceptions AS e
+        WHERE e.mechanic_id = ANY(candidates)
+        UNION
+        SELECT who.id, h.day
+        FROM who
+        JOIN public_holidays AS h ON h.region = who.holiday_region
+            AND h.day BETWEEN lower(span)::date - 2 AND upper(span)::date + 2
+    ),
+    stated AS (
+        SELECT who.id, who.timezone, days.day, r.start_time AS opens, r.end_time AS closes
+        FROM who
+        JOIN days ON days.timezone = who.timezone
+        JOIN availability_rules AS r ON r.mechanic_id = who.id AND r.weekday = EXTRACT(isodow FROM days.day) - 1
+        WHERE (who.id, days.day) NOT IN (SELECT special.mechanic_id, special.day FROM special)
+        UNION ALL
+        SELECT who.id, who.timezone, days.day, spans.opens, spans.closes
+        FROM who
+        JOIN days ON days.timezone = who.timezone
+        JOIN date_exceptions AS e ON e.mechanic_id = who.id AND e.day = days.day
+        CROSS JOIN LATERAL unnest(e.opens, e.closes) AS spans (opens, closes)
+    ),
+    on_the_wall AS (
+        -- What runs over midnight ends there if the next day has hours of its own.
+        SELECT
+            id, timezone, day + opens AS opens,
+            CASE
+                WHEN closes > opens THEN day + closes
+                WHEN (id, day + 1) IN (SELECT special.mechanic_id, special.day FROM special) THEN day + interval '1 day'
+                ELSE day + closes + interval '1 day'
+            END AS closes
+        FROM stated
+    )
+    SELECT
+        w.id,
+        range_agg(
+            o.valid * tstzrange((w.opens - o.utc_offset) AT TIME ZONE 'UTC', (w.closes - o.utc_offset) AT TIME ZONE 'UTC')
+        )
+    FROM on_the_wall AS w
+    JOIN offsets AS o ON o.timezone = w.timezone
+    GROUP BY w.id
+$$;
+
+-- The instants within `span` at which a session of this service may start, for each of these mechanics who offers it, as a
+-- multirange, the grid of starts aside. A session lies within open hours; its buffers may reach over their edge, but not into
+-- what is blocked. `notice` false: notice and horizon do not matter, for what was paid and comes late. `moving` is a booking
+-- that does not stand in its own way.
+CREATE FUNCTION bookable_starts(
+    service uuid, candidates uuid[], span tstzrange, at timestamptz, notice boolean DEFAULT TRUE, moving uuid DEFAULT NULL
+) RETURNS TABLE (mechanic_id uuid, starts tstzmultirange)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    WITH offer AS MATERIALIZED (
+        SELECT
+            m.id, m.timezone, m.max_sessions_per_day, m.workshop_id, s.kind = 'in_person' AS needs_bay,
+            make_interval(mins => s.duration_minutes) AS duration,
+            make_interval(mins => greatest(s.buffer_before_minutes, ms.buffer_before_minutes)) AS before,
+            make_interval(mins => s.duration_minutes + greatest(s.buffer_after_minutes, ms.buffer_after_minutes)) AS after,
+            tstzmultirange(span * CASE WHEN notice THEN tstzrange(
+                at + make_interval(mins => m.minimum_notice_minutes), at + make_interval(days => m.horizon_days), '[]'
+            ) ELSE tstzrange(at, NULL) END) AS asked
+        FROM services AS s
+        JOIN mechanic_services AS ms ON ms.service_id = s.id AND ms.mechanic_id = ANY(candidates)
+        JOIN mechanics AS m ON m.id = ms.mechanic_id
+        WHERE s.id = service AND s.active AND m.online
+    ),
+    open_starts AS (
+        SELECT offer.id, range_agg(tstzrange(lower(free), upper(free) - offer.duration, '[]')) AS starts
+        FROM offer
+        -- No session is longer than a day.
+        JOIN open_hours(candidates, tstzrange(lower(span), upper(span) + interval '1 day')) AS open ON open.mechanic_id = offer.id
+        CROSS JOIN LATERAL (
+            SELECT COALESCE(range_agg(during), '{}') AS during FROM time_off
+            WHERE time_off.mechanic_id = offer.id
+                AND during && tstzrange(lower(span), upper(span) + interval '1 day')
+        ) AS away
+        CROSS JOIN LATERAL unnest(open.hours - away.during) AS free
+        WHERE upper(free) - offer.duration >= lower(free)
+        GROUP BY offer.id
+    ),
+    live AS MATERIALIZED (
+        -- Nothing that begins further off reaches into the span: sessions and buffers have at most a day each.
+        SELECT offer.id, r.starts_at, r.blocked
+        FROM offer
+        JOIN slot_reservations AS r ON r.mechanic_id = offer.id
+        WHERE r.status IN ('reserved', 'confirmed') AND (r.status = 'confirmed' OR r.expires_at > at)
+            AND r.starts_at BETWEEN lower(span) - interval '3 days' AND upper(span) + interval '3 days'
+            AND r.booking_id IS DISTINCT FROM moving
+    ),
+    taken AS (
+        -- A start s is blocked by [c, d) when [s - before, s + after) overlaps it, that is for c - after < s < d + before.
+        SELECT offer.id, range_agg(tstzrange(lower(live.blocked) - offer.after, upper(live.blocked) + offer.before, '()')) AS starts
+        FROM offer
+        JOIN live ON live.id = offer.id
+        GROUP BY offer.id
+    ),
+    full_days AS (
+        SELECT full_day.id, range_agg(offsets.valid * tstzrange(
+            (full_day.day - offsets.utc_offset) AT TIME ZONE 'UTC', (full_day.day + 1 - offsets.utc_offset) AT TIME ZONE 'UTC'
+        )) AS starts
+        FROM (
+            SELECT offer.id, offer.timezone, (live.starts_at AT TIME ZONE offer.timezone)::date AS day
+            FROM offer
+            JOIN live ON live.id = offer.id
+            WHERE offer.max_sessions_per_day IS NOT NULL
+            GROUP BY offer.id, offer.timezone, offer.max_sessions_per_day, day
+            HAVING count(*) >= offer.max_sessions_per_day
+        ) AS full_day
+        CROSS JOIN LATERAL zone_offsets(full_day.timezone, span) AS offsets
+        GROUP BY full_day.id
+    ),
+    no_bay AS (
+        -- Blocked is what every bay of the workshop is blocked for.
+        SELECT offer.id, range_intersect_agg(bay.starts) AS starts
+        FROM offer
+        JOIN bays ON bays.workshop_id = offer.workshop_id AND bays.active
+        CROSS JOIN LATERAL (
+            SELECT
+                COALESCE(
+                    range_agg(tstzrange(lower(r.blocked) - offer.after, upper(r.blocked) + offer.before, '()')), '{}'
+                ) AS starts
+            FROM slot_reservations AS r
+            WHERE r.bay_id = bays.id AND r.status IN ('reserved', 'confirmed') AND (r.status = 'confirmed' OR r.expires_at > at)
+                AND r.blocked && tstzrange(lower(span) - interval '1 day', upper(span) + interval '2 days')
+                AND r.booking_id IS DISTINCT FROM moving
+        ) AS bay
+        WHERE offer.needs_bay
+        GROUP BY offer.id
+    )
+    SELECT
+        offer.id,
+        open_starts.starts * offer.asked
+        - COALESCE(taken.starts, '{}') - COALESCE(full_days.starts, '{}') - COALESCE(no_bay.starts, '{}')
+    FROM offer
+    JOIN open_starts ON open_starts.id = offer.id
+    LEFT JOIN taken ON taken.id = offer.id
+    LEFT JOIN full_days ON full_days.id = offer.id
+    LEFT JOIN no_bay ON no_bay.id = offer.id
+    WHERE no_bay.id IS NOT NULL OR NOT offer.needs_bay
+$$;
+
+-- Whether a start lies on the service's grid, which is counted from midnight where the mechanic is.
+CREATE FUNCTION on_grid(start timestamptz, zone text, step_minutes integer) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT mod(EXTRACT(epoch FROM start AT TIME ZONE zone), step_minutes * 60) = 0
+$$;
+
+-- The free slots of these mechanics that start within `span` (half-open), on the grid.
+CREATE FUNCTION free_slots(service uuid, candidates uuid[], span tstzrange, at timestamptz)
+RETURNS TABLE (mechanic_id uuid, starts_at timestamptz, ends_at timestamptz)
+LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp AS $$
+    WITH bookable AS MATERIALIZED (
+        SELECT b.mechanic_id, m.timezone, b.starts
+        FROM bookable_starts(service, candidates, span, at) AS b
+        JOIN mechanics AS m ON m.id = b.mechanic_id
+    ),
+    offsets AS MATERIALIZED (
+        SELECT zone.timezone, o.valid, EXTRACT(epoch FROM o.utc_offset)::bigint AS utc_offset
+        FROM (SELECT DISTINCT timezone FROM bookable) AS zone CROSS JOIN LATERAL zone_offsets(zone.timezone, span) AS o
+    )
+    SELECT bookable.mechanic_id, slot.start, slot.start + s.duration
+    FROM bookable
+    JOIN offsets ON offsets.timezone = bookable.timezone
+    CROSS JOIN (
+        SELECT make_interval(mins => duration_minutes) AS duration, step_minutes * 60 AS step FROM services WHERE id = service
+    ) AS s
+    CROSS JOIN LATERAL unnest(bookable.starts * tstzmultirange(offsets.valid)) AS free
+    CROSS JOIN LATERAL generate_series(
+        -- In seconds on the wall: the grid's first point at or after the range's start, and its last.
+        (ceil((EXTRACT(epoch FROM lower(free)) + offsets.utc_offset) / s.step) * s.step)::bigint,
+        (EXTRACT(epoch FROM upper(free)) + offsets.utc_offset)::bigint,
+        s.step
+    ) AS on_the_wall
+    CROSS JOIN LATERAL to_timestamp(on_the_wall - offsets.utc_offset) AS slot (start)
+    WHERE free @> slot.start
+$$;
+
+-- A page of free slots, ordered by start, then mechanic. Cut into windows, so that a page of the slots of a thousand mechanics
+-- is found without making all of them; a mechanic has some four slots in an hour, for a third of the day.
+CREATE FUNCTION page_of_free_slots(
+    service uuid, candidates uuid[], span tstzrange, at timestamptz, after_start timestamptz, after_mechanic uuid, most integer
+) RETURNS TABLE (mechanic_id uuid, starts_at timestamptz, ends_at timestamptz)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    since timestamptz := greatest(lower(span), after_start);
+    width interval := make_interval(hours => greatest(6, most * 3 / (4 * greatest(1, cardinality(candidates)))));
+    found bigint;
+BEGIN
+    WHILE most > 0 AND since < upper(span) LOOP
+        RETURN QUERY
+            SELECT f.mechanic_id, f.starts_at, f.ends_at
+            FROM free_slots(service, candidates, tstzrange(since, least(since + width, upper(span))), at) AS f
+            WHERE after_start IS NULL OR (f.starts_at, f.mechanic_id) > (after_start, after_mechanic)
+            ORDER BY f.starts_at, f.mechanic_id
+            LIMIT most;
+        GET DIAGNOSTICS found = ROW_COUNT;
+        most := most - found;
+        since := since + width;
+        width := width * 2;
+    END LOOP;
+END
+$$;
+
+-- As 0.1.0 calls it.
+CREATE OR REPLACE FUNCTION free_slots(service uuid, only_mechanic uuid, span tstzrange, at timestamptz)
+RETURNS TABLE (mechanic_id uuid, starts_at timestamptz, ends_at timestamptz)
+LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT f.mechanic_id, f.starts_at, f.ends_at
+    FROM free_slots(service, ARRAY(
+        SELECT ms.mechanic_id FROM mechanic_services AS ms
+        WHERE ms.service_id = service AND (only_mechanic IS NULL OR ms.mechanic_id = only_mechanic)
+    ), span, at) AS f
+$$;
+
+-- Why a slot cannot be booked, or null when it can. Without the mechanic, the service or its bays: not_offered.
+DROP FUNCTION slot_refusal(uuid, uuid, timestamptz, timestamptz);
+CREATE FUNCTION slot_refusal(mechanic uuid, service uuid, start timestamptz, at timestamptz, moving uuid DEFAULT NULL)
+RETURNS text
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    slot record;
+    whole tstzrange;
+    hours tstzmultirange;
+BEGIN
+    SELECT
+        m.online, m.timezone, m.holiday_region, s.step_minutes, s.kind,
+        make_interval(mins => s.duration_minutes) AS duration,
+        at + make_interval(mins => m.minimum_notice_minutes) AS earliest,
+        at + make_interval(days => m.horizon_days) AS latest,
+        EXISTS (SELECT FROM bays WHERE bays.workshop_id = m.workshop_id AND bays.active) AS has_bays
+    INTO slot
+    FROM mechanic_services AS ms
+    JOIN services AS s ON s.id = ms.service_id AND s.active
+    JOIN mechanics AS m ON m.id = ms.mechanic_id
+    WHERE ms.mechanic_id = mechanic AND ms.service_id = service;
+    IF NOT FOUND OR NOT on_grid(start, slot.timezone, slot.step_minutes) OR (slot.kind = 'in_person' AND NOT slot.has_bays) THEN
+        RETURN 'not_offered';
+    END IF;
+    IF EXISTS (
+        SELECT FROM bookable_starts(service, ARRAY[mechanic], tstzrange(start, start, '[]'), at, moving => moving) AS b
+        WHERE b.starts @> start
+    ) THEN
+        RETURN NULL;
+    END IF;
+    whole := tstzrange(start, start + slot.duration);
+    SELECT open.hours INTO hours FROM open_hours(ARRAY[mechanic], whole) AS open;
+    RETURN CASE
+        WHEN NOT slot.online THEN 'offline'
+        WHEN start < slot.earliest THEN 'too_soon'
+        WHEN start > slot.latest THEN 'too_far'
+        WHEN is_day_off(mechanic, slot.holiday_region, (start AT TIME ZONE slot.timezone)::date) THEN 'time_off'
+        WHEN hours IS NULL OR NOT hours @> whole THEN 'outside_hours'
+        WHEN EXISTS (SELECT FROM time_off WHERE mechanic_id = mechanic AND during && whole) THEN 'time_off'
+        ELSE 'taken'
+    END;
+END
+$$;
+
+-- A date on which the mechanic does not work at all: by an exception of its own, or a public holiday that has none.
+CREATE FUNCTION is_day_off(mechanic uuid, region text, local_day date) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT COALESCE(
+        (SELECT cardinality(opens) = 0 FROM date_exceptions WHERE mechanic_id = mechanic AND day = local_day),
+        EXISTS (SELECT FROM public_holidays AS h WHERE h.region = is_day_off.region AND h.day = local_day)
+    )
+$$;
+
+-- Whether the mechanic's own time [start, finish) is open and free, whatever the service (no buffers, notice or horizon).
+CREATE OR REPLACE FUNCTION is_slot_available(mechanic uuid, start timestamptz, finish timestamptz, at timestamptz DEFAULT now())
+RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT
+        EXISTS (
+            SELECT FROM mechanics AS m
+            JOIN open_hours(ARRAY[mechanic], tstzrange(start, finish)) AS open ON open.mechanic_id = m.id
+            WHERE m.id = mechanic AND m.online AND open.hours @> tstzrange(start, finish)
+        )
+        AND NOT EXISTS (SELECT FROM time_off WHERE mechanic_id = mechanic AND during && tstzrange(start, finish))
+        AND NOT EXISTS (
+            SELECT FROM slot_reservations
+            WHERE mechanic_id = mechanic AND blocked && tstzrange(start, finish)
+                AND status IN ('reserved', 'confirmed') AND (status = 'confirmed' OR expires_at > at)
+        )
+$$;
+
+-- What a hold is judged by stays as it is until the transaction ends: the mechanic's rules and day, and for an in-person
+-- session the workshop's bays. Always in this order. A change of rules takes the same lock, so that either the hold sees the
+-- change or the change sees the hold.
+CREATE FUNCTION keep_still(mechanic uuid, service uuid) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    PERFORM FROM mechanics WHERE id = mechanic FOR NO KEY UPDATE;
+    PERFORM FROM workshops WHERE id = (
+        SELECT m.workshop_id FROM mechanics AS m, services AS s WHERE m.id = mechanic AND s.id = service AND s.kind = 'in_person'
+    ) FOR NO KEY UPDATE;
+END
+$$;
+
+-- A bay of the mechanic's workshop that is free for all of `wanted`.
+CREATE FUNCTION free_bay(mechanic uuid, wanted tstzrange, at timestamptz) RETURNS uuid
+LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT bays.id
+    FROM bays
+    JOIN mechanics AS m ON m.workshop_id = bays.workshop_id
+    WHERE m.id = mechanic AND bays.active AND NOT EXISTS (
+        SELECT FROM slot_reservations AS r
+        WHERE r.bay_id = bays.id AND r.blocked && wanted
+            AND r.status IN ('reserved', 'confirmed') AND (r.status = 'confirmed' OR r.expires_at > at)
+    )
+    ORDER BY bays.name, bays.id
+    LIMIT 1
+$$;
+
+CREATE FUNCTION postal_area(postal_code text) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT NULLIF(upper(left(regexp_replace(postal_code, '[^[:alnum:]]', '', 'g'), 3)), '')
+$$;
+
+-- Who could serve a customer from this place, and how near they are: 0 the same postal area (the first three characters of the
+-- code), 1 the same city, 2 the same country, 3 elsewhere. Nobody travels to another city for "any mechanic" in person.
+CREATE FUNCTION matching_mechanics(service uuid, from_country text, from_city text, from_postal_code text)
+RETURNS TABLE (mechanic_id uuid, distance integer)
+LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT near.id, near.distance
+    FROM (
+        SELECT
+            m.id, s.kind,
+            CASE
+                WHEN from_country IS NOT NULL AND m.country <> upper(from_country) THEN 3
+                WHEN postal_area(m.postal_code) = postal_area(from_postal_code) THEN 0
+                WHEN lower(m.city) = lower(btrim(from_city)) THEN 1
+                ELSE 2
+            END AS distance
+        FROM mechanic_services AS ms
+        JOIN services AS s ON s.id = ms.service_id AND s.active
+        JOIN mechanics AS m ON m.id = ms.mechanic_id
+        WHERE ms.service_id = service
+    ) AS near
+    WHERE near.kind <> 'in_person' OR near.distance < 2 OR COALESCE(from_city, from_postal_code) IS NULL AND near.distance = 2
+$$;
+
+-- Of the candidates who have the slot free, the one to give it to: the nearest; of those the one with the least booked time in
+-- that week, where the mechanic is; of those the one whose last booking is longest ago. Null when nobody has it free.
+CREATE FUNCTION fairest_mechanic(
+    service uuid, from_country text, from_city text, from_postal_code text, start timestamptz, at timestamptz
+) RETURNS uuid
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    WITH matching AS MATERIALIZED (
+        SELECT * FROM matching_mechanics(service, from_country, from_city, from_postal_code)
+    ),
+    free AS MATERIALIZED (
+        SELECT b.mechanic_id, matching.distance, m.timezone
+        FROM bookable_starts(
+            service, ARRAY(SELECT matching.mechanic_id FROM matching), tstzrange(start, start, '[]'), at
+        ) AS b
+        JOIN matching ON matching.mechanic_id = b.mechanic_id
+        JOIN mechanics AS m ON m.id = b.mechanic_id
+        JOIN services AS s ON s.id = service
+        WHERE b.starts @> start AND on_grid(start, m.timezone, s.step_minutes)
+    )
+    SELECT free.mechanic_id
+    FROM free
+    CROSS JOIN LATERAL (
+        SELECT date_trunc('week', start AT TIME ZONE free.timezone) AS monday
+    ) AS week
+    CROSS JOIN LATERAL (
+        SELECT COALESCE(sum(r.ends_at - r.starts_at), interval '0') AS booked
+        FROM slot_reservations AS r
+        WHERE r.mechanic_id = free.mechanic_id
+            AND r.status IN ('reserved', 'confirmed') AND (r.status = 'confirmed' OR r.expires_at > at)
+            AND r.starts_at >= week.monday AT TIME ZONE free.timezone
+            AND r.starts_at < (week.monday + interval '7 days') AT TIME ZONE free.timezone
+    ) AS load
+    LEFT JOIN LATERAL (
+        SELECT r.created_at FROM slot_reservations AS r
+        WHERE r.mechanic_id = free.mechanic_id AND r.status IN ('reserved', 'confirmed')
+        ORDER BY r.created_at DESC LIMIT 1
+    ) AS last ON TRUE
+    ORDER BY free.distance, load.booked, last.created_at NULLS FIRST, free.mechanic_id
+    LIMIT 1
+$$;
+
+DROP FUNCTION bookable_starts(uuid, uuid, tstzrange, timestamptz);
+DROP FUNCTION on_grid(timestamptz, integer);
+DROP FUNCTION weekly_hours, time_away, blocked_time;
+
+-- What runs with its owner's rights is for the roles of the product.
+REVOKE EXECUTE ON FUNCTION open_hours, bookable_starts, slot_refusal, is_slot_available, keep_still, fairest_mechanic FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION open_hours, bookable_starts, slot_refusal, is_slot_available, fairest_mechanic
+TO pitstop_api, pitstop_worker;
+GRANT EXECUTE ON FUNCTION keep_still TO pitstop_worker;
+
+RESET ROLE;
+
+-- migrate:down
+SET LOCAL ROLE pitstop_owner;
+
+DROP FUNCTION fairest_mechanic, matching_mechanics, postal_area, free_bay, keep_still, is_day_off, page_of_free_slots;
+DROP FUNCTION slot_refusal(uuid, uuid, timestamptz, timestamptz, uuid);
+DROP FUNCTION free_slots(uuid, uuid[], tstzrange, timestamptz);
+DROP FUNCTION on_grid(timestamptz, text, integer);
+DROP FUNCTION bookable_starts(uuid, uuid[], tstzrange, timestamptz, boolean, uuid);
+DROP FUNCTION open_hours, zone_offsets;
+
+-- As they were.
+CREATE FUNCTION weekly_hours(mechanic uuid, span tstzrange) RETURNS tstzmultirange
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT COALESCE(range_agg(tstzrange(opens, closes)) FILTER (WHERE opens < closes), '{}')
+    FROM mechanics AS m
+    CROSS JOIN LATERAL generate_series(
+        date_trunc('day', lower(span) AT TIME ZONE m.timezone) - interval '1 day',
+        upper(span) AT TIME ZONE m.timezone,
+        interval '1 day'
+    ) AS local_day
+    JOIN availability_rules AS r ON r.mechanic_id = m.id AND r.weekday = EXTRACT(isodow FROM local_day) - 1
+    CROSS JOIN LATERAL (
+        SELECT
+            (local_day + r.start_time) AT TIME ZONE m.timezone AS opens,
+            (local_day + r.end_time + CASE WHEN r.end_time <= r.start_time THEN interval '1 day' ELSE interval '0' END)
+            AT TIME ZONE m.timezone AS closes
+    ) AS hours
+    WHERE m.id = mechanic
+$$;
+
+CREATE FUNCTION time_away(mechanic uuid, span tstzrange) RETURNS tstzmultirange
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT COALESCE(range_agg(during), '{}') FROM time_off WHERE mechanic_id = mechanic AND during && span
+$$;
+
+CREATE FUNCTION blocked_time(mechanic uuid, span tstzrange, at timestamptz) RETURNS tstzmultirange
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT COALESCE(range_agg(blocked), '{}')
+    FROM slot_reservations
+    WHERE mechanic_id = mechanic AND blocked && span
+        AND status IN ('reserved', 'confirmed') AND (status = 'confirmed' OR expires_at > at)
+$$;
+
+CREATE FUNCTION bookable_starts(mechanic uuid, service uuid, span tstzrange, at timestamptz) RETURNS tstzmultirange
+LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp AS $$
+    WITH offer AS (
+        SELECT
+            make_interval(mins => s.duration_minutes) AS duration,
+            make_interval(mins => s.buffer_before_minutes) AS before,
+            make_interval(mins => s.duration_minutes + s.buffer_after_minutes) AS after,
+            tstzrange(
+                at + make_interval(mins => m.minimum_notice_minutes), at + make_interval(days => m.horizon_days), '[]'
+            ) AS bookable,
+            tstzrange(lower(span) - interval '3 days', upper(span) + interval '3 days') AS around
+        FROM services AS s
+        JOIN mechanic_services AS ms ON ms.service_id = s.id AND ms.mechanic_id = mechanic
+        JOIN mechanics AS m ON m.id = ms.mechanic_id
+        WHERE s.id = service AND s.active AND m.online
+    ),
+    open_starts AS (
+        SELECT range_agg(tstzrange(lower(free), upper(free) - offer.duration, '[]')) AS starts
+        FROM offer
+        CROSS JOIN LATERAL unnest(weekly_hours(mechanic, offer.around) - time_away(mechanic, offer.around)) AS free
+        WHERE upper(free) - offer.duration >= lower(free)
+    ),
+    blocked_starts AS (
+        -- A start s is blocked by [c, d) when [s - before, s + after) overlaps it, that is for c - after < s < d + before.
+        SELECT COALESCE(range_agg(tstzrange(lower(taken) - offer.after, upper(taken) + offer.before, '()')), '{}') AS starts
+        FROM offer
+        CROSS JOIN LATERAL unnest(blocked_time(mechanic, offer.around, at)) AS taken
+    )
+    SELECT COALESCE(
+        open_starts.starts * tstzmultirange(offer.bookable) * tstzmultirange(span) - blocked_starts.starts, '{}'
+    )
+    FROM offer, open_starts, blocked_starts
+$$;
+
+CREATE FUNCTION on_grid(start timestamptz, step_minutes integer) RETURNS boolean
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT start = date_bin(make_interval(mins => step_minutes), start, timestamptz '2000-01-01 00:00:00+00')
+$$;
+
+CREATE OR REPLACE FUNCTION free_slots(service uuid, only_mechanic uuid, span tstzrange, at timestamptz)
+RETURNS TABLE (mechanic_id uuid, starts_at timestamptz, ends_at timestamptz)
+LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT ms.mechanic_id, slot_start, slot_start + make_interval(mins => s.duration_minutes)
+    FROM mechanic_services AS ms
+    JOIN services AS s ON s.id = ms.service_id
+    CROSS JOIN LATERAL unnest(bookable_starts(ms.mechanic_id, service, span, at)) AS starts
+    CROSS JOIN LATERAL generate_series(
+        date_bin(make_interval(mins => s.step_minutes), lower(starts), timestamptz '2000-01-01 00:00:00+00'),
+        upper(starts), make_interval(mins => s.step_minutes)
+    ) AS slot_start
+    WHERE ms.service_id = service AND (only_mechanic IS NULL OR ms.mechanic_id = only_mechanic) AND starts @> slot_start
+$$;
+
+CREATE OR REPLACE FUNCTION is_slot_available(mechanic uuid, start timestamptz, finish timestamptz, at timestamptz DEFAULT now())
+RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT COALESCE(bool_or(
+        m.online
+        AND (weekly_hours(mechanic, tstzrange(start, finish)) - time_away(mechanic, tstzrange(start, finish)))
+        @> tstzrange(start, finish)
+        AND NOT blocked_time(mechanic, tstzrange(start, finish), at) && tstzrange(start, finish)
+    ), FALSE)
+    FROM mechanics AS m WHERE m.id = mechanic
+$$;
+
+CREATE FUNCTION slot_refusal(mechanic uuid, service uuid, start timestamptz, at timestamptz) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    slot record;
+    whole tstzrange;
+BEGIN
+    SELECT
+        m.online, s.step_minutes,
+        make_interval(mins => s.duration_minutes) AS duration,
+        at + make_interval(mins => m.minimum_notice_minutes) AS earliest,
+        at + make_interval(days => m.horizon_days) AS latest
+    INTO slot
+    FROM mechanic_services AS ms
+    JOIN services AS s ON s.id = ms.service_id AND s.active
+    JOIN mechanics AS m ON m.id = ms.mechanic_id
+    WHERE ms.mechanic_id = mechanic AND ms.service_id = service;
+    IF NOT FOUND OR NOT on_grid(start, slot.step_minutes) THEN
+        RETURN 'not_offered';
+    END IF;
+    IF bookable_starts(mechanic, service, tstzrange(start, start, '[]'), at) @> start THEN
+        RETURN NULL;
+    END IF;
+    whole := tstzrange(start, start + slot.duration);
+    RETURN CASE
+        WHEN NOT slot.online THEN 'offline'
+        WHEN start < slot.earliest THEN 'too_soon'
+        WHEN start > slot.latest THEN 'too_far'
+        WHEN NOT weekly_hours(mechanic, whole) @> whole THEN 'outside_hours'
+        WHEN time_away(mechanic, whole) && whole THEN 'time_off'
+        ELSE 'taken'
+    END;
+END
+$$;
+
+ALTER FUNCTION is_slot_available SECURITY INVOKER;
+GRANT EXECUTE ON FUNCTION is_slot_available TO PUBLIC;
+REVOKE EXECUTE ON FUNCTION is_slot_available FROM pitstop_api, pitstop_worker;
+REVOKE EXECUTE ON FUNCTION weekly_hours, time_away, blocked_time FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION weekly_hours, time_away, blocked_time TO pitstop_api, pitstop_worker;
+
+RESET ROLE;

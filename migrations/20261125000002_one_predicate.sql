@@ -295,7 +295,9 @@ BEGIN
     JOIN services AS s ON s.id = ms.service_id AND s.active
     JOIN mechanics AS m ON m.id = ms.mechanic_id
     WHERE ms.mechanic_id = mechanic AND ms.service_id = service;
-    IF NOT FOUND OR NOT on_grid(start, slot.timezone, slot.step_minutes) OR (slot.kind = 'in_person' AND NOT slot.has_bays) THEN
+    -- What has passed is too soon, whatever the clocks of that time showed.
+    IF NOT FOUND OR (start > at AND NOT on_grid(start, slot.timezone, slot.step_minutes))
+        OR (slot.kind = 'in_person' AND NOT slot.has_bays) THEN
         RETURN 'not_offered';
     END IF;
     IF EXISTS (

@@ -35,6 +35,14 @@ def no_slot(case: Case, at: Moment) -> Iterator[Finding]:
         yield kinds.NO_SLOT.found(record.id, what)
 
 
+def no_bay(case: Case, at: Moment) -> Iterator[Finding]:
+    record = case.record
+    for reservation in record.live if record and record.in_person else ():
+        if reservation.bay_id is None:
+            what = f"in person, and reservation {reservation.id} holds no bay"
+            yield kinds.NO_BAY.found(case.booking_id, what, str(reservation.id))
+
+
 def no_session(case: Case, at: Moment) -> Iterator[Finding]:
     record = case.record
     wanted = _SESSIONS.get(record.status) if record else None
@@ -95,8 +103,9 @@ def _needs(record: BookingRecord) -> tuple[object, ...]:
 
 
 def of_overlap(overlap: Overlap) -> Finding:
-    what = f"booking {overlap.other_booking_id} has the same time of mechanic {overlap.mechanic_id}"
+    whose = f"mechanic {overlap.mechanic_id}" if overlap.mechanic_id else f"bay {overlap.bay_id}"
+    what = f"booking {overlap.other_booking_id} has the same time of {whose}"
     return kinds.OVERLAP.found(overlap.booking_id, what, str(overlap.other_booking_id))
 
 
-CHECKS = (no_slot, no_session, slot_not_released, session_not_closed, hold_outlived, reservation_differs)
+CHECKS = (no_slot, no_bay, no_session, slot_not_released, session_not_closed, hold_outlived, reservation_differs)

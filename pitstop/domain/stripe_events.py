@@ -17,9 +17,9 @@ _KINDS = {
 
 # What a webhook endpoint has to be subscribed to (Stripe: `enabled_events`).
 EVENT_TYPES = tuple(_KINDS)
-# The `cancellation_reason` of what the saga itself cancels when the time to pay is over. It has the answer of that call:
-# told by an event, too, its run would get news in the moment in which it ends. The engine lets no run end over news, so
-# the last steps would all be done again. Set by hand, at Stripe, it costs no more than the rest of the time to pay.
+# The `cancellation_reason` of what the saga itself cancels when the time to pay is over. It has that call's answer: an
+# event, too, would be news in the moment in which its run ends. The engine lets no run end over news, so the last steps
+# would all be done again. Set by hand, at Stripe, it costs no more than the rest of the time to pay.
 AWAITED_CANCELLATION = "abandoned"
 
 

@@ -6,6 +6,7 @@ have without.
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from pitstop.devstack.stackfile import Stack
 # The engine gives a dead worker's task away after so long. Short, because a death is waited for at every point.
 _TASK_SECONDS = 2.0
 _SWEEP_SECONDS = 200.0
+_MOMENT_SECONDS = 0.3
+_LAST_POINT_SECONDS = 10.0
 _ABREAST = 4 * (os.cpu_count() or 2)
 
 
@@ -141,10 +144,16 @@ async def _attempt(pair: Pair, scenario: Scenario, fatal: str | None) -> Attempt
             await scenario.play(Trial(world, case))
         except NotRight as failure:
             death.wrong = str(failure)
-        # The last points lie a moment after the last report.
-        await asyncio.sleep(0.3)
+        await _last_points(pair, fatal)
         death.died = pair.died
         return Attempt(death, pair.points(), world.stories, case.offer.mechanics[0])
+
+
+async def _last_points(pair: Pair, fatal: str | None) -> None:
+    """They lie a moment after the last report; on a busy machine it may be a long one."""
+    until = time.monotonic() + (_LAST_POINT_SECONDS if fatal else _MOMENT_SECONDS)
+    while not pair.died and time.monotonic() < until:
+        await asyncio.sleep(_MOMENT_SECONDS / 5)
 
 
 @dataclass(frozen=True, slots=True)

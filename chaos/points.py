@@ -6,9 +6,8 @@ have without.
 
 import asyncio
 import os
-import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
@@ -151,9 +150,12 @@ async def _attempt(pair: Pair, scenario: Scenario, fatal: str | None) -> Attempt
 
 async def _last_points(pair: Pair, fatal: str | None) -> None:
     """They lie a moment after the last report; on a busy machine it may be a long one."""
-    until = time.monotonic() + (_LAST_POINT_SECONDS if fatal else _MOMENT_SECONDS)
-    while not pair.died and time.monotonic() < until:
-        await asyncio.sleep(_MOMENT_SECONDS / 5)
+
+    async def died() -> bool:
+        return pair.died
+
+    with suppress(NotRight):
+        await until(died, "the death", _LAST_POINT_SECONDS if fatal else _MOMENT_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)

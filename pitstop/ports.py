@@ -90,8 +90,11 @@ class PaymentGateway(Protocol):
 
     async def create_intent(self, booking_id: UUID, reservation_id: UUID, terms: PaymentTerms) -> PaymentIntent: ...
 
-    async def cancel_intent(self, payment_intent_id: str) -> IntentState:
-        """After this no payment can succeed any more, or one has: then the answer is `SUCCEEDED`."""
+    async def cancel_intent(self, payment_intent_id: str, *, awaited: bool) -> IntentState:
+        """After this no payment can succeed any more, or one has: then the answer is `SUCCEEDED`.
+
+        `awaited`: the booking waits for this answer, and Stripe's event about the cancellation is no news to it.
+        """
 
     async def received(self, payment_intent_id: str) -> tuple[int, str]:
         """How much money has come in, and in which currency."""

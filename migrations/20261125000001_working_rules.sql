@@ -25,10 +25,12 @@ CREATE TABLE bays (
 
 -- A country's public holidays, or those of a part of it, as the `holidays` library knows them; the region is its code in
 -- ISO 3166 (CA, CA-ON). A region is complete from `since` through `through`: days in between that are not here are none.
+-- Laws and the library change: on each day the first look at a region that is in use replaces its days to come.
 CREATE TABLE holiday_calendars (
     region text PRIMARY KEY CHECK (region ~ '^[A-Z]{2}(-[A-Z0-9]{1,3})?$'),
     since date NOT NULL,
-    through date NOT NULL CHECK (through > since)
+    through date NOT NULL CHECK (through > since),
+    refreshed_on date NOT NULL
 );
 
 CREATE TABLE public_holidays (
@@ -142,8 +144,8 @@ GRANT UPDATE (timezone, minimum_notice_minutes, horizon_days, online, max_sessio
 ON mechanics TO pitstop_api;
 GRANT INSERT, DELETE ON availability_rules, date_exceptions, mechanic_services, time_off TO pitstop_api;
 -- Holidays are filled in when a mechanic names a region, and by the sweep as the years go by.
-GRANT INSERT, UPDATE (since, through) ON holiday_calendars TO pitstop_api, pitstop_worker;
-GRANT INSERT ON public_holidays TO pitstop_api, pitstop_worker;
+GRANT INSERT, UPDATE (through, refreshed_on) ON holiday_calendars TO pitstop_api, pitstop_worker;
+GRANT INSERT, DELETE ON public_holidays TO pitstop_api, pitstop_worker;
 -- Which mechanic of several gets the booking is decided with the hold, and with it the buffers and the bay.
 GRANT UPDATE (mechanic_id, buffer_before_minutes, buffer_after_minutes) ON bookings TO pitstop_worker;
 GRANT INSERT (bay_id) ON slot_reservations TO pitstop_worker;

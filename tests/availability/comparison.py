@@ -28,8 +28,9 @@ async def compare(connection: Any, question: Question, holds: int) -> None:
         async with product.undone(connection):
             await product.become(connection, "pitstop_api")
             await _compare_searches(connection, question, expected)
-            await _compare_checks(connection, question, expected)
-        await _compare_holds(connection, question, expected, holds)
+            await _compare_checks(connection, question)
+            await _compare_others(connection, question)
+        await _compare_holds(connection, question, set(expected), holds)
 
 
 async def _compare_searches(connection: Any, question: Question, expected: list[Slot]) -> None:
@@ -49,20 +50,25 @@ def _same(what: str, found: list[Slot], expected: list[Slot]) -> None:
         raise Different(f"{what} hides {hidden}, shows {extra} and has {len(found)} slots for {len(expected)}")
 
 
-async def _compare_checks(connection: Any, question: Question, expected: list[Slot]) -> None:
-    world, at = question.world, question.at
+async def _compare_checks(connection: Any, question: Question) -> None:
     slots = [*_on_grid(question), *_beside(question)]
-    for slot, refusal in zip(slots, await product.checks(connection, world, slots, at), strict=True):
-        _judge("the check", slot, refusal, world, at)
+    for slot, refusal in zip(slots, await product.checks(connection, question.world, slots, question.at), strict=True):
+        _judge("the check", slot, refusal, question.world, question.at)
+
+
+async def _compare_others(connection: Any, question: Question) -> None:
+    """Who else asks the predicate: the check of a booking that is to be moved, and `is_slot_available`."""
+    world, at = question.world, question.at
+    slots = _some([*_on_grid(question), *_beside(question)])
     for slot, free in zip(slots, await product.own_time(connection, world, slots, at), strict=True):
-        mechanic, end = world.mechanic(slot[1]), slot[0] + world.service.duration
-        if free != reference.own_time_is_free(world, mechanic, slot[0], end, at):
+        end = slot[0] + world.service.duration
+        if free != reference.own_time_is_free(world, world.mechanic(slot[1]), slot[0], end, at):
             raise Different(f"is_slot_available says {free} of {_slot(slot)}")
-    if world.reservations:
-        moving = world.reservations[0].booking_id
+    for moving in [reservation.booking_id for reservation in world.reservations[:1]]:
         refusals = await product.checks(connection, world, slots, at, moving)
+        without = world.moving(moving)
         for slot, refusal in zip(slots, refusals, strict=True):
-            _judge("the check of a move", slot, refusal, world.moving(moving), at)
+            _judge("the check of a move", slot, refusal, without, at)
 
 
 def _judge(who: str, slot: Slot, refusal: str | None, world: World, at: datetime) -> None:
@@ -72,9 +78,8 @@ def _judge(who: str, slot: Slot, refusal: str | None, world: World, at: datetime
         raise Different(f"{who} says {refusal} of {_slot(slot)}; reasons: {sorted(reasons)}")
 
 
-async def _compare_holds(connection: Any, question: Question, expected: list[Slot], most: int) -> None:
+async def _compare_holds(connection: Any, question: Question, free: set[Slot], most: int) -> None:
     world = question.world
-    free = set(expected)
     for start, id in _worth_holding(question, free, most):
         outcome = await product.try_hold(connection, world, world.mechanic(id), start, question.at)
         if (outcome.terms is not None) != ((start, id) in free):
@@ -90,9 +95,12 @@ def _worth_holding(question: Question, free: set[Slot], most: int) -> Iterable[S
         slot for pair in zip(slots, slots[1:], strict=False) if (pair[0] in free) != (pair[1] in free) for slot in pair
     }
     rest = [slot for slot in slots if slot not in edges]
-    dice = random.Random(len(slots))
-    ordered = dice.sample(sorted(edges), len(edges)) + dice.sample(rest, len(rest))
-    return ordered[:most]
+    return [*_some(sorted(edges), most), *_some(rest, most)][:most]
+
+
+def _some(slots: list[Slot], most: int = 24) -> list[Slot]:
+    """Not always the first ones, and the same ones whenever the same world is tried."""
+    return random.Random(len(slots)).sample(slots, min(most, len(slots)))
 
 
 def _on_grid(question: Question) -> list[Slot]:

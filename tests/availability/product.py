@@ -192,9 +192,7 @@ async def checks(
     return [row["reason"] for row in rows]
 
 
-async def own_time(
-    connection: Any, world: World, slots: list[tuple[datetime, UUID]], at: datetime
-) -> list[bool]:
+async def own_time(connection: Any, world: World, slots: list[tuple[datetime, UUID]], at: datetime) -> list[bool]:
     rows = await connection.fetch(
         "SELECT is_slot_available(mechanic, start, start + $3, $4) AS free"
         " FROM unnest($1::timestamptz[], $2::uuid[]) WITH ORDINALITY AS slot (start, mechanic, number) ORDER BY number",

@@ -81,7 +81,9 @@ ROWS = [
     ),
     # +5:45 all year: starts are on the wall's full hours, which are quarters to the hour in UTC.
     Row("full hours", "Asia/Kathmandu", _d("05-12"), "09:00-12:00", 60, 60, _d("05-12"), "03:15 04:15 05:15"),
-    Row("full hours from twenty past", "Asia/Kathmandu", _d("05-12"), "09:20-12:00", 60, 60, _d("05-12"), "04:15 05:15"),
+    Row(
+        "full hours from twenty past", "Asia/Kathmandu", _d("05-12"), "09:20-12:00", 60, 60, _d("05-12"), "04:15 05:15"
+    ),
     Row("over midnight", "Asia/Kathmandu", _d("05-12"), "22:00-01:00", 60, 60, _d("05-12"), "16:15 17:15 18:15"),
     # -3:30 in winter, -2:30 in summer; 02:00 becomes 03:00 at 05:30Z, and 01:00 at 04:30Z.
     Row("winter", ST_JOHNS, _d("01-14"), "09:00-12:00", 60, 60, _d("01-14"), "12:30 13:30 14:30"),

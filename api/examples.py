@@ -58,6 +58,7 @@ SLOTS: Json = {
     ],
     "next_cursor": None,
 }
+NEXT: Json = {"slot": SLOTS["slots"][0]}
 VERDICT: Json = {"available": False, "reason": "taken"}
 OPENED: Json = {
     "id": _BOOKING,

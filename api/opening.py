@@ -20,9 +20,6 @@ from pitstop.domain.saga import HoldRefusal, Standing
 from pitstop.ports import EngineUnavailable, IdempotencyKeyReused
 from pitstop.postgres.desk import BookingRequest, Opening
 
-# "Any mechanic": when somebody else has just taken the one who was chosen, the next is tried, this often.
-_CHOICES = 5
-
 _REFUSALS = {
     SlotRefusal.OUTSIDE_HOURS: "The mechanic does not work at that time.",
     SlotRefusal.TIME_OFF: "The mechanic is away at that time.",
@@ -42,6 +39,7 @@ _MISNAMED = {
     "service_id": "names no service that can be booked; GET /v1/services lists them",
     "plan_id": "names no plan of this service; GET /v1/services lists them",
     "mechanic_id": "names nobody who offers this service; GET /v1/mechanics?service_id=… lists them",
+    "location": "has nobody who offers this service in person; name a mechanic_id, from GET /v1/mechanics?service_id=…",
     "start": f"is not on the grid of starts; {_SEARCH}",
 }
 
@@ -89,16 +87,15 @@ def _customer(sent: BookingIn, caller: Caller) -> UUID:
 async def open_booking(rooms: Rooms, caller: Caller, request: BookingRequest, address: Address) -> Opened:
     """Holds the slot, once for the caller's key: the same request finds the booking again, at any time."""
     limits = budgets.of_hold(rooms, caller, address)
-    for _ in range(_CHOICES if request.mechanic_id is None else 1):
-        opening = await rooms.desk.open(caller, request, limits, datetime.now(UTC))
-        _refuse_what_differs_or_is_not_offered(opening)
-        new = opening.status is BookingStatus.HOLDING
-        if new and await _taken(rooms, caller, request, opening):
-            continue
-        booking = await rooms.desk.booking(caller, request.id)
-        if booking is not None:
-            return Opened(booking, new)
-    raise _slot_unavailable()
+    opening = await rooms.desk.open(caller, request, limits, datetime.now(UTC))
+    _refuse_what_differs_or_is_not_offered(opening)
+    new = opening.status is BookingStatus.HOLDING
+    if new and await _taken(rooms, caller, request, opening):
+        raise _slot_unavailable()
+    booking = await rooms.desk.booking(caller, request.id)
+    if booking is None:
+        raise _slot_unavailable()
+    return Opened(booking, new)
 
 
 async def _taken(rooms: Rooms, caller: Caller, request: BookingRequest, opening: Opening) -> bool:

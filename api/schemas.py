@@ -222,6 +222,18 @@ class AvailabilityQuery(Sent):
         return to
 
 
+class NextQuery(Sent):
+    """The first free slot that starts from `from` on (default: now)."""
+
+    service_id: ServiceId
+    mechanic_id: MechanicId | None = None
+    from_: Instant | None = Field(default=None, alias="from", examples=["2026-12-01T00:00:00Z"])
+    country: Country | None = None
+    city: City | None = None
+    postal_code: PostalCode | None = None
+    timezone: Timezone | None = None
+
+
 class Slot(BaseModel):
     mechanic_id: UUID
     start: datetime
@@ -232,6 +244,10 @@ class Slot(BaseModel):
 class SlotPage(BaseModel):
     slots: list[Slot]
     next_cursor: str | None
+
+
+class NextSlot(BaseModel):
+    slot: Slot | None
 
 
 class SlotCheck(Sent):

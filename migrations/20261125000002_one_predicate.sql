@@ -435,13 +435,16 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp AS $$
 $$;
 
 -- Of the candidates who have the slot free, the one to give it to: the nearest; of those the one with the least booked time in
--- that week, where the mechanic is; of those the one whose last booking is longest ago. Null when nobody has it free.
+-- that week, where the mechanic is; of those the one whose last booking is longest ago. Null when nobody has it free. `tried`:
+-- those who were just found to be taken.
 CREATE FUNCTION fairest_mechanic(
-    service uuid, from_country text, from_city text, from_postal_code text, start timestamptz, at timestamptz
+    service uuid, from_country text, from_city text, from_postal_code text, start timestamptz, at timestamptz,
+    tried uuid[] DEFAULT '{}'
 ) RETURNS uuid
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
     WITH matching AS MATERIALIZED (
-        SELECT * FROM matching_mechanics(service, from_country, from_city, from_postal_code)
+        SELECT * FROM matching_mechanics(service, from_country, from_city, from_postal_code) AS m
+        WHERE m.mechanic_id <> ALL(tried)
     ),
     free AS MATERIALIZED (
         SELECT b.mechanic_id, matching.distance, m.timezone

@@ -1,15 +1,15 @@
 """Services, mechanics and free slots: public."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated
-from zoneinfo import ZoneInfo
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
 from api import cursors
 from api.budgets import LIMITED_READ, LIMITED_SEARCH
 from api.composition import InRooms
-from api.examples import MECHANICS, SERVICES, SLOTS, VERDICT, shown
+from api.examples import MECHANICS, NEXT, SERVICES, SLOTS, VERDICT, shown
 from api.openapi import problems
 from api.problems import invalid_field
 from api.reading import StrictRoute
@@ -18,6 +18,8 @@ from api.schemas import (
     Mechanic,
     MechanicPage,
     MechanicQuery,
+    NextQuery,
+    NextSlot,
     Service,
     ServicePage,
     Slot,
@@ -25,6 +27,7 @@ from api.schemas import (
     SlotPage,
     SlotVerdict,
 )
+from pitstop.domain.places import Place
 
 router = APIRouter(prefix="/v1", tags=["catalogue"], route_class=StrictRoute)
 
@@ -55,9 +58,18 @@ async def search_slots(query: Annotated[AvailabilityQuery, Query()], rooms: InRo
     )
     page = rows[: query.limit]
     more = cursors.encode(page[-1]["start"], page[-1]["mechanic_id"]) if len(rows) > query.limit else None
-    zone = ZoneInfo(query.timezone) if query.timezone else None
-    slots = [Slot(**row, local_start=row["start"].astimezone(zone).isoformat() if zone else None) for row in page]
-    return SlotPage(slots=slots, next_cursor=more)
+    return SlotPage(slots=await _shown(rooms, page, query.timezone), next_cursor=more)
+
+
+@router.get("/availability/next", dependencies=[LIMITED_SEARCH], responses={200: shown(NEXT), **problems(422, 503)})
+async def first_free_slot(query: Annotated[NextQuery, Query()], rooms: InRooms) -> NextSlot:
+    """The first free slot, near a place: where several mechanics have it, the one who would get it. Null: nobody is free as
+    far ahead as anybody plans."""
+    now = datetime.now(UTC)
+    await _require_known(rooms, query)
+    near = Place(query.country, query.city, query.postal_code)
+    found = await rooms.catalogue.next_slot(query.service_id, query.mechanic_id, near, query.from_ or now, now)
+    return NextSlot(slot=(await _shown(rooms, [found], query.timezone))[0] if found else None)
 
 
 @router.post(
@@ -71,7 +83,18 @@ async def check_slot(sent: SlotCheck, rooms: InRooms) -> SlotVerdict:
     return SlotVerdict(available=reason is None, reason=reason)
 
 
-async def _require_known(rooms: InRooms, query: AvailabilityQuery) -> None:
+async def _shown(rooms: InRooms, found: Sequence[dict[str, Any]], timezone: str | None) -> list[Slot]:
+    """In the asked zone too, by the database's zone data."""
+    if not timezone or not found:
+        return [Slot(**slot) for slot in found]
+    try:
+        clock = await rooms.catalogue.wall_clock(timezone, (found[0]["start"], found[-1]["start"]))
+    except LookupError:
+        raise invalid_field("query.timezone", "is a zone that the booking engine does not know") from None
+    return [Slot(**slot, local_start=clock.local(slot["start"]).isoformat()) for slot in found]
+
+
+async def _require_known(rooms: InRooms, query: AvailabilityQuery | NextQuery) -> None:
     if not await rooms.catalogue.has_service(query.service_id):
         raise invalid_field("query.service_id", "names no service; GET /v1/services lists them")
     if query.mechanic_id and not await rooms.catalogue.has_mechanic(query.mechanic_id):

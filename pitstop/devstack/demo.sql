@@ -8,6 +8,20 @@ INSERT INTO mechanics (id, name, timezone, country, city, postal_code, address) 
 ('00000000-0000-4000-8000-0000000000a6', 'Farah Singh', 'America/Vancouver', 'CA', 'Victoria', 'V8W 1P6', '721 Government Street, Victoria')
 ON CONFLICT DO NOTHING;
 
+-- Each of them works in a workshop of one bay; Amélie's has a second.
+INSERT INTO workshops (id, name, country, city, postal_code, address)
+SELECT ('00000000-0000-4000-8000-0000000000c' || right(m.id::text, 1))::uuid, m.city || ' workshop', m.country, m.city, m.postal_code, m.address
+FROM mechanics AS m
+WHERE m.id::text LIKE '00000000-0000-4000-8000-0000000000a_' AND m.id <> '00000000-0000-4000-8000-0000000000a6'
+ON CONFLICT DO NOTHING;
+INSERT INTO bays (workshop_id, name)
+SELECT workshops.id, bay.name FROM workshops CROSS JOIN (VALUES ('1'), ('2')) AS bay (name)
+WHERE workshops.id::text LIKE '00000000-0000-4000-8000-0000000000c_' AND (bay.name = '1' OR workshops.id::text LIKE '%c1')
+ON CONFLICT DO NOTHING;
+UPDATE mechanics SET workshop_id = workshops.id FROM workshops
+WHERE workshop_id IS NULL AND workshops.id::text = '00000000-0000-4000-8000-0000000000c' || right(mechanics.id::text, 1)
+    AND mechanics.id::text LIKE '00000000-0000-4000-8000-0000000000a_';
+
 INSERT INTO services (id, slug, name, kind, duration_minutes, buffer_before_minutes, buffer_after_minutes) VALUES
 ('00000000-0000-4000-8000-0000000000b1', 'video-consultation', 'Video consultation', 'video', 60, 0, 15),
 ('00000000-0000-4000-8000-0000000000b2', 'chat-consultation', 'Chat consultation', 'chat', 30, 0, 0),

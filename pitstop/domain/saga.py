@@ -48,9 +48,13 @@ class Terms(Message):
 
 
 class HoldOutcome(Message):
-    """Either the terms of a booking that holds its slot, or why there is none."""
+    """Either the terms of a booking that holds its slot, or why there is none.
+
+    `chosen_instead`: the mechanic who has the booking, when any would do and another than the first choice got it.
+    """
 
     terms: Terms | None = None
+    chosen_instead: UUID | None = None
     refusal: HoldRefusal | None = None
     reason: SlotRefusal | None = None
 

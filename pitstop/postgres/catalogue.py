@@ -4,7 +4,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import asyncpg
+
 from pitstop.domain.booking import SlotRefusal
+from pitstop.domain.places import Place
+from pitstop.domain.wall_clock import WallClock
 from pitstop.postgres import queries
 from pitstop.postgres.pool import Pool
 
@@ -35,6 +39,22 @@ class Catalogue:
         at, last = after or (None, None)
         rows = await self._pool.fetch(_SQL["free_slots"], service_id, mechanic_id, *span, now, at, last, limit)
         return [dict(row) for row in rows]
+
+    async def next_slot(
+        self, service_id: UUID, mechanic_id: UUID | None, near: Place, since: datetime, now: datetime
+    ) -> dict[str, Any] | None:
+        """The first free slot from `since` on, of this mechanic or of any who would serve a customer from there."""
+        place = (near.country, near.city, near.postal_code)
+        row = await self._pool.fetchrow(_SQL["next_slot"], service_id, mechanic_id, *place, since, now)
+        return dict(row) if row else None
+
+    async def wall_clock(self, timezone: str, span: tuple[datetime, datetime]) -> WallClock:
+        """Local time within the span, by the database's zone data. Raises `LookupError` for a zone it does not know."""
+        try:
+            rows = await self._pool.fetch(_SQL["zone_offsets"], timezone, *span)
+        except asyncpg.InvalidParameterValueError:
+            raise LookupError(timezone) from None
+        return WallClock([(row["since"], row["utc_offset"]) for row in rows])
 
     async def refusal(self, mechanic_id: UUID, service_id: UUID, start: datetime, now: datetime) -> SlotRefusal | None:
         reason = await self._pool.fetchval(_SQL["slot_refusal"], mechanic_id, service_id, start, now)

@@ -104,10 +104,10 @@ class BookingDesk:
         async with self._as(caller) as connection:
             if (known := await self._known(connection, request)) is not None:
                 return known
-            offer = await self._offer(connection, request, now)
-            if offer is None or offer["reason"] is not None:
+            offer, reason = await self._offer(connection, request, now)
+            if offer is None or reason is not None:
                 # The slot may be this very request's: it came twice, and the other has got it since we looked.
-                return await self._known(connection, request) or await self._refused(connection, request, offer)
+                return await self._known(connection, request) or await self._refused(connection, request, reason)
             if (exhausted := await claim_hold(connection, request.id, limits)) is not None:
                 return Opening(None, exhausted=exhausted)
             if not await self._insert(connection, caller, request, offer):
@@ -186,24 +186,25 @@ class BookingDesk:
             return None
         return Opening(BookingStatus(row["status"]), same_request=row["request_fingerprint"] == request.fingerprint)
 
-    async def _refused(self, connection: Connection, request: BookingRequest, offer: asyncpg.Record | None) -> Opening:
-        refusal = SlotRefusal(offer["reason"]) if offer else SlotRefusal.NOT_OFFERED
+    async def _refused(self, connection: Connection, request: BookingRequest, reason: str | None) -> Opening:
+        refusal = SlotRefusal(reason or SlotRefusal.NOT_OFFERED)
         if refusal is not SlotRefusal.NOT_OFFERED:
             return Opening(None, refusal=refusal)
         ids = (request.service_id, request.plan_id, request.mechanic_id)
-        return Opening(None, refusal=refusal, misnamed=await connection.fetchval(_SQL["misnamed"], *ids))
+        misnamed = await connection.fetchval(_SQL["misnamed"], *ids, *_place(request))
+        return Opening(None, refusal=refusal, misnamed=misnamed)
 
-    async def _offer(self, connection: Connection, request: BookingRequest, now: datetime) -> asyncpg.Record | None:
-        return await connection.fetchrow(
-            _SQL["offer"],
-            request.service_id,
-            request.plan_id,
-            request.mechanic_id,
-            request.start,
-            now,
-            request.country,
-            request.city,
-        )
+    async def _offer(
+        self, connection: Connection, request: BookingRequest, now: datetime
+    ) -> tuple[asyncpg.Record | None, str | None]:
+        """What can be had, and why it cannot; neither when there is no such service, plan or mechanic."""
+        ids, moment = (request.service_id, request.plan_id), (request.start, now)
+        wanted = (request.service_id, *_place(request), *moment)
+        mechanic = request.mechanic_id or await connection.fetchval(_SQL["choice"], *wanted)
+        if mechanic is None:
+            return None, await connection.fetchval(_SQL["why_nobody"], *wanted)
+        offer = await connection.fetchrow(_SQL["offer"], *ids, mechanic, *moment)
+        return offer, offer["reason"] if offer else None
 
     async def _insert(
         self, connection: Connection, caller: Caller, request: BookingRequest, offer: asyncpg.Record
@@ -235,6 +236,10 @@ class BookingDesk:
             offer["currency"],
         )
         return inserted is not None
+
+
+def _place(request: BookingRequest) -> tuple[str, str, str]:
+    return request.country, request.city, request.postal_code
 
 
 async def _note_reading(connection: Connection, caller: Caller, entry: Entry) -> None:

@@ -1,5 +1,6 @@
 """The saga's steps on PostgreSQL: each method is one transaction, and safe to repeat."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -28,6 +29,16 @@ from pitstop.postgres.pool import Connection, Pool
 _SQL = queries.load("saga")
 
 
+@dataclass(frozen=True, slots=True)
+class _Hold:
+    """A reservation to be made at `now`: to be paid for until `expires_at`, in force until `lapses_at`."""
+
+    reservation_id: UUID
+    now: datetime
+    expires_at: datetime
+    lapses_at: datetime
+
+
 class PostgresSaga:
     """Implements the ports `SagaStore` and `SweepStore` as the role `pitstop_worker`."""
 
@@ -49,15 +60,13 @@ class PostgresSaga:
                 return HoldOutcome(refusal=HoldRefusal.WITHDRAWN)
             if booking["hold_expires_at"] is not None:
                 return await _held_before(connection, booking)
-            await connection.execute(_SQL["lapse_rivals"], booking["mechanic_id"], booking["blocked"], now)
-            granted = await connection.fetchval(
-                _SQL["grant_hold"], booking_id, reservation_id, now, hold_expires_at, lapses_at
-            )
-            if granted:
-                return HoldOutcome(
-                    terms=_terms(booking, reservation_id=reservation_id, hold_expires_at=hold_expires_at)
-                )
-            return _refused(await connection.fetchval(_SQL["why_refused"], booking_id, now))
+            hold = _Hold(reservation_id, now, hold_expires_at, lapses_at)
+            first = booking["mechanic_id"]
+            mechanic = await _grant(connection, booking, first, hold) or await _choose_again(connection, booking, hold)
+            if mechanic is None:
+                return _refused(await connection.fetchval(_SQL["why_refused"], booking_id, now))
+            terms = _terms(booking, reservation_id=reservation_id, hold_expires_at=hold_expires_at)
+            return HoldOutcome(terms=terms, chosen_instead=mechanic if mechanic != first else None)
 
     async def withdraw(self, booking_id: UUID, fingerprint: str) -> bool:
         async with self._pool.acquire() as connection, connection.transaction():
@@ -126,8 +135,9 @@ class PostgresSaga:
     async def _retake(
         self, connection: Connection, booking: asyncpg.Record, reservation_id: UUID, now: datetime
     ) -> UUID | None:
+        await connection.execute(_SQL["keep_still"], booking["mechanic_id"], booking["service_id"])
         await connection.execute(_SQL["lapse_rivals"], booking["mechanic_id"], booking["blocked"], now)
-        return await _uuid(connection, "retake_slot", booking["booking_id"], reservation_id, now)
+        return await _uuid(connection, "retake_slot", booking["booking_id"], reservation_id, now, booking["blocked"])
 
     async def close_unpaid(self, booking_id: UUID, status: BookingStatus, now: datetime) -> None:
         async with self._pool.acquire() as connection, connection.transaction():
@@ -203,6 +213,32 @@ class PostgresSaga:
 
 async def _lock(connection: Connection, booking_id: UUID) -> asyncpg.Record | None:
     return await connection.fetchrow(_SQL["lock_booking"], booking_id)
+
+
+async def _grant(connection: Connection, booking: asyncpg.Record, mechanic_id: UUID, hold: _Hold) -> UUID | None:
+    """The mechanic, when the slot is held; None, and nothing changed or locked, when it cannot be."""
+    attempt = connection.transaction()
+    await attempt.start()
+    await connection.execute(_SQL["keep_still"], mechanic_id, booking["service_id"])
+    blocked = await connection.fetchval(_SQL["assign"], booking["booking_id"], mechanic_id)
+    await connection.execute(_SQL["lapse_rivals"], mechanic_id, blocked, hold.now)
+    times = (hold.now, hold.expires_at, hold.lapses_at)
+    if await _uuid(connection, "grant_hold", booking["booking_id"], hold.reservation_id, *times, blocked) is None:
+        await attempt.rollback()
+        return None
+    await attempt.commit()
+    return mechanic_id
+
+
+async def _choose_again(connection: Connection, booking: asyncpg.Record, hold: _Hold) -> UUID | None:
+    """Any mechanic would do, and the first choice has just gone: the next, as long as there is one."""
+    tried = [booking["mechanic_id"]]
+    while booking["any_mechanic"]:
+        mechanic = await _uuid(connection, "next_choice", booking["booking_id"], hold.now, tried)
+        if mechanic is None or await _grant(connection, booking, mechanic, hold) is not None:
+            return mechanic
+        tried.append(mechanic)
+    return None
 
 
 async def _uuid(connection: Connection, query: str, *arguments: object) -> UUID | None:

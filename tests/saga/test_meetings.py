@@ -15,7 +15,7 @@ import worker as front_desk
 from pitstop.devstack.stackfile import Stack
 from pitstop.gateways.smtp_mailer import SmtpMailer
 from pitstop.gateways.temporal_engine import TemporalEngine
-from pitstop.ports import OutgoingMail
+from pitstop.ports import MailNotAccepted, OutgoingMail
 from pitstop.postgres.pool import open_pool
 from pitstop.postgres.saga import PostgresSaga
 from tests.support.histories import replays
@@ -185,6 +185,42 @@ async def test_a_cancellation_meets_the_confirmation_on_its_way(
             clock.workflow(booking), f"called_off_while_mailing_{refusals}", "cancelled with a mail on its way"
         )
     assert await customer.subjects() == ["Confirmed", "Cancelled"]
+
+
+async def test_a_cancellation_meets_a_confirmation_that_is_just_refused(
+    stack: Stack,
+    temporal: Client,
+    customer: Customer,
+    shop: Shop,
+    clock: Clock,
+    database: "asyncpg.Pool[asyncpg.Record]",
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is skipped because the booking was cancelled; it was not given up."""
+    real, sending = SmtpMailer.send, asyncio.Event()
+
+    async def slow_refusal(self: SmtpMailer, mail: OutgoingMail, attempt: int) -> None:
+        if not mail.subject.startswith("Confirmed"):
+            return await real(self, mail, attempt)
+        if attempt > 1:
+            sending.set()
+            await asyncio.sleep(2)
+        raise MailNotAccepted("later, please", permanent=False)
+
+    monkeypatch.setattr(SmtpMailer, "send", slow_refusal)
+    changed = settings(stack, task_queue=f"mail-{uuid4()}")
+    async with serving(changed) as url, front_desk.at_work(temporal, changed):
+        customer.api_url = url
+        booking = await customer.book(shop, shop.start())
+        await customer.pay(booking)
+        await asyncio.wait_for(sending.wait(), 20)
+        await clock.workflow(booking).cancel()
+        await customer.waits_for(booking, lambda read: "mail_sent" in events(read), "the mail of the cancellation")
+    state = "SELECT status, detail FROM notifications WHERE booking_id = $1 AND kind = 'confirmation'"
+    row = await database.fetchrow(state, UUID(booking["id"]))
+    assert row is not None
+    assert tuple(row) == ("skipped", "the booking was cancelled")
+    assert await customer.subjects() == ["Cancelled"]
 
 
 async def test_only_the_customers_side_is_given_the_link(

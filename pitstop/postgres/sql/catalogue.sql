@@ -28,10 +28,31 @@ ORDER BY m.name, m.id
 -- name: free_slots
 -- Ordered by start, then mechanic; the cursor is the last slot of the page before.
 SELECT mechanic_id, starts_at AS start, ends_at AS "end"
-FROM free_slots($1, $2, tstzrange($3, $4), $5)
-WHERE $6::timestamptz IS NULL OR (starts_at, mechanic_id) > ($6, $7::uuid)
+FROM page_of_free_slots(
+    $1,
+    CASE WHEN $2::uuid IS NULL THEN ARRAY(SELECT mechanic_id FROM mechanic_services WHERE service_id = $1) ELSE ARRAY[$2] END,
+    tstzrange($3, $4), $5, $6, $7, $8
+)
 ORDER BY starts_at, mechanic_id
-LIMIT $8
+
+-- name: next_slot
+-- The first free slot from $6 on, as far ahead as anybody plans, and who gets it where several have it free.
+WITH candidates AS (
+    SELECT array_agg(m.id) AS ids, make_interval(days => max(m.horizon_days) + 1) AS horizon
+    FROM matching_mechanics($1, $3, $4, $5) AS matching
+    JOIN mechanics AS m ON m.id = matching.mechanic_id
+    WHERE $2::uuid IS NULL OR m.id = $2
+)
+SELECT
+    CASE WHEN $2::uuid IS NULL THEN fairest_mechanic($1, $3, $4, $5, slot.starts_at, $7) ELSE slot.mechanic_id END AS mechanic_id,
+    slot.starts_at AS start, slot.ends_at AS "end"
+FROM candidates
+CROSS JOIN LATERAL page_of_free_slots(
+    $1, candidates.ids, tstzrange($6, greatest($6, $7 + candidates.horizon)), $7, NULL, NULL, 1
+) AS slot
+
+-- name: zone_offsets
+SELECT lower(valid) AS since, utc_offset FROM zone_offsets($1, tstzrange($2, $3, '[]')) ORDER BY since
 
 -- name: service_exists
 SELECT EXISTS (SELECT FROM services WHERE id = $1 AND active)

@@ -7,45 +7,46 @@ SELECT set_config('pitstop.role', $1, TRUE), set_config('pitstop.subject', $2, T
 -- What a repeated request finds under its key.
 SELECT status, request_fingerprint FROM bookings WHERE id = $1
 
+-- name: choice
+-- Any mechanic would do: the one who gets it, if anybody has it free.
+SELECT fairest_mechanic($1, $2, $3, $4, $5, $6)
+
 -- name: offer
--- The service, the plan and who could do it: the mechanic asked for, or of all who offer it one who has the slot free.
--- `reason` says why nobody can; where reasons differ, the one that is nearest to a slot.
+-- The service, the plan and the mechanic's side of it; `reason` says why the slot cannot be had.
 SELECT
-    s.id AS service_id, s.name AS service_name, s.kind, p.id AS plan_id, p.amount, p.currency, s.duration_minutes,
-    s.buffer_before_minutes, s.buffer_after_minutes, m.id AS mechanic_id, m.name AS mechanic_name,
-    CASE WHEN m.id IS NULL THEN 'not_offered' ELSE m.reason END AS reason
+    s.id AS service_id, s.name AS service_name, p.id AS plan_id, p.amount, p.currency, s.duration_minutes,
+    greatest(s.buffer_before_minutes, ms.buffer_before_minutes) AS buffer_before_minutes,
+    greatest(s.buffer_after_minutes, ms.buffer_after_minutes) AS buffer_after_minutes,
+    m.id AS mechanic_id, m.name AS mechanic_name, slot_refusal(m.id, s.id, $4, $5) AS reason
 FROM services AS s
 JOIN plans AS p ON p.service_id = s.id AND p.id = $2 AND p.active
-LEFT JOIN LATERAL (
-    SELECT judged.id, judged.name, judged.reason
-    FROM (
-        SELECT
-            mechanics.id, mechanics.name, mechanics.country, mechanics.city,
-            slot_refusal(mechanics.id, s.id, $4, $5) AS reason
-        FROM mechanic_services AS ms
-        JOIN mechanics ON mechanics.id = ms.mechanic_id
-        WHERE ms.service_id = s.id AND ($3::uuid IS NULL OR ms.mechanic_id = $3)
-        -- Keeps the rows apart from their order: each is judged once.
-        OFFSET 0
-    ) AS judged
-    ORDER BY
-        array_position(
-            ARRAY['taken', 'time_off', 'outside_hours', 'too_soon', 'too_far', 'offline', 'not_offered'], judged.reason
-        ) NULLS FIRST,
-        (judged.country, judged.city) = ($6::text, $7::text) DESC,
-        judged.id
-    LIMIT 1
-) AS m ON TRUE
+JOIN mechanic_services AS ms ON ms.service_id = s.id AND ms.mechanic_id = $3
+JOIN mechanics AS m ON m.id = ms.mechanic_id
 WHERE s.id = $1 AND s.active
 
+-- name: why_nobody
+-- Any mechanic would do, and nobody can: of the nearest fifty, the reason that is nearest to a slot.
+SELECT judged.reason
+FROM (
+    SELECT slot_refusal(matching.mechanic_id, $1, $5, $6) AS reason
+    FROM matching_mechanics($1, $2, $3, $4) AS matching
+    ORDER BY matching.distance, matching.mechanic_id
+    LIMIT 50
+) AS judged
+ORDER BY array_position(
+    ARRAY['taken', 'time_off', 'outside_hours', 'too_soon', 'too_far', 'offline', 'not_offered'], judged.reason
+) NULLS FIRST
+LIMIT 1
+
 -- name: misnamed
--- Which field of a request that is not offered is at fault: an id that names nothing bookable, or the start.
+-- Which field of a request that is not offered is at fault: an id that names nothing bookable, the place, or the start.
 SELECT CASE
     WHEN NOT EXISTS (SELECT FROM services WHERE id = $1 AND active) THEN 'service_id'
     WHEN NOT EXISTS (SELECT FROM plans WHERE id = $2 AND service_id = $1 AND active) THEN 'plan_id'
     WHEN NOT EXISTS (
         SELECT FROM mechanic_services WHERE service_id = $1 AND ($3::uuid IS NULL OR mechanic_id = $3)
     ) THEN 'mechanic_id'
+    WHEN $3::uuid IS NULL AND NOT EXISTS (SELECT FROM matching_mechanics($1, $4, $5, $6)) THEN 'location'
     ELSE 'start'
 END
 
@@ -92,7 +93,7 @@ WHERE id = $1
 SELECT
     b.id AS booking_id, s.kind, s.name AS service_name, p.name AS plan_name, m.name AS mechanic_name,
     b.customer_name, b.customer_email, b.starts_at AS start, b.ends_at AS "end", b.timezone AS customer_timezone,
-    m.timezone AS venue_timezone, CASE s.kind WHEN 'in_person' THEN m.address END AS venue_address,
+    m.timezone AS venue_timezone, CASE s.kind WHEN 'in_person' THEN COALESCE(w.address, m.address) END AS venue_address,
     b.amount, b.currency, b.invite_sequence, b.status, b.hold_expires_at,
     EXISTS (SELECT FROM sessions WHERE sessions.booking_id = b.id) AS was_confirmed,
     COALESCE(
@@ -102,6 +103,9 @@ FROM bookings AS b
 JOIN services AS s ON s.id = b.service_id
 JOIN plans AS p ON p.id = b.plan_id
 JOIN mechanics AS m ON m.id = b.mechanic_id
+LEFT JOIN slot_reservations AS held ON held.booking_id = b.id AND held.status IN ('reserved', 'confirmed')
+LEFT JOIN bays ON bays.id = held.bay_id
+LEFT JOIN workshops AS w ON w.id = COALESCE(bays.workshop_id, m.workshop_id)
 WHERE b.id = $1
 
 -- name: list_bookings

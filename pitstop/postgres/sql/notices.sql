@@ -28,7 +28,7 @@ SELECT
     claimed.status AS state, claimed.attempts,
     b.id AS booking_id, s.kind, s.name AS service_name, p.name AS plan_name, m.name AS mechanic_name,
     b.customer_name, b.customer_email, b.starts_at AS start, b.ends_at AS "end", b.timezone AS customer_timezone,
-    m.timezone AS venue_timezone, CASE s.kind WHEN 'in_person' THEN m.address END AS venue_address,
+    m.timezone AS venue_timezone, CASE s.kind WHEN 'in_person' THEN COALESCE(w.address, m.address) END AS venue_address,
     b.amount, b.currency, b.invite_sequence,
     COALESCE((SELECT sum(r.amount) FROM refunds AS r WHERE r.booking_id = b.id AND r.refunded_at IS NOT NULL), 0)::bigint
     AS amount_refunded
@@ -37,6 +37,9 @@ JOIN bookings AS b ON b.id = claimed.booking_id
 JOIN services AS s ON s.id = b.service_id
 JOIN plans AS p ON p.id = b.plan_id
 JOIN mechanics AS m ON m.id = b.mechanic_id
+LEFT JOIN slot_reservations AS held ON held.booking_id = b.id AND held.status IN ('reserved', 'confirmed')
+LEFT JOIN bays ON bays.id = held.bay_id
+LEFT JOIN workshops AS w ON w.id = COALESCE(bays.workshop_id, m.workshop_id)
 
 -- name: mark_sent
 WITH sent AS (

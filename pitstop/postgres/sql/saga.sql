@@ -8,7 +8,7 @@ SELECT
     tstzrange(
         b.starts_at - make_interval(mins => b.buffer_before_minutes), b.ends_at + make_interval(mins => b.buffer_after_minutes)
     ) AS blocked,
-    r.id AS reservation_id,
+    r.id AS reservation_id, b.preferred_mechanic_id IS NULL AS any_mechanic,
     encode(b.request_fingerprint, 'hex') AS fingerprint, p.payment_intent_id, COALESCE(p.paid_at IS NOT NULL, FALSE) AS paid,
     EXISTS (SELECT FROM refunds AS f WHERE f.booking_id = b.id) AS refund_owed,
     EXISTS (SELECT FROM refunds AS f WHERE f.booking_id = b.id AND f.refunded_at IS NULL) AS refund_due
@@ -23,24 +23,44 @@ SELECT due_at AS due FROM notifications
 WHERE booking_id = $1 AND kind = 'reminder' AND status IN ('pending', 'sending')
 ORDER BY due_at
 
+-- name: next_choice
+-- For a booking that any mechanic may have: who of those not yet tried should get it.
+SELECT fairest_mechanic(service_id, country, city, postal_code, starts_at, $2, $3) FROM bookings WHERE id = $1
+
+-- name: keep_still
+SELECT keep_still($1, $2)
+
 -- name: lapse_rivals
--- Holds on this mechanic's interval that have run out make way.
+-- Holds on this interval of the mechanic, or of a bay of the same workshop, that have run out make way.
 UPDATE slot_reservations SET status = 'expired'
-WHERE mechanic_id = $1 AND blocked && $2 AND status = 'reserved' AND expires_at <= $3
+WHERE (
+    mechanic_id = $1
+    OR bay_id IN (SELECT bays.id FROM bays JOIN mechanics AS m ON m.workshop_id = bays.workshop_id WHERE m.id = $1)
+) AND blocked && $2 AND status = 'reserved' AND expires_at <= $3
+
+-- name: assign
+-- The booking is this mechanic's from here on, with the time around it that the mechanic wants.
+UPDATE bookings AS b SET
+    mechanic_id = ms.mechanic_id,
+    buffer_before_minutes = greatest(s.buffer_before_minutes, ms.buffer_before_minutes),
+    buffer_after_minutes = greatest(s.buffer_after_minutes, ms.buffer_after_minutes)
+FROM mechanic_services AS ms
+JOIN services AS s ON s.id = ms.service_id
+WHERE b.id = $1 AND ms.mechanic_id = $2 AND ms.service_id = b.service_id
+RETURNING tstzrange(
+    b.starts_at - make_interval(mins => b.buffer_before_minutes), b.ends_at + make_interval(mins => b.buffer_after_minutes)
+)
 
 -- name: grant_hold
--- The exclusion constraint decides: no row comes back when somebody else has the time. The rules are asked again here, by
--- the one predicate that search and check use, because they may have changed since the customer looked.
+-- The exclusion constraints decide: no row comes back when somebody else has the time, or the bay. The rules are asked
+-- again here, by the one predicate that search and check use, because they may have changed since the customer looked.
 WITH granted AS (
-    INSERT INTO slot_reservations (id, booking_id, mechanic_id, starts_at, ends_at, blocked, status, expires_at)
+    INSERT INTO slot_reservations (id, booking_id, mechanic_id, bay_id, starts_at, ends_at, blocked, status, expires_at)
     SELECT
-        $2, b.id, b.mechanic_id, b.starts_at, b.ends_at,
-        tstzrange(
-            b.starts_at - make_interval(mins => b.buffer_before_minutes),
-            b.ends_at + make_interval(mins => b.buffer_after_minutes)
-        ),
-        'reserved', $5
+        $2, b.id, b.mechanic_id, CASE s.kind WHEN 'in_person' THEN free_bay(b.mechanic_id, $6, $3) END,
+        b.starts_at, b.ends_at, $6, 'reserved', $5
     FROM bookings AS b
+    JOIN services AS s ON s.id = b.service_id
     WHERE b.id = $1 AND b.status = 'holding' AND slot_refusal(b.mechanic_id, b.service_id, b.starts_at, $3) IS NULL
     ON CONFLICT DO NOTHING
     RETURNING booking_id
@@ -125,15 +145,17 @@ UPDATE slot_reservations SET status = 'confirmed' WHERE booking_id = $1 AND stat
 
 -- name: retake_slot
 -- The hold had gone when the money came: the slot is taken again if the mechanic's time is still open and nobody has it.
-INSERT INTO slot_reservations (id, booking_id, mechanic_id, starts_at, ends_at, blocked, status, expires_at)
+-- Notice and horizon were right when it was held.
+INSERT INTO slot_reservations (id, booking_id, mechanic_id, bay_id, starts_at, ends_at, blocked, status, expires_at)
 SELECT
-    $2, b.id, b.mechanic_id, b.starts_at, b.ends_at,
-    tstzrange(
-        b.starts_at - make_interval(mins => b.buffer_before_minutes), b.ends_at + make_interval(mins => b.buffer_after_minutes)
-    ),
-    'confirmed', $3
+    $2, b.id, b.mechanic_id, CASE s.kind WHEN 'in_person' THEN free_bay(b.mechanic_id, $4, $3) END,
+    b.starts_at, b.ends_at, $4, 'confirmed', $3
 FROM bookings AS b
-WHERE b.id = $1 AND b.starts_at > $3 AND is_slot_available(b.mechanic_id, b.starts_at, b.ends_at, $3)
+JOIN services AS s ON s.id = b.service_id
+JOIN bookable_starts(
+    b.service_id, ARRAY[b.mechanic_id], tstzrange(b.starts_at, b.starts_at, '[]'), $3, notice => FALSE
+) AS bookable ON bookable.starts @> b.starts_at
+WHERE b.id = $1 AND b.starts_at > $3
 ON CONFLICT DO NOTHING
 RETURNING id
 

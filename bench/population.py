@@ -1,7 +1,8 @@
 """What `availability` searches in: a thousand mechanics or more, and a table of reservations of the size asked for.
 
-The same people, rules and future at every size; what grows is the past, and from a million reservations on the number of
-other mechanics. Bookings themselves are left out, as no search reads them: the table is filled without its foreign keys.
+The same people, rules and future at every size; what grows is the past, and from a million reservations on the number
+of other mechanics. Bookings themselves are left out, as no search reads them: the table is filled without its foreign
+keys.
 """
 
 from dataclasses import dataclass
@@ -60,9 +61,7 @@ async def _hire(connection: Connection, mechanics: list[UUID], begins: datetime)
     await connection.execute(_SQL["time_off"], mechanics, begins)
 
 
-async def _book(
-    connection: Connection, busy: UUID, others: list[UUID], begins: datetime, reservations: int
-) -> None:
+async def _book(connection: Connection, busy: UUID, others: list[UUID], begins: datetime, reservations: int) -> None:
     """Indexes and constraints are made when the table is full, which takes a fraction of the time."""
     past = reservations - _FUTURE_OF_EACH * len(others) - _FUTURE_OF_THE_BUSY
     guards = await connection.fetch(_SQL["guards"])

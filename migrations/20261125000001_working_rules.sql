@@ -152,12 +152,15 @@ GRANT INSERT (bay_id) ON slot_reservations TO pitstop_worker;
 -- The audit looks whether what is in person has its bay.
 GRANT SELECT (service_id) ON bookings TO pitstop_audit;
 GRANT SELECT (id, kind) ON services TO pitstop_audit;
+-- And whether mails tell the time that the database goes by.
+GRANT SELECT (id, timezone) ON mechanics TO pitstop_audit;
 
 RESET ROLE;
 
 -- migrate:down
 SET LOCAL ROLE pitstop_owner;
 
+REVOKE SELECT (id, timezone) ON mechanics FROM pitstop_audit;
 REVOKE SELECT (service_id) ON bookings FROM pitstop_audit;
 REVOKE SELECT (id, kind) ON services FROM pitstop_audit;
 REVOKE INSERT (bay_id) ON slot_reservations FROM pitstop_worker;

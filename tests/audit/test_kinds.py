@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -182,7 +183,15 @@ CONTROLS = [
 ]
 # Those that stand in tests of their own, below and beside.
 ELSEWHERE = {
-    *("overlap", "no_bay", "second_payment", "payment_of_unknown_booking", "refunded_but_standing", "refund_failed"),
+    *(
+        "overlap",
+        "no_bay",
+        "zone_data_differs",
+        "second_payment",
+        "payment_of_unknown_booking",
+        "refunded_but_standing",
+        "refund_failed",
+    ),
     *("webhook_lost", "run_of_unknown_booking", "guard_missing"),
 }
 
@@ -260,6 +269,17 @@ async def test_no_bay(house: House, states: States) -> None:
     becomes = "UPDATE bookings SET service_id = '{}' WHERE id = $1"
     async with house.planted(states["confirmed"], becomes.format(visit)):
         assert codes(await house.look(states["confirmed"])) == {"no_bay"}
+
+
+@pytest.mark.parametrize(
+    ("zone", "differs"), [("America/Toronto", False), ("America/Halifax", True), ("Mars/Olympus", True)]
+)
+async def test_zone_data_differs(
+    house: House, states: States, monkeypatch: pytest.MonkeyPatch, zone: str, differs: bool
+) -> None:
+    """The mails' zones are replaced: what is called Toronto there has the clocks of another place, or is not known."""
+    monkeypatch.setattr("pitstop.domain.audit.slots.ZoneInfo", lambda _: ZoneInfo(zone))
+    assert codes(await house.look(states["confirmed"])) == ({"zone_data_differs"} if differs else set())
 
 
 async def _pay_by_hand(house: House, booking_id: UUID | str, *, confirm: bool = True) -> Any:

@@ -90,7 +90,10 @@ class InboxRecord:
 
 @dataclass(frozen=True, slots=True)
 class BookingRecord:
-    """The booking's rows, read in one snapshot. `trail` is in the order of the events."""
+    """The booking's rows, read in one snapshot. `trail` is in the order of the events.
+
+    `local_start` is what the wall shows where the mechanic is, without a zone, by the database's zone data.
+    """
 
     id: UUID
     status: BookingStatus
@@ -107,6 +110,8 @@ class BookingRecord:
     created_at: datetime
     updated_at: datetime
     in_person: bool = False
+    venue_timezone: str | None = None
+    local_start: datetime | None = None
     reservations: tuple[ReservationRecord, ...] = ()
     sessions: tuple[SessionRecord, ...] = ()
     payments: tuple[PaymentRecord, ...] = ()

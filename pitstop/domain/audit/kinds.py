@@ -28,6 +28,12 @@ NO_BAY = Kind(
     "an in-person booking holds its mechanic's time and no bay of the workshop",
     "Have a bay that is free then set in the reservation's row, or call the booking off.",
 )
+ZONE_DATA_DIFFERS = Kind(
+    "zone_data_differs",
+    "I6",
+    "database and mails know different local times of a booking's start: their zone data are of different releases",
+    "Bring PostgreSQL's zone data and the package `tzdata` to the same release, then tell these customers the time.",
+)
 NO_SESSION = Kind(
     "no_session",
     "I2",

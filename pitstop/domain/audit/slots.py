@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pitstop.domain.audit import kinds
 from pitstop.domain.audit.facts import BookingRecord, Case, Moment, Overlap, ReservationRecord
@@ -56,6 +57,21 @@ def no_session(case: Case, at: Moment) -> Iterator[Finding]:
         yield kinds.NO_SESSION.found(record.id, what)
 
 
+def zone_data_differs(case: Case, at: Moment) -> Iterator[Finding]:
+    """Of what is to come: hours are the database's to compute, mails are written with Python's zones."""
+    record = case.record
+    if record is None or record.status.is_end or record.venue_timezone is None or record.local_start is None:
+        return
+    try:
+        in_mails = record.starts_at.astimezone(ZoneInfo(record.venue_timezone)).replace(tzinfo=None)
+    except ZoneInfoNotFoundError:
+        yield kinds.ZONE_DATA_DIFFERS.found(record.id, f"mails cannot be written in {record.venue_timezone}")
+        return
+    if in_mails != record.local_start:
+        what = f"in {record.venue_timezone} it starts at {record.local_start}, and mails say {in_mails}"
+        yield kinds.ZONE_DATA_DIFFERS.found(record.id, what)
+
+
 def slot_not_released(case: Case, at: Moment) -> Iterator[Finding]:
     record = case.record
     if record is None or record.status not in _LET_GO:
@@ -108,4 +124,13 @@ def of_overlap(overlap: Overlap) -> Finding:
     return kinds.OVERLAP.found(overlap.booking_id, what, str(overlap.other_booking_id))
 
 
-CHECKS = (no_slot, no_bay, no_session, slot_not_released, session_not_closed, hold_outlived, reservation_differs)
+CHECKS = (
+    no_slot,
+    no_bay,
+    no_session,
+    slot_not_released,
+    session_not_closed,
+    hold_outlived,
+    reservation_differs,
+    zone_data_differs,
+)

@@ -34,6 +34,7 @@ SELECT
     b.id, b.status, b.version, b.mechanic_id, b.starts_at, b.ends_at, b.buffer_before_minutes, b.buffer_after_minutes,
     b.amount, b.currency, b.hold_expires_at, b.invite_sequence, b.created_at, b.updated_at,
     EXISTS (SELECT FROM services AS s WHERE s.id = b.service_id AND s.kind = 'in_person') AS in_person,
+    m.timezone AS venue_timezone, b.starts_at AT TIME ZONE m.timezone AS local_start,
     COALESCE((
         SELECT jsonb_agg(jsonb_build_object(
             'id', r.id, 'mechanic_id', r.mechanic_id, 'bay_id', r.bay_id, 'status', r.status, 'starts_at', r.starts_at, 'ends_at', r.ends_at,
@@ -81,6 +82,7 @@ SELECT
         FROM webhook_inbox AS w WHERE w.booking_id = b.id
     ), '[]') AS inbox
 FROM bookings AS b
+LEFT JOIN mechanics AS m ON m.id = b.mechanic_id
 WHERE b.id = ANY($1::uuid[])
 
 -- name: not_open

@@ -147,6 +147,25 @@ class Buyer:
 
         await self._insists(cancel, "calling off")
 
+    async def erases(self) -> None:
+        """An operator has the customer's personal data removed, which is done when nothing is open any more."""
+        customer = customer_id(self.story.key)
+
+        async def erase() -> bool:
+            now = self._world.stack.now
+            headers = {"Authorization": f"Bearer {now.tokens.operator}"}
+            url = f"{now.api_url}/v1/customers/{customer}/erasure"
+            answer = await self._world.http.post(url, headers=headers, timeout=_CALL_SECONDS)
+            if answer.status_code == httpx.codes.ACCEPTED:
+                self.story.erased = True
+                if answer.json()["bookings"] != 1:
+                    self.story.complaints.append(f"the erasure speaks of {answer.json()['bookings']} bookings")
+            elif answer.status_code not in _PASSING | {httpx.codes.CONFLICT}:
+                self.story.complaints.append(f"the erasure answered {answer.status_code}: {answer.text[:300]}")
+            return self.story.erased
+
+        await self._insists(erase, "the erasure")
+
     async def _sees(self, status: str, seconds: float) -> None:
         """Waits for the status, as a page does that asks again and again; goes on without it in the end."""
         assert self.story.opened is not None

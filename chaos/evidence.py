@@ -33,6 +33,7 @@ class Evidence:
     notices: list[Row] = field(default_factory=list)
     events: list[Row] = field(default_factory=list)
     unapplied: list[Row] = field(default_factory=list)
+    erasures: list[Row] = field(default_factory=list)
     intents: list[Row] = field(default_factory=list)
     stripe_refunds: list[Row] = field(default_factory=list)
     mails: list[Row] = field(default_factory=list)
@@ -59,6 +60,7 @@ class Evidence:
             notices=about(self.notices),
             events=about(self.events),
             unapplied=about(self.unapplied),
+            erasures=[row for row in self.erasures if row["customer_id"] in {each["customer_id"] for each in bookings}],
             intents=intents,
             stripe_refunds=[row for row in self.stripe_refunds if row["payment_intent"] in paid],
             mails=[mail for mail in self.mails if mail["to"] in addresses],
@@ -82,6 +84,7 @@ _QUERIES = {
     "notices": "SELECT * FROM notifications",
     "events": "SELECT * FROM booking_events ORDER BY id",
     "unapplied": "SELECT event_id, type, booking_id FROM webhook_inbox WHERE applied_at IS NULL",
+    "erasures": "SELECT * FROM erasures",
 }
 
 # What still has to happen: nothing of it when all is at rest. A reminder that is due later is not.
@@ -102,6 +105,8 @@ SELECT 'the session of ' || id || ' begins soon' FROM bookings
 WHERE status = 'confirmed' AND starts_at < now() + interval '1 hour'
 UNION ALL
 SELECT 'the event ' || event_id || ' is not applied' FROM webhook_inbox WHERE applied_at IS NULL
+UNION ALL
+SELECT 'the erasure of ' || customer_id || ' is under way' FROM erasures WHERE completed_at IS NULL
 """
 
 

@@ -39,12 +39,15 @@ class Kind(StrEnum):
     GONE = "left before the answer for good"
     CALLED_OFF_UNPAID = "called off before payment"
     CALLED_OFF_PAID = "called off after payment"
+    ERASED_UNPAID = "not paid, then erased"
+    ERASED_REFUNDED = "called off after payment, then erased"
 
 
 class FaultKind(StrEnum):
     KILL = "kill"
     KILL_TOGETHER = "kill together"
     PAUSE = "pause"
+    PAUSE_TOGETHER = "pause together"
     STRIPE = "stripe"
     WEBHOOKS = "webhooks"
     MAIL = "mail"
@@ -180,10 +183,11 @@ def _episodes(dice: random.Random, quick: bool) -> list[tuple[FaultKind, tuple[s
     kills = [(FaultKind.KILL, (part,)) for part in (*PARTS, "mail")]
     together = [(FaultKind.KILL_TOGETHER, parts) for parts in _TOGETHER]
     pauses = [(FaultKind.PAUSE, (part,)) for part in (*PARTS, "mail")]
+    all_at_once = [(FaultKind.PAUSE_TOGETHER, parts) for parts in _TOGETHER]
     if quick:
-        return _mixed(dice, [*kills, dice.choice(together), *dice.sample(pauses, 2)])
+        return _mixed(dice, [*kills, dice.choice(together), dice.choice(pauses), dice.choice(all_at_once)])
     # The worker is what the saga runs on: it dies most often.
-    return [*kills, *kills[:1], *together, *pauses]
+    return [*kills, *kills[:1], *together, *pauses, *all_at_once]
 
 
 def _mixed(

@@ -14,105 +14,145 @@ SET LOCAL ROLE pitstop_owner;
 -- A day added to an instant is 24 hours, whatever the connection's own zone: these functions set it.
 -- What reads other people's reservations and time off runs with its owner's rights, and gives back times only.
 
+-- The functions below keep one plan for good: to plan them takes longer than to run them. So they are written for the plan that
+-- is right for one mechanic and for a thousand: each table is asked by index, mechanic by mechanic.
+
+-- The first minute of the twelve hours after `before` at which the zone has another distance to UTC than at `before`.
+CREATE FUNCTION clock_change(zone text, before timestamptz) RETURNS timestamptz
+LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT min(minute)
+    FROM (
+        SELECT min(hour) AS hour
+        FROM generate_series(before + interval '1 hour', before + interval '12 hours', interval '1 hour') AS hour
+        WHERE (hour AT TIME ZONE zone) - (hour - before) <> before AT TIME ZONE zone
+    ) AS found
+    CROSS JOIN LATERAL generate_series(hour - interval '1 hour', hour, interval '1 minute') AS minute
+    WHERE (minute AT TIME ZONE zone) - (minute - before) <> before AT TIME ZONE zone
+$$;
+
 -- The zone's distance to UTC in and around `span`: one row from one change of its clocks to the next. Looked for at every half
 -- day, then to the minute: no zone changes its clocks twice within twelve hours.
 CREATE FUNCTION zone_offsets(zone text, span tstzrange) RETURNS TABLE (valid tstzrange, utc_offset interval)
-LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp AS $$
-    WITH looks AS (
-        SELECT look, (look AT TIME ZONE zone) - (look AT TIME ZONE 'UTC') AS utc_offset
-        FROM generate_series(
-            date_trunc('hour', lower(span), 'UTC'), upper(span) + interval '12 hours', interval '12 hours'
-        ) AS look
-    ),
-    compared AS (
-        SELECT look, utc_offset, lag(utc_offset) OVER (ORDER BY look) AS before FROM looks
-    ),
-    changes AS (
-        SELECT
-            CASE WHEN before IS NULL THEN look ELSE (
-                SELECT min(minute)
-                FROM generate_series(look - interval '12 hours', look, interval '1 minute') AS minute
-                WHERE (minute AT TIME ZONE zone) - (minute AT TIME ZONE 'UTC') <> before
-            ) END AS since,
-            utc_offset
-        FROM compared
-        WHERE before IS DISTINCT FROM utc_offset
-    )
-    SELECT tstzrange(since, lead(since) OVER (ORDER BY since)), utc_offset FROM changes
+LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp SET plan_cache_mode = force_generic_plan AS $$
+    SELECT tstzrange(since, lead(since) OVER (ORDER BY since)), (since AT TIME ZONE zone) - (since AT TIME ZONE 'UTC')
+    FROM (
+        SELECT date_trunc('hour', lower(span), 'UTC')
+        UNION ALL
+        SELECT clock_change(zone, look)
+        FROM generate_series(date_trunc('hour', lower(span), 'UTC'), upper(span), interval '12 hours') AS look
+        WHERE ((look + interval '12 hours') AT TIME ZONE zone) - interval '12 hours' <> look AT TIME ZONE zone
+    ) AS changes (since)
 $$;
 
 -- The hours in which these mechanics work, as instants within `span`: weekly hours, and in their place those of a date with
 -- hours of its own, or none on a public holiday that is taken off. Spans that touch become one.
 CREATE FUNCTION open_hours(candidates uuid[], span tstzrange) RETURNS TABLE (mechanic_id uuid, hours tstzmultirange)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp SET timezone = 'UTC' AS $$
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, public, pg_temp SET timezone = 'UTC' SET plan_cache_mode = force_generic_plan AS $$
     WITH who AS MATERIALIZED (
-        SELECT id, timezone, holiday_region FROM mechanics WHERE id = ANY(candidates)
+        -- From the day before: its hours may run over midnight.
+        SELECT
+            id, timezone, holiday_region, first_day, (upper(span) AT TIME ZONE timezone)::date AS last_day,
+            EXTRACT(isodow FROM first_day)::integer - 1 AS first_weekday
+        FROM mechanics
+        CROSS JOIN LATERAL (SELECT (lower(span) AT TIME ZONE timezone)::date - 1 AS first_day) AS wall
+        WHERE id = ANY(candidates)
     ),
     offsets AS MATERIALIZED (
         SELECT zone.timezone, offsets.valid, offsets.utc_offset
         FROM (SELECT DISTINCT timezone FROM who) AS zone CROSS JOIN LATERAL zone_offsets(zone.timezone, span) AS offsets
-    ),
-    days AS MATERIALIZED (
-        -- From the day before: its hours may run over midnight.
-        SELECT zone.timezone, local_day::date AS day
-        FROM (SELECT DISTINCT timezone FROM who) AS zone
-        CROSS JOIN LATERAL generate_series(
-            date_trunc('day', lower(span) AT TIME ZONE zone.timezone) - interval '1 day',
-            upper(span) AT TIME ZONE zone.timezone, interval '1 day'
-        ) AS local_day
-    ),
-    special AS MATERIALIZED (
-        SELECT e.mechanic_id, e.day
-        FROM date_exceptions AS e
-        WHERE e.mechanic_id = ANY(candidates)
-        UNION
-        SELECT who.id, h.day
-        FROM who
-        JOIN public_holidays AS h ON h.region = who.holiday_region
-            AND h.day BETWEEN lower(span)::date - 2 AND upper(span)::date + 2
-    ),
-    stated AS (
-        SELECT who.id, who.timezone, days.day, r.start_time AS opens, r.end_time AS closes
-        FROM who
-        JOIN days ON days.timezone = who.timezone
-        JOIN availability_rules AS r ON r.mechanic_id = who.id AND r.weekday = EXTRACT(isodow FROM days.day) - 1
-        WHERE (who.id, days.day) NOT IN (SELECT special.mechanic_id, special.day FROM special)
-        UNION ALL
-        SELECT who.id, who.timezone, days.day, spans.opens, spans.closes
-        FROM who
-        JOIN days ON days.timezone = who.timezone
-        JOIN date_exceptions AS e ON e.mechanic_id = who.id AND e.day = days.day
-        CROSS JOIN LATERAL unnest(e.opens, e.closes) AS spans (opens, closes)
-    ),
-    on_the_wall AS (
-        -- What runs over midnight ends there if the next day has hours of its own.
-        SELECT
-            id, timezone, day + opens AS opens,
-            CASE
-                WHEN closes > opens THEN day + closes
-                WHEN (id, day + 1) IN (SELECT special.mechanic_id, special.day FROM special) THEN day + interval '1 day'
-                ELSE day + closes + interval '1 day'
-            END AS closes
-        FROM stated
     )
-    SELECT
-        w.id,
-        range_agg(
-            o.valid * tstzrange((w.opens - o.utc_offset) AT TIME ZONE 'UTC', (w.closes - o.utc_offset) AT TIME ZONE 'UTC')
-        )
-    FROM on_the_wall AS w
-    JOIN offsets AS o ON o.timezone = w.timezone
-    GROUP BY w.id
+    SELECT who.id, open.hours
+    FROM who
+    CROSS JOIN LATERAL (
+        SELECT ARRAY(
+            SELECT e.day FROM date_exceptions AS e
+            WHERE e.mechanic_id = who.id AND e.day BETWEEN who.first_day AND who.last_day + 1
+            UNION ALL
+            SELECT h.day FROM public_holidays AS h
+            WHERE h.region = who.holiday_region AND h.day BETWEEN who.first_day AND who.last_day + 1
+        ) AS days
+    ) AS special
+    CROSS JOIN LATERAL (
+        SELECT range_agg(
+            o.valid * tstzrange((wall.opens - o.utc_offset) AT TIME ZONE 'UTC', (wall.closes - o.utc_offset) AT TIME ZONE 'UTC')
+        ) AS hours
+        FROM (
+            SELECT who.first_day + ahead AS day, r.start_time AS opens, r.end_time AS closes
+            FROM availability_rules AS r
+            CROSS JOIN LATERAL generate_series(
+                mod(r.weekday + 7 - who.first_weekday, 7), who.last_day - who.first_day, 7
+            ) AS ahead
+            WHERE r.mechanic_id = who.id AND mod(r.weekday + 7 - who.first_weekday, 7) <= who.last_day - who.first_day
+                AND who.first_day + ahead <> ALL(special.days)
+            UNION ALL
+            SELECT e.day, spans.opens, spans.closes
+            FROM date_exceptions AS e
+            CROSS JOIN LATERAL unnest(e.opens, e.closes) AS spans (opens, closes)
+            WHERE e.mechanic_id = who.id AND e.day BETWEEN who.first_day AND who.last_day
+        ) AS stated
+        CROSS JOIN LATERAL (
+            -- What runs over midnight ends there if the next day has hours of its own.
+            SELECT
+                day + stated.opens AS opens,
+                CASE
+                    WHEN stated.closes > stated.opens THEN day + stated.closes
+                    WHEN day + 1 = ANY(special.days) THEN day + interval '1 day'
+                    ELSE day + stated.closes + interval '1 day'
+                END AS closes
+        ) AS wall
+        CROSS JOIN offsets AS o
+        WHERE o.timezone = who.timezone
+    ) AS open
+    WHERE open.hours IS NOT NULL
 $$;
 
--- The instants within `span` at which a session of this service may start, for each of these mechanics who offers it, as a
--- multirange, the grid of starts aside. A session lies within open hours; its buffers may reach over their edge, but not into
--- what is blocked. `notice` false: notice and horizon do not matter, for what was paid and comes late. `moving` is a booking
--- that does not stand in its own way.
+-- The local days of the mechanic's on which there are as many sessions already as they want, as instants around `starts`.
+CREATE FUNCTION full_days(mechanic uuid, zone text, most integer, starts tstzmultirange, at timestamptz, moving uuid)
+RETURNS tstzmultirange
+LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp SET plan_cache_mode = force_generic_plan AS $$
+    SELECT COALESCE(range_agg(o.valid * tstzrange(
+        (full_day.day - o.utc_offset) AT TIME ZONE 'UTC', (full_day.day + 1 - o.utc_offset) AT TIME ZONE 'UTC'
+    )), '{}')
+    FROM (
+        SELECT (r.starts_at AT TIME ZONE zone)::date AS day
+        FROM slot_reservations AS r
+        WHERE r.mechanic_id = mechanic
+            AND r.starts_at BETWEEN lower(starts) - interval '2 days' AND upper(starts) + interval '2 days'
+            AND r.status IN ('reserved', 'confirmed') AND (r.status = 'confirmed' OR r.expires_at > at)
+            AND r.booking_id IS DISTINCT FROM moving
+        GROUP BY day
+        HAVING count(*) >= most
+    ) AS full_day
+    CROSS JOIN zone_offsets(zone, range_merge(starts)) AS o
+$$;
+
+-- The starts around `starts` for which no bay of the workshop is free: those that are blocked in every one of them.
+CREATE FUNCTION without_bay(
+    workshop uuid, before interval, after interval, starts tstzmultirange, at timestamptz, moving uuid
+) RETURNS tstzmultirange
+LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp SET plan_cache_mode = force_generic_plan AS $$
+    SELECT COALESCE(range_intersect_agg(bay.starts), '{(,)}')
+    FROM bays
+    CROSS JOIN LATERAL (
+        SELECT COALESCE(range_agg(tstzrange(lower(r.blocked) - after, upper(r.blocked) + before, '()')), '{}') AS starts
+        FROM slot_reservations AS r
+        WHERE r.bay_id = bays.id AND r.status IN ('reserved', 'confirmed') AND (r.status = 'confirmed' OR r.expires_at > at)
+            AND r.blocked && tstzrange(lower(without_bay.starts) - before, upper(without_bay.starts) + after)
+            AND r.booking_id IS DISTINCT FROM moving
+    ) AS bay
+    WHERE bays.workshop_id = workshop AND bays.active
+$$;
+
+-- The instants within `span` at which a session of this service may start, for each of these mechanics who offers it and has
+-- any, as a multirange, the grid of starts aside. A session lies within open hours; its buffers may reach over their edge, but
+-- not into what is blocked. `notice` false: notice and horizon do not matter, for what was paid and comes late. `moving` is a
+-- booking that does not stand in its own way.
 CREATE FUNCTION bookable_starts(
     service uuid, candidates uuid[], span tstzrange, at timestamptz, notice boolean DEFAULT TRUE, moving uuid DEFAULT NULL
 ) RETURNS TABLE (mechanic_id uuid, starts tstzmultirange)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp SET timezone = 'UTC' AS $$
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, public, pg_temp SET timezone = 'UTC' SET plan_cache_mode = force_generic_plan AS $$
     WITH offer AS MATERIALIZED (
         SELECT
             m.id, m.timezone, m.max_sessions_per_day, m.workshop_id, s.kind = 'in_person' AS needs_bay,
@@ -128,80 +168,38 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_te
         JOIN mechanic_services AS ms ON ms.service_id = s.id AND ms.mechanic_id = ANY(candidates)
         JOIN mechanics AS m ON m.id = ms.mechanic_id
         WHERE s.id = service AND s.active AND m.online
-    ),
-    open_starts AS (
-        SELECT offer.id, range_agg(tstzrange(lower(free), upper(free) - offer.duration, '[]')) AS starts
-        FROM offer
-        -- No session is longer than a day.
-        JOIN open_hours(candidates, tstzrange(lower(span), upper(span) + interval '1 day')) AS open ON open.mechanic_id = offer.id
-        CROSS JOIN LATERAL (
-            SELECT COALESCE(range_agg(during), '{}') AS during FROM time_off
-            WHERE time_off.mechanic_id = offer.id
-                AND during && tstzrange(lower(span), upper(span) + interval '1 day')
-        ) AS away
-        CROSS JOIN LATERAL unnest(open.hours - away.during) AS free
-        WHERE upper(free) - offer.duration >= lower(free)
-        GROUP BY offer.id
-    ),
-    live AS MATERIALIZED (
-        -- Nothing that begins further off reaches into the span: sessions and buffers have at most a day each.
-        SELECT offer.id, r.starts_at, r.blocked
-        FROM offer
-        JOIN slot_reservations AS r ON r.mechanic_id = offer.id
-        WHERE r.status IN ('reserved', 'confirmed') AND (r.status = 'confirmed' OR r.expires_at > at)
-            AND r.starts_at BETWEEN lower(span) - interval '3 days' AND upper(span) + interval '3 days'
-            AND r.booking_id IS DISTINCT FROM moving
-    ),
-    taken AS (
-        -- A start s is blocked by [c, d) when [s - before, s + after) overlaps it, that is for c - after < s < d + before.
-        SELECT offer.id, range_agg(tstzrange(lower(live.blocked) - offer.after, upper(live.blocked) + offer.before, '()')) AS starts
-        FROM offer
-        JOIN live ON live.id = offer.id
-        GROUP BY offer.id
-    ),
-    full_days AS (
-        SELECT full_day.id, range_agg(offsets.valid * tstzrange(
-            (full_day.day - offsets.utc_offset) AT TIME ZONE 'UTC', (full_day.day + 1 - offsets.utc_offset) AT TIME ZONE 'UTC'
-        )) AS starts
-        FROM (
-            SELECT offer.id, offer.timezone, (live.starts_at AT TIME ZONE offer.timezone)::date AS day
-            FROM offer
-            JOIN live ON live.id = offer.id
-            WHERE offer.max_sessions_per_day IS NOT NULL
-            GROUP BY offer.id, offer.timezone, offer.max_sessions_per_day, day
-            HAVING count(*) >= offer.max_sessions_per_day
-        ) AS full_day
-        CROSS JOIN LATERAL zone_offsets(full_day.timezone, span) AS offsets
-        GROUP BY full_day.id
-    ),
-    no_bay AS (
-        -- Blocked is what every bay of the workshop is blocked for.
-        SELECT offer.id, range_intersect_agg(bay.starts) AS starts
-        FROM offer
-        JOIN bays ON bays.workshop_id = offer.workshop_id AND bays.active
-        CROSS JOIN LATERAL (
-            SELECT
-                COALESCE(
-                    range_agg(tstzrange(lower(r.blocked) - offer.after, upper(r.blocked) + offer.before, '()')), '{}'
-                ) AS starts
-            FROM slot_reservations AS r
-            WHERE r.bay_id = bays.id AND r.status IN ('reserved', 'confirmed') AND (r.status = 'confirmed' OR r.expires_at > at)
-                AND r.blocked && tstzrange(lower(span) - interval '1 day', upper(span) + interval '2 days')
-                AND r.booking_id IS DISTINCT FROM moving
-        ) AS bay
-        WHERE offer.needs_bay
-        GROUP BY offer.id
     )
     SELECT
         offer.id,
-        open_starts.starts * offer.asked
-        - COALESCE(taken.starts, '{}') - COALESCE(full_days.starts, '{}') - COALESCE(no_bay.starts, '{}')
+        possible.starts - COALESCE(taken.starts, '{}')
+        - CASE WHEN offer.max_sessions_per_day IS NULL THEN '{}'
+            ELSE full_days(offer.id, offer.timezone, offer.max_sessions_per_day, possible.starts, at, moving) END
+        - CASE WHEN offer.needs_bay
+            THEN without_bay(offer.workshop_id, offer.before, offer.after, possible.starts, at, moving) ELSE '{}' END
     FROM offer
-    JOIN open_starts ON open_starts.id = offer.id
-    LEFT JOIN taken ON taken.id = offer.id
-    LEFT JOIN full_days ON full_days.id = offer.id
-    LEFT JOIN no_bay ON no_bay.id = offer.id
-    WHERE no_bay.id IS NOT NULL OR NOT offer.needs_bay
+    -- No session is longer than a day.
+    JOIN open_hours(ARRAY(SELECT id FROM offer), tstzrange(lower(span), upper(span) + interval '1 day')) AS open
+        ON open.mechanic_id = offer.id
+    CROSS JOIN LATERAL (
+        SELECT range_agg(tstzrange(lower(free), upper(free) - offer.duration, '[]')) * offer.asked AS starts
+        FROM unnest(open.hours - COALESCE((
+            SELECT range_agg(during) FROM time_off
+            WHERE time_off.mechanic_id = offer.id
+                AND during && tstzrange(lower(span), upper(span) + interval '1 day')
+        ), '{}')) AS free
+        WHERE upper(free) - offer.duration >= lower(free)
+    ) AS possible
+    CROSS JOIN LATERAL (
+        -- A start s is blocked by [c, d) when [s - before, s + after) overlaps it, that is for c - after < s < d + before.
+        -- Nothing that begins further off reaches so far: sessions and buffers have at most a day each.
+        SELECT range_agg(tstzrange(lower(r.blocked) - offer.after, upper(r.blocked) + offer.before, '()')) AS starts
+        FROM slot_reservations AS r
+        WHERE r.mechanic_id = offer.id
+            AND r.starts_at BETWEEN lower(possible.starts) - interval '3 days' AND upper(possible.starts) + interval '3 days'
+            AND r.status IN ('reserved', 'confirmed') AND (r.status = 'confirmed' OR r.expires_at > at)
+            AND r.booking_id IS DISTINCT FROM moving
+    ) AS taken
+    WHERE NOT isempty(possible.starts)
 $$;
 
 -- Whether a start lies on the service's grid, which is counted from midnight where the mechanic is.
@@ -210,60 +208,93 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp AS $$
     SELECT mod(EXTRACT(epoch FROM start AT TIME ZONE zone), step_minutes * 60) = 0
 $$;
 
--- The free slots of these mechanics that start within `span` (half-open), on the grid.
-CREATE FUNCTION free_slots(service uuid, candidates uuid[], span tstzrange, at timestamptz)
-RETURNS TABLE (mechanic_id uuid, starts_at timestamptz, ends_at timestamptz)
-LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp AS $$
+-- The free slots of these mechanics that start within `span` (half-open), on the grid, as runs: slots one step after another
+-- from a first to a last.
+CREATE FUNCTION free_runs(service uuid, candidates uuid[], span tstzrange, at timestamptz)
+RETURNS TABLE (mechanic_id uuid, first_start timestamptz, last_start timestamptz)
+LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp SET plan_cache_mode = force_generic_plan AS $$
     WITH bookable AS MATERIALIZED (
         SELECT b.mechanic_id, m.timezone, b.starts
         FROM bookable_starts(service, candidates, span, at) AS b
         JOIN mechanics AS m ON m.id = b.mechanic_id
     ),
     offsets AS MATERIALIZED (
-        SELECT zone.timezone, o.valid, EXTRACT(epoch FROM o.utc_offset)::bigint AS utc_offset
+        -- While a zone keeps its distance, its grid has one step after the other from any midnight of its.
+        SELECT zone.timezone, tstzmultirange(o.valid) AS valid, timestamptz '2000-01-01 00:00:00+00' - o.utc_offset AS midnight
         FROM (SELECT DISTINCT timezone FROM bookable) AS zone CROSS JOIN LATERAL zone_offsets(zone.timezone, span) AS o
     )
-    SELECT bookable.mechanic_id, slot.start, slot.start + s.duration
+    SELECT bookable.mechanic_id, run.first_start, run.last_start
     FROM bookable
     JOIN offsets ON offsets.timezone = bookable.timezone
-    CROSS JOIN (
-        SELECT make_interval(mins => duration_minutes) AS duration, step_minutes * 60 AS step FROM services WHERE id = service
-    ) AS s
-    CROSS JOIN LATERAL unnest(bookable.starts * tstzmultirange(offsets.valid)) AS free
-    CROSS JOIN LATERAL generate_series(
-        -- In seconds on the wall: the grid's first point at or after the range's start, and its last.
-        (ceil((EXTRACT(epoch FROM lower(free)) + offsets.utc_offset) / s.step) * s.step)::bigint,
-        (EXTRACT(epoch FROM upper(free)) + offsets.utc_offset)::bigint,
-        s.step
-    ) AS on_the_wall
-    CROSS JOIN LATERAL to_timestamp(on_the_wall - offsets.utc_offset) AS slot (start)
-    WHERE free @> slot.start
+    CROSS JOIN (SELECT make_interval(mins => step_minutes) AS step FROM services WHERE id = service) AS grid
+    CROSS JOIN LATERAL unnest(bookable.starts * offsets.valid) AS free
+    CROSS JOIN LATERAL (
+        SELECT
+            date_bin(grid.step, lower(free), offsets.midnight) AS first_start,
+            date_bin(grid.step, upper(free), offsets.midnight) AS last_start
+    ) AS around
+    CROSS JOIN LATERAL (
+        SELECT
+            CASE WHEN free @> around.first_start THEN around.first_start ELSE around.first_start + grid.step END AS first_start,
+            CASE WHEN free @> around.last_start THEN around.last_start ELSE around.last_start - grid.step END AS last_start
+    ) AS run
+    WHERE run.first_start <= run.last_start
 $$;
 
--- A page of free slots, ordered by start, then mechanic. Cut into windows, so that a page of the slots of a thousand mechanics
--- is found without making all of them; a mechanic has some four slots in an hour, for a third of the day.
-CREATE FUNCTION page_of_free_slots(
+-- The free slots of these mechanics that start within `span` (half-open), on the grid.
+CREATE FUNCTION free_slots(service uuid, candidates uuid[], span tstzrange, at timestamptz)
+RETURNS TABLE (mechanic_id uuid, starts_at timestamptz, ends_at timestamptz)
+LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT run.mechanic_id, start, start + make_interval(mins => s.duration_minutes)
+    FROM services AS s
+    CROSS JOIN LATERAL free_runs(service, candidates, span, at) AS run
+    CROSS JOIN LATERAL generate_series(run.first_start, run.last_start, make_interval(mins => s.step_minutes)) AS start
+    WHERE s.id = service
+$$;
+
+-- Runs that hold the first `most` slots by start, then mechanic, after those up to `after_start` and `after_mechanic`; and
+-- some slots more. Cut into windows, so that a page of the slots of a thousand mechanics is found without making all of them;
+-- a mechanic has some four slots in an hour, for a third of the day.
+CREATE FUNCTION page_of_free_runs(
     service uuid, candidates uuid[], span tstzrange, at timestamptz, after_start timestamptz, after_mechanic uuid, most integer
-) RETURNS TABLE (mechanic_id uuid, starts_at timestamptz, ends_at timestamptz)
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, public, pg_temp AS $$
+) RETURNS TABLE (mechanic_id uuid, first_start timestamptz, last_start timestamptz)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, public, pg_temp SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     since timestamptz := greatest(lower(span), after_start);
     width interval := make_interval(hours => greatest(6, most * 3 / (4 * greatest(1, cardinality(candidates)))));
-    found bigint;
+    step interval := (SELECT make_interval(mins => step_minutes) FROM services WHERE id = service);
 BEGIN
     WHILE most > 0 AND since < upper(span) LOOP
-        RETURN QUERY
-            SELECT f.mechanic_id, f.starts_at, f.ends_at
-            FROM free_slots(service, candidates, tstzrange(since, least(since + width, upper(span))), at) AS f
-            WHERE after_start IS NULL OR (f.starts_at, f.mechanic_id) > (after_start, after_mechanic)
-            ORDER BY f.starts_at, f.mechanic_id
-            LIMIT most;
-        GET DIAGNOSTICS found = ROW_COUNT;
-        most := most - found;
+        FOR mechanic_id, first_start, last_start IN
+            SELECT
+                run.mechanic_id,
+                CASE WHEN run.first_start = after_start AND run.mechanic_id <= after_mechanic THEN run.first_start + step
+                ELSE run.first_start END,
+                run.last_start
+            FROM free_runs(service, candidates, tstzrange(since, least(since + width, upper(span))), at) AS run
+        LOOP
+            CONTINUE WHEN first_start > last_start;
+            most := most - 1 - EXTRACT(epoch FROM last_start - first_start) / EXTRACT(epoch FROM step);
+            RETURN NEXT;
+        END LOOP;
         since := since + width;
         width := width * 2;
     END LOOP;
 END
+$$;
+
+-- A page of free slots, ordered by start, then mechanic.
+CREATE FUNCTION page_of_free_slots(
+    service uuid, candidates uuid[], span tstzrange, at timestamptz, after_start timestamptz, after_mechanic uuid, most integer
+) RETURNS TABLE (mechanic_id uuid, starts_at timestamptz, ends_at timestamptz)
+LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT run.mechanic_id, start, start + make_interval(mins => s.duration_minutes)
+    FROM services AS s
+    CROSS JOIN LATERAL page_of_free_runs(service, candidates, span, at, after_start, after_mechanic, most) AS run
+    CROSS JOIN LATERAL generate_series(run.first_start, run.last_start, make_interval(mins => s.step_minutes)) AS start
+    WHERE s.id = service
+    ORDER BY start, run.mechanic_id
+    LIMIT most
 $$;
 
 -- As 0.1.0 calls it.
@@ -298,7 +329,9 @@ BEGIN
     JOIN services AS s ON s.id = ms.service_id AND s.active
     JOIN mechanics AS m ON m.id = ms.mechanic_id
     WHERE ms.mechanic_id = mechanic AND ms.service_id = service;
-    IF NOT FOUND OR NOT on_grid(start, slot.timezone, slot.step_minutes) OR (slot.kind = 'in_person' AND NOT slot.has_bays) THEN
+    -- What has passed is too soon, whatever the clocks of that time showed.
+    IF NOT FOUND OR (start > at AND NOT on_grid(start, slot.timezone, slot.step_minutes))
+        OR (slot.kind = 'in_person' AND NOT slot.has_bays) THEN
         RETURN 'not_offered';
     END IF;
     IF EXISTS (
@@ -463,12 +496,14 @@ RESET ROLE;
 -- migrate:down
 SET LOCAL ROLE pitstop_owner;
 
-DROP FUNCTION fairest_mechanic, matching_mechanics, postal_area, free_bay, keep_still, is_day_off, page_of_free_slots;
+DROP FUNCTION fairest_mechanic, matching_mechanics, postal_area, free_bay, keep_still, is_day_off;
+DROP FUNCTION page_of_free_slots, page_of_free_runs;
 DROP FUNCTION slot_refusal(uuid, uuid, timestamptz, timestamptz, uuid);
 DROP FUNCTION free_slots(uuid, uuid[], tstzrange, timestamptz);
+DROP FUNCTION free_runs;
 DROP FUNCTION on_grid(timestamptz, text, integer);
 DROP FUNCTION bookable_starts(uuid, uuid[], tstzrange, timestamptz, boolean, uuid);
-DROP FUNCTION open_hours, zone_offsets;
+DROP FUNCTION full_days, without_bay, open_hours, zone_offsets, clock_change;
 
 -- As they were.
 CREATE FUNCTION weekly_hours(mechanic uuid, span tstzrange) RETURNS tstzmultirange

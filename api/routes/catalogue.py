@@ -1,17 +1,16 @@
 """Services, mechanics and free slots: public."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 
 from api import cursors
 from api.budgets import LIMITED_READ, LIMITED_SEARCH
 from api.composition import InRooms
 from api.examples import MECHANICS, NEXT, SERVICES, SLOTS, VERDICT, shown
 from api.openapi import problems
-from api.problems import invalid_field
+from api.problems import Problem, invalid_field
 from api.reading import StrictRoute
 from api.schemas import (
     AvailabilityQuery,
@@ -27,7 +26,9 @@ from api.schemas import (
     SlotPage,
     SlotVerdict,
 )
+from api.slot_pages import SlotsOfAPage
 from pitstop.domain.places import Place
+from pitstop.domain.wall_clock import WallClock
 
 router = APIRouter(prefix="/v1", tags=["catalogue"], route_class=StrictRoute)
 
@@ -45,31 +46,36 @@ async def list_mechanics(query: Annotated[MechanicQuery, Query()], rooms: InRoom
     return MechanicPage(items=[Mechanic.model_validate(row) for row in rows])
 
 
-@router.get("/availability", dependencies=[LIMITED_SEARCH], responses={200: shown(SLOTS), **problems(422, 503)})
-async def search_slots(query: Annotated[AvailabilityQuery, Query()], rooms: InRooms) -> SlotPage:
+@router.get(
+    "/availability",
+    dependencies=[LIMITED_SEARCH],
+    response_model=SlotPage,
+    responses={200: shown(SLOTS), **problems(422, 503)},
+)
+async def search_slots(query: Annotated[AvailabilityQuery, Query()], rooms: InRooms) -> Response:
     """Free slots, ordered by start, then mechanic: one entry for each mechanic and start."""
     now = datetime.now(UTC)
     if query.to <= now:
         raise invalid_field("query.to", "must lie in the future: slots that have passed cannot be booked")
-    await _require_known(rooms, query)
-    span = (query.from_, query.to)
-    rows = await rooms.catalogue.free_slots(
-        query.service_id, query.mechanic_id, span, now, cursors.decode(query.cursor), query.limit + 1
-    )
-    page = rows[: query.limit]
-    more = cursors.encode(page[-1]["start"], page[-1]["mechanic_id"]) if len(rows) > query.limit else None
-    return SlotPage(slots=await _shown(rooms, page, query.timezone), next_cursor=more)
+    after, span = cursors.decode(query.cursor), (query.from_, query.to)
+    free = await rooms.catalogue.free_time(query.service_id, query.mechanic_id, span, now, after, query.limit + 1)
+    if free is None:
+        raise _unknown_service()
+    if not free.mechanic_is_known:
+        raise _unknown_mechanic()
+    page = SlotsOfAPage(free, query.limit)
+    clock = await _clock(rooms, query.timezone, page.span) if query.timezone and page.span else None
+    return Response(page.written(clock), media_type="application/json")
 
 
 @router.get("/availability/next", dependencies=[LIMITED_SEARCH], responses={200: shown(NEXT), **problems(422, 503)})
 async def first_free_slot(query: Annotated[NextQuery, Query()], rooms: InRooms) -> NextSlot:
-    """The first free slot, near a place: where several mechanics have it, the one who would get it. Null: nobody is free as
-    far ahead as anybody plans."""
+    """The first free slot, and who would get it where several have it. Null: none, as far ahead as anybody plans."""
     now = datetime.now(UTC)
     await _require_known(rooms, query)
     near = Place(query.country, query.city, query.postal_code)
     found = await rooms.catalogue.next_slot(query.service_id, query.mechanic_id, near, query.from_ or now, now)
-    return NextSlot(slot=(await _shown(rooms, [found], query.timezone))[0] if found else None)
+    return NextSlot(slot=await _shown(rooms, found, query.timezone) if found else None)
 
 
 @router.post(
@@ -83,19 +89,32 @@ async def check_slot(sent: SlotCheck, rooms: InRooms) -> SlotVerdict:
     return SlotVerdict(available=reason is None, reason=reason)
 
 
-async def _shown(rooms: InRooms, found: Sequence[dict[str, Any]], timezone: str | None) -> list[Slot]:
-    """In the asked zone too, by the database's zone data."""
-    if not timezone or not found:
-        return [Slot(**slot) for slot in found]
+async def _shown(rooms: InRooms, found: dict[str, Any], timezone: str | None) -> Slot:
+    """In the asked zone too."""
+    if not timezone:
+        return Slot(**found)
+    clock = await _clock(rooms, timezone, (found["start"], found["start"]))
+    return Slot(**found, local_start=clock.local(found["start"]).isoformat())
+
+
+async def _clock(rooms: InRooms, timezone: str, span: tuple[datetime, datetime]) -> WallClock:
+    """By the database's zone data."""
     try:
-        clock = await rooms.catalogue.wall_clock(timezone, (found[0]["start"], found[-1]["start"]))
+        return await rooms.catalogue.wall_clock(timezone, span)
     except LookupError:
         raise invalid_field("query.timezone", "is a zone that the booking engine does not know") from None
-    return [Slot(**slot, local_start=clock.local(slot["start"]).isoformat()) for slot in found]
 
 
-async def _require_known(rooms: InRooms, query: AvailabilityQuery | NextQuery) -> None:
+async def _require_known(rooms: InRooms, query: NextQuery) -> None:
     if not await rooms.catalogue.has_service(query.service_id):
-        raise invalid_field("query.service_id", "names no service; GET /v1/services lists them")
+        raise _unknown_service()
     if query.mechanic_id and not await rooms.catalogue.has_mechanic(query.mechanic_id):
-        raise invalid_field("query.mechanic_id", "names no mechanic; GET /v1/mechanics lists them")
+        raise _unknown_mechanic()
+
+
+def _unknown_service() -> Problem:
+    return invalid_field("query.service_id", "names no service; GET /v1/services lists them")
+
+
+def _unknown_mechanic() -> Problem:
+    return invalid_field("query.mechanic_id", "names no mechanic; GET /v1/mechanics lists them")

@@ -12,6 +12,7 @@ class WallClock:
     """
 
     def __init__(self, offsets: Sequence[tuple[datetime, timedelta]]) -> None:
+        self.offsets = tuple(offsets)
         self._since = [since for since, _ in offsets]
         self._zones = [timezone(offset) for _, offset in offsets]
 

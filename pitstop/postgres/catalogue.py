@@ -7,6 +7,7 @@ from uuid import UUID
 import asyncpg
 
 from pitstop.domain.booking import SlotRefusal
+from pitstop.domain.free_time import FreeTime
 from pitstop.domain.places import Place
 from pitstop.domain.wall_clock import WallClock
 from pitstop.postgres import queries
@@ -27,18 +28,19 @@ class Catalogue:
     async def mechanics(self, service_id: UUID | None, country: str | None, city: str | None) -> list[dict[str, Any]]:
         return [dict(row) for row in await self._pool.fetch(_SQL["mechanics"], service_id, country, city)]
 
-    async def free_slots(
+    async def free_time(
         self,
         service_id: UUID,
         mechanic_id: UUID | None,
         span: tuple[datetime, datetime],
         now: datetime,
         after: tuple[datetime, UUID] | None,
-        limit: int,
-    ) -> list[dict[str, Any]]:
+        most: int,
+    ) -> FreeTime | None:
+        """At least the first `most` slots after the one that is named, if there are so many. None: no such service."""
         at, last = after or (None, None)
-        rows = await self._pool.fetch(_SQL["free_slots"], service_id, mechanic_id, *span, now, at, last, limit)
-        return [dict(row) for row in rows]
+        row = await self._pool.fetchrow(_SQL["free_time"], service_id, mechanic_id, *span, now, at, last, most)
+        return FreeTime(*row) if row else None
 
     async def next_slot(
         self, service_id: UUID, mechanic_id: UUID | None, near: Place, since: datetime, now: datetime

@@ -9,9 +9,9 @@ _NAME = re.compile(r"^-- name: (\w+)\s*$", re.MULTILINE)
 
 
 @cache
-def load(module: str) -> dict[str, str]:
+def load(module: str, folder: Path = _FOLDER) -> dict[str, str]:
     """The blocks of `sql/<module>.sql` by name. A name that stands twice is a mistake and raises `ValueError`."""
-    text = (_FOLDER / f"{module}.sql").read_text(encoding="utf-8")
+    text = (folder / f"{module}.sql").read_text(encoding="utf-8")
     parts = _NAME.split(text)[1:]
     names, bodies = parts[::2], parts[1::2]
     if len(set(names)) != len(names):

@@ -25,15 +25,25 @@ GROUP BY m.id
 HAVING $1::uuid IS NULL OR $1 = ANY(array_agg(ms.service_id))
 ORDER BY m.name, m.id
 
--- name: free_slots
--- Ordered by start, then mechanic; the cursor is the last slot of the page before.
-SELECT mechanic_id, starts_at AS start, ends_at AS "end"
-FROM page_of_free_slots(
-    $1,
-    CASE WHEN $2::uuid IS NULL THEN ARRAY(SELECT mechanic_id FROM mechanic_services WHERE service_id = $1) ELSE ARRAY[$2] END,
-    tstzrange($3, $4), $5, $6, $7, $8
-)
-ORDER BY starts_at, mechanic_id
+-- name: free_time
+-- All that a search asks, in one go. The cursor is the last slot of the page before.
+SELECT
+    s.step_minutes, s.duration_minutes, $2::uuid IS NULL OR EXISTS (SELECT FROM mechanics WHERE id = $2) AS mechanic_is_known,
+    free.mechanics, free.firsts, free.lasts
+FROM services AS s
+CROSS JOIN LATERAL (
+    SELECT
+        COALESCE(array_agg(run.mechanic_id), '{}') AS mechanics,
+        COALESCE(array_agg(run.first_start), '{}') AS firsts,
+        COALESCE(array_agg(run.last_start), '{}') AS lasts
+    FROM page_of_free_runs(
+        $1,
+        CASE WHEN $2::uuid IS NULL THEN ARRAY(SELECT mechanic_id FROM mechanic_services WHERE service_id = $1)
+        ELSE ARRAY[$2] END,
+        tstzrange($3, $4), $5, $6, $7, $8
+    ) AS run
+) AS free
+WHERE s.id = $1 AND s.active
 
 -- name: next_slot
 -- The first free slot from $6 on, as far ahead as anybody plans, and who gets it where several have it free.
@@ -44,11 +54,11 @@ WITH candidates AS (
     WHERE $2::uuid IS NULL OR m.id = $2
 )
 SELECT
-    CASE WHEN $2::uuid IS NULL THEN fairest_mechanic($1, $3, $4, $5, slot.starts_at, $7) ELSE slot.mechanic_id END AS mechanic_id,
+    CASE WHEN $2::uuid IS NULL THEN fairest_mechanic($1, $3, $4, $5, slot.starts_at, $7::timestamptz) ELSE slot.mechanic_id END AS mechanic_id,
     slot.starts_at AS start, slot.ends_at AS "end"
 FROM candidates
 CROSS JOIN LATERAL page_of_free_slots(
-    $1, candidates.ids, tstzrange($6, greatest($6, $7 + candidates.horizon)), $7, NULL, NULL, 1
+    $1, candidates.ids, tstzrange($6::timestamptz, greatest($6, $7::timestamptz + candidates.horizon)), $7, NULL, NULL, 1
 ) AS slot
 
 -- name: zone_offsets

@@ -86,6 +86,17 @@ async def _compare_holds(connection: Any, question: Question, free: set[Slot], m
             raise Different(f"the hold of {_slot((start, id))} says {outcome.reason}")
         if outcome.terms is None:
             _judge("the hold", (start, id), outcome.reason, world, question.at)
+    for start in sorted({start for start, _ in _some(_on_grid(question), most // 3)}):
+        await _compare_any(connection, question, start, [id for free_start, id in free if free_start == start])
+
+
+async def _compare_any(connection: Any, question: Question, start: datetime, free: list[UUID]) -> None:
+    """Where any mechanic would do, there is a hold as long as one is free, whoever was chosen at first."""
+    first = question.world.mechanics[0]
+    outcome = await product.try_hold(connection, question.world, first, start, question.at, any=True)
+    held_by = (outcome.chosen_instead or first.id) if outcome.terms else None
+    if (held_by not in free) if free else (held_by is not None):
+        raise Different(f"any mechanic at {start} is {held_by}; free are {free}")
 
 
 def _worth_holding(question: Question, free: set[Slot], most: int) -> Iterable[Slot]:

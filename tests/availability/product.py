@@ -23,8 +23,8 @@ INSERT INTO bookings (
     id, status, request_fingerprint, created_by, customer_id, customer_name, customer_email, country, city, postal_code,
     timezone, service_id, plan_id, mechanic_id, preferred_mechanic_id, starts_at, ends_at, buffer_before_minutes,
     buffer_after_minutes, amount, currency
-) VALUES ($1, $2, '', 'test', $1, 'Camille Roy', 'camille@example.com', 'CA', 'Toronto', 'M5V 2T6', 'UTC', $3, $3, $4, $4, $5,
-    $6, $7, $8, 8900, 'cad')
+) VALUES ($1, $2, '', 'test', $1, 'Camille Roy', 'camille@example.com', 'CA', 'Toronto', 'M5V 2T6', 'UTC', $3, $3, $4, $5,
+    $6, $7, $8, $9, 8900, 'cad')
 """
 _RESERVATION = """
 INSERT INTO slot_reservations (id, booking_id, mechanic_id, starts_at, ends_at, blocked, status, expires_at, bay_id)
@@ -147,7 +147,8 @@ async def _write_hours(connection: Any, mechanic: Mechanic) -> None:
 
 async def _write_reservation(connection: Any, world: World, it: Reservation) -> bool:
     await connection.execute(
-        _BOOKING, it.booking_id, "awaiting_payment", world.service.id, it.mechanic_id, it.start, it.end, 0, 0
+        *(_BOOKING, it.booking_id, "awaiting_payment", world.service.id, it.mechanic_id, it.mechanic_id),
+        *(it.start, it.end, 0, 0),
     )
     blocked = (it.blocked_from, it.blocked_to)
     written = await connection.fetchval(
@@ -193,36 +194,37 @@ async def checks(
 
 
 async def own_time(connection: Any, world: World, slots: list[tuple[datetime, UUID]], at: datetime) -> list[bool]:
+    starts = [start for start, _ in slots]
+    # Not added up in SQL: there a day is as long as it is in the connection's zone.
+    ends = [start + world.service.duration for start in starts]
     rows = await connection.fetch(
-        "SELECT is_slot_available(mechanic, start, start + $3, $4) AS free"
-        " FROM unnest($1::timestamptz[], $2::uuid[]) WITH ORDINALITY AS slot (start, mechanic, number) ORDER BY number",
-        *([start for start, _ in slots], [mechanic for _, mechanic in slots], world.service.duration, at),
+        "SELECT is_slot_available(mechanic, start, finish, $4) AS free FROM unnest($1::timestamptz[], $2::timestamptz[], $3::uuid[])"
+        " WITH ORDINALITY AS slot (start, finish, mechanic, number) ORDER BY number",
+        *(starts, ends, [mechanic for _, mechanic in slots], at),
     )
     return [row["free"] for row in rows]
 
 
-async def open_booking(connection: Any, world: World, mechanic: Mechanic, start: datetime) -> UUID:
-    """A booking as the API puts it on record before it asks for the hold."""
+async def open_booking(connection: Any, world: World, mechanic: Mechanic, start: datetime, any: bool = False) -> UUID:
+    """A booking as the API puts it on record before it asks for the hold. `any`: any other mechanic would do as well."""
     id, end = uuid4(), start + world.service.duration
     blocked_from, blocked_to = blocked_by(mechanic, world.service, start)
     buffers = ((start - blocked_from) // _MINUTE, (blocked_to - end) // _MINUTE)
-    await connection.execute(_BOOKING, id, "holding", world.service.id, mechanic.id, start, end, *buffers)
+    who = (mechanic.id, None if any else mechanic.id)
+    await connection.execute(_BOOKING, id, "holding", world.service.id, *who, start, end, *buffers)
     return id
 
 
-async def hold(connection: Any, booking_id: UUID, at: datetime) -> HoldOutcome:
-    saga = PostgresSaga(OneConnection(connection))  # type: ignore[arg-type]
+async def hold(pool: Any, booking_id: UUID, at: datetime) -> HoldOutcome:
     expires = at + timedelta(minutes=15)
-    return await saga.place_hold(booking_id, "", uuid4(), at, expires, expires + timedelta(seconds=30))
+    return await PostgresSaga(pool).place_hold(booking_id, "", uuid4(), at, expires, expires + timedelta(seconds=30))
 
 
-async def try_hold(connection: Any, world: World, mechanic: Mechanic, start: datetime, at: datetime) -> HoldOutcome:
+async def try_hold(
+    connection: Any, world: World, mechanic: Mechanic, start: datetime, at: datetime, any: bool = False
+) -> HoldOutcome:
     """What a customer would be told now; nothing of it remains."""
     async with undone(connection):
-        booking = await open_booking(connection, world, mechanic, start)
+        booking = await open_booking(connection, world, mechanic, start, any)
         await become(connection, "pitstop_worker")
-        return await hold(connection, booking, at)
-
-
-async def connect(url: str) -> "asyncpg.Connection[asyncpg.Record]":
-    return await asyncpg.connect(url)
+        return await hold(OneConnection(connection), booking, at)

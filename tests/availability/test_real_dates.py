@@ -175,7 +175,7 @@ async def _hold_all(connection: Any, world: World, starts: list[datetime], at: d
         outcomes = []
         for start in starts:
             booking = await product.open_booking(connection, world, world.mechanics[0], start)
-            outcomes.append((await product.hold(connection, booking, at)).terms is not None)
+            outcomes.append((await product.hold(product.OneConnection(connection), booking, at)).terms is not None)
         return outcomes
 
 

@@ -6,6 +6,7 @@ In a database of its own, in which rows can be written by hand.
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from uuid import uuid4
@@ -17,7 +18,7 @@ from pitstop.devstack.stackfile import Stack
 from pitstop.domain.booking import SlotRefusal
 from pitstop.domain.caller import Caller, Role
 from pitstop.domain.hours import Span, WeeklySpan
-from pitstop.domain.rules import ScheduleChange
+from pitstop.domain.rules import ScheduleChange, UnknownTimezone
 from pitstop.domain.saga import HoldOutcome
 from pitstop.gateways.holiday_library import HolidayLibrary
 from pitstop.postgres import rules
@@ -48,7 +49,7 @@ async def database(urls: Urls) -> AsyncIterator["asyncpg.Pool[asyncpg.Record]"]:
 
 @pytest.fixture(scope="module")
 async def own_rules(urls: Urls) -> AsyncIterator[MechanicRules]:
-    async with open_pool(urls.api, 2, "test") as pool:
+    async with open_pool(urls.api, 4, "test") as pool:
         yield MechanicRules(pool, HolidayLibrary())
 
 
@@ -81,6 +82,12 @@ async def test_what_does_not_stand_is_not_named(own_rules: MechanicRules, shop: 
     await add_reservation(database, running)
     assert conflicts(await _set(own_rules, shop, NO_HOURS)) == [(running.booking_id, "outside_hours")]
     assert conflicts(await _set(own_rules, shop, WHOLE_WEEK)) == []
+
+
+async def test_the_database_decides_which_zones_there_are(own_rules: MechanicRules, shop: Shop) -> None:
+    """Its computations need the zone; whoever asks may know others."""
+    with pytest.raises(UnknownTimezone):
+        await _set(own_rules, shop, replace(WHOLE_WEEK, timezone="Europe/Atlantis"))
 
 
 async def _waits_for(database: Any, holder: int) -> int:
@@ -182,9 +189,11 @@ async def test_two_changes_at_once_are_made_one_after_the_other(own_rules: Mecha
         ScheduleChange("UTC", tuple(WeeklySpan(day, Span(time(hour), time(hour + 1))) for day in range(7)), hour, hour)
         for hour in range(1, 13)
     ]
-    await asyncio.gather(*(_set(own_rules, shop, change) for change in changes))
     me = Caller(Role.MECHANIC, str(shop.mechanic_id))
-    read = await own_rules.schedule(me, shop.mechanic_id, datetime.now(UTC))
-    assert read is not None
-    [hour] = {each["opens"].hour for each in read["weekly"]}
-    assert (len(read["weekly"]), read["horizon_days"], read["minimum_notice_minutes"]) == (7, hour, hour)
+    await _set(own_rules, shop, changes[0])
+    reads = (own_rules.schedule(me, shop.mechanic_id, datetime.now(UTC)) for _ in range(12))
+    read = (await asyncio.gather(*(_set(own_rules, shop, change) for change in changes), *reads))[len(changes) :]
+    for each in (*read, await own_rules.schedule(me, shop.mechanic_id, datetime.now(UTC))):
+        assert each is not None
+        [hour] = {span["opens"].hour for span in each["weekly"]}
+        assert (len(each["weekly"]), each["horizon_days"], each["minimum_notice_minutes"]) == (7, hour, hour)

@@ -58,7 +58,7 @@ SELECT
     slot.starts_at AS start, slot.ends_at AS "end"
 FROM candidates
 CROSS JOIN LATERAL page_of_free_slots(
-    $1, candidates.ids, tstzrange($6, greatest($6, $7 + candidates.horizon)), $7, NULL, NULL, 1
+    $1, candidates.ids, tstzrange($6, greatest($6, $7::timestamptz + candidates.horizon)), $7, NULL, NULL, 1
 ) AS slot
 
 -- name: zone_offsets

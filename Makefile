@@ -32,8 +32,8 @@ bench: setup ## Measures bookings against a bare workflow and a bare insert
 audit-deps: setup ## Asks for known vulnerabilities of the dependencies; needs the network (SERVICE=osv: another one)
 	@$(PYTHON) -m scripts.audit_dependencies $(if $(SERVICE),--service $(SERVICE))
 
-load: setup ## 200 clients for five minutes, then three times as many bookings as can be made
-	@$(PYTHON) -m bench --only load --only overload
+load: setup ## 200 clients for five minutes, three times as many bookings as can be made, 300 holds that end together
+	@$(PYTHON) -m bench --only load --only overload --only burst
 
 clean: ## Removes .venv, caches, and the data of `make run`
 	@scripts/clean.sh

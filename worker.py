@@ -28,6 +28,7 @@ from pitstop.domain.limits import DeclineLimits
 from pitstop.gateways import temporal_engine
 from pitstop.gateways.audit_schedule import keep_auditing
 from pitstop.gateways.deployment import Deployment, worker_options
+from pitstop.gateways.holiday_library import HolidayLibrary
 from pitstop.gateways.letters import LetterWriter
 from pitstop.gateways.manage_links import ManageLinks
 from pitstop.gateways.seal_schedule import keep_sealing
@@ -37,6 +38,7 @@ from pitstop.gateways.sweep_schedule import keep_sweeping
 from pitstop.ports import PaymentGateway
 from pitstop.postgres.audit_log import PostgresSeals
 from pitstop.postgres.erasure import PostgresErasure
+from pitstop.postgres.holidays import PostgresHolidays
 from pitstop.postgres.inbox import PostgresInbox
 from pitstop.postgres.notices import PostgresNotices
 from pitstop.postgres.pool import Pool, open_pool
@@ -102,7 +104,12 @@ def _worker(
     notices = NoticeActivities(
         PostgresNotices(pool, ManageLinks(settings).url), LetterWriter(settings), SmtpMailer(settings)
     )
-    sweep = SweepActivities(saga, PostgresInbox(pool), temporal_engine.TemporalEngine(client, settings))
+    sweep = SweepActivities(
+        saga,
+        PostgresInbox(pool),
+        temporal_engine.TemporalEngine(client, settings),
+        PostgresHolidays(pool, HolidayLibrary()),
+    )
     erasure = ErasureActivities(PostgresErasure(pool), gateway)
     seals = SealActivities(PostgresSeals(pool))
     return Worker(

@@ -106,7 +106,7 @@ class PaymentActivities:
         intent = await self._store.intent_of(booking_id)
         try:
             async with asyncio.timeout(_PATIENCE_TO_STOP_SECONDS):
-                await self._payments.cancel_intent(str(intent))
+                await self._payments.cancel_intent(str(intent), awaited=False)
         except (PaymentsUnavailable, PaymentsRefused, TimeoutError) as error:
             _log.warning("booking %s: its payment could not be stopped: %r", booking_id, error)
 
@@ -116,7 +116,7 @@ class PaymentActivities:
         intent = await self._store.intent_of(booking.booking_id)
         if intent is None:
             return IntentState.CANCELED
-        state = await self._payments.cancel_intent(intent)
+        state = await self._payments.cancel_intent(intent, awaited=True)
         if state is IntentState.SUCCEEDED and not await self._is_as_agreed(booking, intent):
             return IntentState.CANCELED
         return state

@@ -6,18 +6,27 @@ from temporalio import activity
 
 from pitstop.contracts import names
 from pitstop.contracts.booking import SweepStep
-from pitstop.ports import EngineUnavailable, Inbox, NoRunningWorkflow, StoredEvent, SweepStore, WorkflowReviver
+from pitstop.ports import (
+    EngineUnavailable,
+    HolidayStore,
+    Inbox,
+    NoRunningWorkflow,
+    StoredEvent,
+    SweepStore,
+    WorkflowReviver,
+)
 
 _log = logging.getLogger("pitstop.sweep")
 
 
 class SweepActivities:
-    """Expires lapsed holds, applies stored webhooks, takes up bookings whose workflow has gone."""
+    """Expires lapsed holds, applies stored webhooks, takes up bookings whose workflow has gone, tops up holidays."""
 
-    def __init__(self, store: SweepStore, inbox: Inbox, engine: WorkflowReviver) -> None:
+    def __init__(self, store: SweepStore, inbox: Inbox, engine: WorkflowReviver, holidays: HolidayStore) -> None:
         self._store = store
         self._inbox = inbox
         self._engine = engine
+        self._holidays = holidays
 
     @activity.defn(name=names.EXPIRE_HOLDS)
     async def expire_lapsed_holds(self, step: SweepStep) -> int:
@@ -45,11 +54,15 @@ class SweepActivities:
 
     @activity.defn(name=names.REVIVE_BOOKINGS)
     async def revive_stranded(self, step: SweepStep) -> int:
-        """Starts the workflow of each booking that should have moved on by now; one that runs is left alone."""
+        """Starts the workflow of each booking that should have moved on by now; one that runs is left alone.
+
+        Then it tops up public holidays: last, so that trouble with them keeps no booking waiting.
+        """
         revived = 0
         for standing in await self._store.overdue_bookings(step.now - step.order.overdue, step.order.batch):
             activity.heartbeat(str(standing.booking_id))
             revived += await self._engine.revive(standing, None)
+        await self._holidays.top_up(step.now.date())
         return revived
 
     async def _apply(self, event: StoredEvent) -> str:

@@ -13,6 +13,7 @@ from api.audit_gauges import LastAudit
 from api.figures import Backlogs, Figures
 from api.rates import RateLimiter
 from api.streams import Streams
+from pitstop.gateways.holiday_library import HolidayLibrary
 from pitstop.gateways.manage_links import ManageLinks
 from pitstop.gateways.operator_sessions import OperatorSessions
 from pitstop.gateways.payload_codec import EncryptingCodec, payload_codec
@@ -27,6 +28,7 @@ from pitstop.postgres.inbox import PostgresInbox
 from pitstop.postgres.limits import SharedBudgets
 from pitstop.postgres.pool import Pool, open_pool
 from pitstop.postgres.pulse import Pulse
+from pitstop.postgres.rules import MechanicRules
 from pitstop.settings import Settings
 
 _CONNECTIONS_FOR_LIMITS = 2
@@ -43,6 +45,7 @@ class Rooms:
     settings: Settings
     desk: BookingDesk
     catalogue: Catalogue
+    rules: MechanicRules
     inbox: PostgresInbox
     audits: AuditBoard
     engine: TemporalEngine
@@ -78,6 +81,7 @@ async def build(settings: Settings, client: Client | None = None) -> AsyncIterat
             settings=settings,
             desk=BookingDesk(pool),
             catalogue=Catalogue(pool),
+            rules=MechanicRules(pool, HolidayLibrary()),
             inbox=PostgresInbox(spare),
             audits=audits,
             engine=TemporalEngine(client or await connect(settings, lazy=True), settings),

@@ -4,7 +4,7 @@ import math
 import re
 import unicodedata
 import zoneinfo
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from functools import cache
 from importlib import resources
 from typing import Annotated, Any
@@ -118,6 +118,46 @@ def _weigh(value: JsonValue, depth: int) -> int:
             return 16
 
 
+def _date(value: Any) -> date:
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value
+    if not (isinstance(value, str) and _ISO_DATE.fullmatch(value)):
+        raise ValueError("must be a date such as 2026-12-24")
+    try:
+        return date.fromisoformat(value)
+    except ValueError as error:
+        raise ValueError(f"is not a date that exists ({error})") from error
+
+
+def _start(text: str) -> str:
+    if not re.fullmatch(_STARTS, text):
+        raise ValueError("must be a local time from 00:00 to 23:59, such as 09:00")
+    return text
+
+
+def _end(text: str) -> str:
+    if not re.fullmatch(_ENDS, text):
+        raise ValueError("must be a local time from 00:00 to 24:00, such as 17:00")
+    return text
+
+
+def clock_time(text: str) -> time:
+    """A local time that was checked; 24:00 is the midnight at the end of the day."""
+    return time.fromisoformat(text.replace("24:00", "00:00"))
+
+
+def _region(code: str) -> str:
+    if not re.fullmatch(_REGIONS, code):
+        raise ValueError("must be a country's code in ISO 3166-1 or that of a part of it in ISO 3166-2: CA or CA-ON")
+    return code
+
+
+_ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_STARTS = r"([01][0-9]|2[0-3]):[0-5][0-9]"
+_ENDS = rf"({_STARTS}|24:00)"
+_REGIONS = r"[A-Z]{2}(-[A-Z0-9]{1,3})?"
+
+
 # For readers of the document; `_clean` is what refuses, and says why.
 _ONE_LINE: JsonDict = {"pattern": r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$"}
 
@@ -126,6 +166,30 @@ Instant = Annotated[
     datetime,
     BeforeValidator(_instant),
     Field(description="RFC 3339, with an offset.", examples=["2026-12-01T14:00:00Z"]),
+]
+CalendarDay = Annotated[date, BeforeValidator(_date), Field(description="A local date.", examples=["2026-12-24"])]
+StartTime = Annotated[
+    str,
+    AfterValidator(_start),
+    Field(description="Local time.", examples=["09:00"], json_schema_extra={"pattern": f"^{_STARTS}$"}),
+]
+EndTime = Annotated[
+    str,
+    AfterValidator(_end),
+    Field(
+        description="Local time; at or before the start: on the next day. 24:00 is the end of the day.",
+        examples=["17:00"],
+        json_schema_extra={"pattern": f"^{_ENDS}$"},
+    ),
+]
+HolidayRegion = Annotated[
+    str,
+    AfterValidator(_region),
+    Field(
+        description="ISO 3166: a country, or a part of it.",
+        examples=["CA-ON"],
+        json_schema_extra={"pattern": f"^{_REGIONS}$"},
+    ),
 ]
 Timezone = Annotated[
     str, StringConstraints(min_length=1, max_length=64), AfterValidator(_zone), Field(examples=["America/Toronto"])
@@ -155,6 +219,12 @@ City = Annotated[
     StringConstraints(min_length=1, max_length=100, strip_whitespace=True),
     BeforeValidator(_plain),
     Field(examples=["Toronto"], json_schema_extra=_ONE_LINE),
+]
+Reason = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=200, strip_whitespace=True),
+    BeforeValidator(_plain),
+    Field(examples=["Holiday"], json_schema_extra=_ONE_LINE),
 ]
 PostalCode = Annotated[
     str,

@@ -24,7 +24,7 @@ _KEPT_NOWHERE = {"Cache-Control": "no-store"}
 _SECURE_FOR_A_YEAR = {"Strict-Transport-Security": "max-age=31536000"}
 _STATIC = ("/static/", "/static-offline-docs/")
 
-_METHODS = ["GET", "POST"]
+_METHODS = ["GET", "POST", "PUT", "DELETE"]
 _SENT = ["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID"]
 _SHOWN = ["Location", "Retry-After", "Allow"]
 

@@ -15,7 +15,18 @@ import uvloop
 from pydantic import BaseModel
 from rich.console import Console
 
-from bench import availability, availability_report, endurance, flow, hold, overload, pressure_report, report, saga
+from bench import (
+    availability,
+    availability_report,
+    burst,
+    endurance,
+    flow,
+    hold,
+    overload,
+    pressure_report,
+    report,
+    saga,
+)
 from bench.stack import StackFailed, running_stack
 from pitstop.devstack.stackfile import Stack
 
@@ -32,6 +43,7 @@ class Program(StrEnum):
     AVAILABILITY = "availability"
     LOAD = "load"
     OVERLOAD = "overload"
+    BURST = "burst"
 
 
 # Those that measure; the others press, for minutes, and are asked for by name.
@@ -92,6 +104,13 @@ _PROGRAMS = {
         _by_length(overload.measure),
         pressure_report.overload,
     ),
+    Program.BURST: _Parts(
+        "hundreds of holds that end together",
+        burst.SETTINGS,
+        _by_length(burst.measure),
+        pressure_report.burst,
+        in_memory=False,
+    ),
 }
 
 
@@ -112,8 +131,8 @@ def main(
     """Measures bookings against a bare workflow, a bare saga and a bare INSERT.
 
     Each program starts a stack of its own with throw-away data and stops it. Its systems take turns, so that other work
-    on the machine hits all of them: ratios are what counts, not milliseconds. `load` and `overload` run when they are
-    named; they fail when what they look for does not hold.
+    on the machine hits all of them: ratios are what counts, not milliseconds. `load`, `overload` and `burst` run when
+    they are named; they fail when what they look for does not hold.
     """
     signal.signal(signal.SIGTERM, _leave)
     out.mkdir(parents=True, exist_ok=True)

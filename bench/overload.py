@@ -20,6 +20,7 @@ from bench import machine, seed
 from bench.clients import clients
 from bench.figures import percentile
 from bench.ledger import Lost, found_lost
+from bench.promises import Promise, at_least, at_most
 from bench.shop import order
 from bench.tally import Tally
 from bench.visitors import Ledger, Site
@@ -43,13 +44,6 @@ class Spell(BaseModel):
     p50_ms: float
     p95_ms: float
     statuses: dict[str, int]
-
-
-class Promise(BaseModel):
-    text: str
-    measured: float
-    wanted: str
-    kept: bool
 
 
 class OverloadResults(BaseModel):
@@ -124,24 +118,16 @@ async def measure(stack: Stack, quick: bool, console: Console) -> OverloadResult
 def _promises(before: Spell, under: Spell, after: Spell, count: Count, reads: list[float]) -> list[Promise]:
     goodput, again = (each.held_per_second / before.held_per_second for each in (under, after))
     patience = 1000 * Settings.model_fields["bookings_patience_seconds"].default
-    limit = patience + 3 * before.p95_ms
+    limit = round(patience + 3 * before.p95_ms)
     slowest = percentile(reads, 95)
     return [
-        _at_least("held under overload, of what is held without", goodput, LEAST_GOODPUT),
-        _at_most("p95 of what is held, ms", under.p95_ms, limit),
-        _at_most("p95 of the reads meanwhile, ms", slowest, 2000),
-        _at_most("refusals that do not say when to come back", count.unkind, 0),
-        _at_least("held right after, of what was held before", again, LEAST_AFTER),
-        _at_most("refused right after", sum(n for code, n in after.statuses.items() if code != "201"), 0),
+        at_least("held under overload, of what is held without", goodput, LEAST_GOODPUT),
+        at_most("p95 of what is held, ms", under.p95_ms, limit),
+        at_most("p95 of the reads meanwhile, ms", slowest, 2000),
+        at_most("refusals that do not say when to come back", count.unkind, 0),
+        at_least("held right after, of what was held before", again, LEAST_AFTER),
+        at_most("refused right after", sum(n for code, n in after.statuses.items() if code != "201"), 0),
     ]
-
-
-def _at_least(text: str, measured: float, least: float) -> Promise:
-    return Promise(text=text, measured=measured, wanted=f"at least {least:g}", kept=measured >= least)
-
-
-def _at_most(text: str, measured: float, most: float) -> Promise:
-    return Promise(text=text, measured=measured, wanted=f"at most {most:.0f}", kept=measured <= most)
 
 
 async def _under(asker: "Asker", rate: float, seconds: float) -> tuple[Count, list[float]]:

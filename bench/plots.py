@@ -5,6 +5,7 @@ from pathlib import Path
 import matplotlib as mpl
 
 from bench.availability import AvailabilityResults
+from bench.burst import BurstResults
 from bench.endurance import EnduranceResults
 from bench.figures import Figures
 from bench.flow import FlowResults
@@ -107,6 +108,23 @@ def overload(results: OverloadResults, path: Path) -> None:
     rate.legend(fontsize=8)
     latency.legend(fontsize=8)
     _save(figure, "Bookings under overload", path)
+
+
+def burst(results: BurstResults, path: Path) -> None:
+    """Latency and CPU of a hold while it is made, and while it ends."""
+    figure, (latency, cpu) = plt.subplots(1, 2, figsize=(9, 4))
+    spells = (results.made, results.ended)
+    names = [each.name for each in spells]
+    latency.bar(names, [each.p95_ms for each in spells], 0.5, color="lightgray", label="p95 of a booking")
+    latency.bar(names, [each.p50_ms for each in spells], 0.4, label="p50")
+    for offset, name in enumerate(results.made.cpu_ms):
+        cpu.bar([place + 0.35 * offset for place in range(2)], [each.cpu_ms[name] for each in spells], 0.3, label=name)
+    cpu.set_xticks(range(2), names)
+    latency.set_ylabel("ms")
+    cpu.set_ylabel("CPU ms for one")
+    for axes in (latency, cpu):
+        axes.legend(fontsize=8)
+    _save(figure, f"{results.holds} holds that end together", path)
 
 
 def _callers(figures: Figures) -> int:

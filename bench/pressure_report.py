@@ -1,4 +1,4 @@
-"""What `load` and `overload` found, on the terminal, with a verdict."""
+"""What `load`, `overload` and `burst` found, on the terminal, with a verdict."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -6,9 +6,11 @@ from collections.abc import Iterable
 from rich.console import Console
 from rich.table import Table
 
+from bench.burst import BurstResults
 from bench.endurance import MOST_OF_OTHERS, WATCHED, EnduranceResults
 from bench.memory import OWN
 from bench.overload import OverloadResults
+from bench.promises import Promise
 from bench.tally import Line
 
 
@@ -44,9 +46,24 @@ def overload(console: Console, results: OverloadResults) -> None:
         cells = (each.asked_per_second, each.held_per_second, each.p50_ms, each.p95_ms)
         table.add_row(each.name, *(f"{cell:.1f}" for cell in cells), _counted([each.statuses]))
     console.print(table)
-    for promise in results.promises:
-        console.print(f"{promise.text}: [bold]{promise.measured:.2f}[/], {promise.wanted}: {_verdict(promise.kept)}")
+    _promises(console, results.promises)
     _faults(console, results.faults)
+
+
+def burst(console: Console, results: BurstResults) -> None:
+    names = list(results.made.cpu_ms)
+    title = f"{results.holds} holds, {results.booked_meanwhile} bookings while they end"
+    table = Table("", "seconds", "p50 ms", "p95 ms", *(f"CPU of {name}, ms" for name in names), title=title)
+    for each in (results.made, results.ended):
+        cells = (each.seconds, each.p50_ms, each.p95_ms, *(each.cpu_ms[name] for name in names))
+        table.add_row(each.name, *(f"{cell:.1f}" for cell in cells))
+    console.print(table)
+    _promises(console, results.promises)
+
+
+def _promises(console: Console, promises: Iterable[Promise]) -> None:
+    for each in promises:
+        console.print(f"{each.text}: [bold]{each.measured:.2f}[/], {each.wanted}: {_verdict(each.kept)}")
 
 
 def _lines(lines: Iterable[Line]) -> Table:

@@ -11,6 +11,7 @@ from uuid import UUID
 import httpx
 from temporalio.service import RPCError, RPCStatusCode
 
+from chaos.plan import Kind
 from chaos.story import Json, Story, customer_id
 from chaos.world import CALLER, World
 from pitstop.domain.identity import booking_id
@@ -147,6 +148,25 @@ class Buyer:
 
         await self._insists(cancel, "calling off")
 
+    async def erases(self) -> None:
+        """An operator has the customer's personal data removed, which is done when nothing is open any more."""
+        customer = customer_id(self.story.key)
+
+        async def erase() -> bool:
+            now = self._world.stack.now
+            headers = {"Authorization": f"Bearer {now.tokens.operator}"}
+            url = f"{now.api_url}/v1/customers/{customer}/erasure"
+            answer = await self._world.http.post(url, headers=headers, timeout=_CALL_SECONDS)
+            if answer.status_code == httpx.codes.ACCEPTED:
+                self.story.erased = True
+                if answer.json()["bookings"] != 1:
+                    self.story.complaints.append(f"the erasure speaks of {answer.json()['bookings']} bookings")
+            elif answer.status_code not in _PASSING | {httpx.codes.CONFLICT}:
+                self.story.complaints.append(f"the erasure answered {answer.status_code}: {answer.text[:300]}")
+            return self.story.erased
+
+        await self._insists(erase, "the erasure")
+
     async def _sees(self, status: str, seconds: float) -> None:
         """Waits for the status, as a page does that asks again and again; goes on without it in the end."""
         assert self.story.opened is not None
@@ -173,12 +193,13 @@ class Buyer:
         self.story.complaints.append(f"{what} did not get through in {PATIENCE_SECONDS:.0f} s")
 
     def _order(self) -> Json:
-        story, offer = self.story, self._world.offer
+        story, visit = self.story, self.story.plan.kind is Kind.BAY_RIVALS
+        offer = self._world.visits if visit and self._world.visits else self._world.offer
         identity = customer_id(story.key)
         return {
             "service_id": str(offer.service_id),
             "plan_id": str(offer.plan_id),
-            "mechanic_id": str(offer.mechanics[story.plan.mechanic]),
+            "mechanic_id": None if visit else str(offer.mechanics[story.plan.mechanic]),
             "start": story.start.isoformat(),
             "timezone": "America/Toronto",
             "customer": {"id": str(identity), "name": "Camille Roy", "email": story.email},

@@ -8,6 +8,7 @@ one, and so is every place between an effect and its report.
 import asyncio
 import inspect
 import os
+import re
 import signal
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextvars import ContextVar
@@ -83,7 +84,14 @@ class _Tapped:
 
 # The worker
 
-OF_THE_WORKER = ("PostgresSaga", "PostgresNotices", "PostgresInbox", "StripePayments", "SmtpMailer")
+OF_THE_WORKER = (
+    "PostgresSaga",
+    "PostgresNotices",
+    "PostgresInbox",
+    "PostgresErasure",
+    "StripePayments",
+    "SmtpMailer",
+)
 
 
 class _Inbound(ActivityInboundInterceptor):
@@ -123,6 +131,8 @@ async def _work(settings: Settings, points: Points) -> None:
 
 OF_THE_API = ("BookingDesk", "PostgresInbox", "TemporalEngine")
 
+# A path has another booking's or customer's id in each run.
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 Receive = Callable[[], Awaitable[Scope]]
 Send = Callable[[Scope], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -143,7 +153,7 @@ def _watched(app: App, points: Points) -> App:
     async def call(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] != "POST":
             return await app(scope, receive, send)
-        points.begin(f"POST {scope['path']}")
+        points.begin(f"POST {_ID.sub('…', scope['path'])}")
         await app(scope, receive, send)
         points.end()
 

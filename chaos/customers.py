@@ -91,6 +91,19 @@ class Customer(Buyer):
                 await self._sees("confirmed", seconds=self._world.spans.hold)
             await self.calls_off()
 
+    async def is_erased_unpaid(self) -> None:
+        """Asked for while the hold stands, and again until it has ended: never half of it."""
+        if await self.opens():
+            await self.erases()
+
+    async def is_erased_refunded(self) -> None:
+        """Asked for while the money is on its way back."""
+        if await self.opens():
+            await self.pays_with(GOOD_CARD)
+            await self._sees("confirmed", seconds=self._world.spans.hold)
+            await self.calls_off()
+            await self.erases()
+
     def _rival(self) -> "Customer":
         return Customer(self._world, self._world.story(self.story.plan.model_copy(update={"rival": 1})))
 
@@ -107,8 +120,11 @@ _WAYS: dict[Kind, Callable[[Customer], Awaitable[None]]] = {
     Kind.REORDERED_WEBHOOKS: Customer.pays_out_of_order,
     Kind.SAME_KEY_AT_ONCE: Customer.asks_twice_at_once,
     Kind.RIVALS: Customer.pays,
+    Kind.BAY_RIVALS: Customer.pays,
     Kind.BACK_WITH_ITS_KEY: Customer.comes_back,
     Kind.GONE: Customer.leaves_for_good,
     Kind.CALLED_OFF_UNPAID: Customer.is_called_off_unpaid,
     Kind.CALLED_OFF_PAID: Customer.is_called_off_paid,
+    Kind.ERASED_UNPAID: Customer.is_erased_unpaid,
+    Kind.ERASED_REFUNDED: Customer.is_erased_refunded,
 }

@@ -27,12 +27,14 @@ class Evidence:
     bookings: list[Row] = field(default_factory=list)
     reservations: list[Row] = field(default_factory=list)
     overlaps: list[Row] = field(default_factory=list)
+    without_bay: list[Row] = field(default_factory=list)
     sessions: list[Row] = field(default_factory=list)
     payments: list[Row] = field(default_factory=list)
     refunds: list[Row] = field(default_factory=list)
     notices: list[Row] = field(default_factory=list)
     events: list[Row] = field(default_factory=list)
     unapplied: list[Row] = field(default_factory=list)
+    erasures: list[Row] = field(default_factory=list)
     intents: list[Row] = field(default_factory=list)
     stripe_refunds: list[Row] = field(default_factory=list)
     mails: list[Row] = field(default_factory=list)
@@ -53,12 +55,14 @@ class Evidence:
             bookings=bookings,
             reservations=about(self.reservations),
             overlaps=about(self.overlaps),
+            without_bay=about(self.without_bay),
             sessions=about(self.sessions),
             payments=about(self.payments),
             refunds=about(self.refunds),
             notices=about(self.notices),
             events=about(self.events),
             unapplied=about(self.unapplied),
+            erasures=[row for row in self.erasures if row["customer_id"] in {each["customer_id"] for each in bookings}],
             intents=intents,
             stripe_refunds=[row for row in self.stripe_refunds if row["payment_intent"] in paid],
             mails=[mail for mail in self.mails if mail["to"] in addresses],
@@ -72,9 +76,16 @@ _QUERIES = {
     "overlaps": """
         SELECT a.id, a.booking_id, b.booking_id AS other, a.blocked, b.blocked AS other_blocked
         FROM slot_reservations AS a
-        JOIN slot_reservations AS b ON a.mechanic_id = b.mechanic_id AND a.id < b.id AND a.blocked && b.blocked
+        JOIN slot_reservations AS b
+            ON (a.mechanic_id = b.mechanic_id OR a.bay_id = b.bay_id) AND a.id < b.id AND a.blocked && b.blocked
         WHERE a.status IN ('reserved', 'confirmed') AND (a.status = 'confirmed' OR a.expires_at > now())
             AND b.status IN ('reserved', 'confirmed') AND (b.status = 'confirmed' OR b.expires_at > now())
+    """,
+    "without_bay": """
+        SELECT r.booking_id FROM slot_reservations AS r
+        JOIN bookings AS b ON b.id = r.booking_id
+        JOIN services AS s ON s.id = b.service_id AND s.kind = 'in_person'
+        WHERE r.status IN ('reserved', 'confirmed') AND r.bay_id IS NULL
     """,
     "sessions": "SELECT * FROM sessions",
     "payments": "SELECT * FROM payments",
@@ -82,6 +93,7 @@ _QUERIES = {
     "notices": "SELECT * FROM notifications",
     "events": "SELECT * FROM booking_events ORDER BY id",
     "unapplied": "SELECT event_id, type, booking_id FROM webhook_inbox WHERE applied_at IS NULL",
+    "erasures": "SELECT * FROM erasures",
 }
 
 # What still has to happen: nothing of it when all is at rest. A reminder that is due later is not.
@@ -102,6 +114,8 @@ SELECT 'the session of ' || id || ' begins soon' FROM bookings
 WHERE status = 'confirmed' AND starts_at < now() + interval '1 hour'
 UNION ALL
 SELECT 'the event ' || event_id || ' is not applied' FROM webhook_inbox WHERE applied_at IS NULL
+UNION ALL
+SELECT 'the erasure of ' || customer_id || ' is under way' FROM erasures WHERE completed_at IS NULL
 """
 
 

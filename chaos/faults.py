@@ -16,7 +16,8 @@ from pitstop.devstack import control
 
 # What is needed by others comes back first: a worker does not start without Temporal.
 _ORDER = ("postgres", "temporal", "stripe", "mail", "worker", "api")
-_PROCESSES = (FaultKind.KILL, FaultKind.KILL_TOGETHER, FaultKind.PAUSE)
+_PAUSES = (FaultKind.PAUSE, FaultKind.PAUSE_TOGETHER)
+_PROCESSES = (FaultKind.KILL, FaultKind.KILL_TOGETHER, *_PAUSES)
 _TRIES = 5
 _RETRY_SECONDS = 0.5
 _BREATH_SECONDS = 2.0
@@ -86,8 +87,8 @@ class Saboteur:
                 self.left_out += 1
                 continue
             self.injected[_label(fault)] += 1
-            if fault.kind is FaultKind.PAUSE:
-                await self._pause(fault.targets[0], fault.seconds)
+            if fault.kind in _PAUSES:
+                await self._pause(fault.targets, fault.seconds)
             else:
                 await self.kill(*fault.targets)
                 await asyncio.sleep(fault.seconds)
@@ -104,8 +105,9 @@ class Saboteur:
             await asyncio.sleep(_RETRY_SECONDS)
         await asyncio.sleep(_BREATH_SECONDS)
 
-    async def _pause(self, name: str, seconds: float) -> None:
-        family = _family(self._stack.now.pids[name])
+    async def _pause(self, names: Iterable[str], seconds: float) -> None:
+        pids = self._stack.now.pids
+        family = [process for name in names for process in _family(pids[name])]
         _signal(family, signal.SIGSTOP)
         try:
             await asyncio.sleep(seconds)
@@ -142,7 +144,12 @@ class Saboteur:
 
 
 def _label(fault: Fault) -> str:
-    names = {FaultKind.KILL: "kill -9", FaultKind.KILL_TOGETHER: "kill -9 of", FaultKind.PAUSE: "SIGSTOP"}
+    names = {
+        FaultKind.KILL: "kill -9",
+        FaultKind.KILL_TOGETHER: "kill -9 of",
+        FaultKind.PAUSE: "SIGSTOP",
+        FaultKind.PAUSE_TOGETHER: "SIGSTOP of",
+    }
     return f"{names.get(fault.kind, fault.kind)} {fault.what}"
 
 

@@ -12,6 +12,9 @@ from pydantic import BaseModel, ConfigDict
 
 PARTS = ("worker", "api", "temporal", "postgres", "stripe")
 MECHANICS = 24
+# Those of a workshop, and the bays that they share.
+IN_PERSON_MECHANICS = 4
+BAYS = 2
 # A session of one minute and a minute's buffer after it: neighbours touch, so that any overlap is a real one.
 SLOT_MINUTES = 2
 _DAY = 1440
@@ -35,16 +38,20 @@ class Kind(StrEnum):
     REORDERED_WEBHOOKS = "webhooks reordered"
     SAME_KEY_AT_ONCE = "same key twice at once"
     RIVALS = "rivals for one slot"
+    BAY_RIVALS = "in person, any mechanic, rivals for the bays"
     BACK_WITH_ITS_KEY = "left before the answer, came back"
     GONE = "left before the answer for good"
     CALLED_OFF_UNPAID = "called off before payment"
     CALLED_OFF_PAID = "called off after payment"
+    ERASED_UNPAID = "not paid, then erased"
+    ERASED_REFUNDED = "called off after payment, then erased"
 
 
 class FaultKind(StrEnum):
     KILL = "kill"
     KILL_TOGETHER = "kill together"
     PAUSE = "pause"
+    PAUSE_TOGETHER = "pause together"
     STRIPE = "stripe"
     WEBHOOKS = "webhooks"
     MAIL = "mail"
@@ -113,7 +120,7 @@ def _bookings(dice: random.Random, count: int, seconds: float, calm: float, soon
         booking = Booking(
             number=number, kind=kind, at=moment, mechanic=mechanic, minute=minute, calm=number < len(quiet)
         )
-        for rival in range(_RIVALS if kind is Kind.RIVALS else 1):
+        for rival in range(_RIVALS if kind in (Kind.RIVALS, Kind.BAY_RIVALS) else 1):
             yield booking.model_copy(update={"rival": rival})
 
 
@@ -180,10 +187,11 @@ def _episodes(dice: random.Random, quick: bool) -> list[tuple[FaultKind, tuple[s
     kills = [(FaultKind.KILL, (part,)) for part in (*PARTS, "mail")]
     together = [(FaultKind.KILL_TOGETHER, parts) for parts in _TOGETHER]
     pauses = [(FaultKind.PAUSE, (part,)) for part in (*PARTS, "mail")]
+    all_at_once = [(FaultKind.PAUSE_TOGETHER, parts) for parts in _TOGETHER]
     if quick:
-        return _mixed(dice, [*kills, dice.choice(together), *dice.sample(pauses, 2)])
+        return _mixed(dice, [*kills, dice.choice(together), dice.choice(pauses), dice.choice(all_at_once)])
     # The worker is what the saga runs on: it dies most often.
-    return [*kills, *kills[:1], *together, *pauses]
+    return [*kills, *kills[:1], *together, *pauses, *all_at_once]
 
 
 def _mixed(

@@ -7,7 +7,7 @@ have without.
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
@@ -25,6 +25,8 @@ from pitstop.devstack.stackfile import Stack
 # The engine gives a dead worker's task away after so long. Short, because a death is waited for at every point.
 _TASK_SECONDS = 2.0
 _SWEEP_SECONDS = 200.0
+_MOMENT_SECONDS = 0.3
+_LAST_POINT_SECONDS = 10.0
 _ABREAST = 4 * (os.cpu_count() or 2)
 
 
@@ -141,10 +143,19 @@ async def _attempt(pair: Pair, scenario: Scenario, fatal: str | None) -> Attempt
             await scenario.play(Trial(world, case))
         except NotRight as failure:
             death.wrong = str(failure)
-        # The last points lie a moment after the last report.
-        await asyncio.sleep(0.3)
+        await _last_points(pair, fatal)
         death.died = pair.died
         return Attempt(death, pair.points(), world.stories, case.offer.mechanics[0])
+
+
+async def _last_points(pair: Pair, fatal: str | None) -> None:
+    """They lie a moment after the last report; on a busy machine it may be a long one."""
+
+    async def died() -> bool:
+        return pair.died
+
+    with suppress(NotRight):
+        await until(died, "the death", _LAST_POINT_SECONDS if fatal else _MOMENT_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,9 @@ from datetime import timedelta
 from uuid import UUID
 
 from chaos.evidence import Evidence
+from chaos.plan import Kind
 from chaos.story import Story
-from chaos.violation import KEEPS_MONEY, Found, violation
+from chaos.violation import ENDS, KEEPS_MONEY, Found, violation
 from pitstop.domain.identity import booking_id
 
 
@@ -48,7 +49,11 @@ def ended_right(evidence: Evidence, stories: Sequence[Story], caller: str) -> Fo
         if row is None or story.opened is None or not story.opened["payment"]:
             continue
         is_paid = story.opened["payment"]["payment_intent_id"] in paid
-        alone = rivals[story.plan.mechanic, story.plan.minute] == 1 and row["id"] not in too_late
+        alone = (
+            story.plan.kind is not Kind.BAY_RIVALS
+            and rivals[story.plan.mechanic, story.plan.minute] == 1
+            and row["id"] not in too_late
+        )
         if row["status"] not in _right_ends(story, is_paid, alone=alone):
             about = f"{story.plan.kind}, {'paid' if is_paid else 'not paid'}"
             yield violation("I2", row["id"], f"ended as {row['status']}, although: {about}")
@@ -65,6 +70,29 @@ def _right_ends(story: Story, is_paid: bool, *, alone: bool) -> frozenset[str]:
     return KEEPS_MONEY if alone and in_time else KEEPS_MONEY | {"refunded"}
 
 
+def erased_is_gone(evidence: Evidence, stories: Sequence[Story], caller: str) -> Found:
+    """All of it, here and at Stripe, of those who were told so; and nothing of anybody else."""
+    told = {UUID(story.opened["id"]) for story in stories if story.opened and story.erased}
+    done = {row["customer_id"] for row in evidence.erasures if row["completed_at"]}
+    known = {row["booking_id"]: row["payment_intent_id"] for row in evidence.payments}
+    addressed = {intent["id"] for intent in evidence.intents if intent["receipt_email"]}
+    for row in evidence.bookings:
+        if (row["erased_at"] is not None) != (row["id"] in told):
+            yield violation("I5", row["id"], f"erased at {row['erased_at']}; its customer was told otherwise")
+        if row["erased_at"] is None:
+            continue
+        if left := [name for name in _PERSONAL if row[name] not in _NOTHING]:
+            yield violation("I5", row["id"], f"is erased, and these are still there: {left}")
+        if row["status"] not in ENDS or row["customer_id"] not in done:
+            yield violation("I5", row["id"], f"is {row['status']}, and its erasure is not complete")
+        if known.get(row["id"]) in addressed:
+            yield violation("I5", row["id"], "is erased, and Stripe still has the address")
+
+
+_PERSONAL = ("customer_name", "customer_email", "customer_phone", "city", "postal_code", "intake")
+_NOTHING = (None, "", "{}")
+
+
 def answers_keep_the_contract(evidence: Evidence, stories: Sequence[Story], caller: str) -> Found:
     for story in stories:
         for complaint in story.complaints:
@@ -75,5 +103,6 @@ CHECKS: tuple[Callable[[Evidence, Sequence[Story], str], Found], ...] = (
     acknowledged_survives,
     refused_left_nothing,
     ended_right,
+    erased_is_gone,
     answers_keep_the_contract,
 )

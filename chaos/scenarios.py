@@ -114,6 +114,20 @@ async def refused_at_first(trial: Trial) -> None:
     await trial.becomes(customer, "expired")
 
 
+async def erased(trial: Trial) -> None:
+    """Not paid, and then the customer's personal data are removed, at Stripe too."""
+    customer = trial.customer()
+    await customer.opens()
+    await trial.case.to_the_end(_id(customer))
+    await trial.becomes(customer, "expired")
+    await customer.erases()
+    gone = """
+        SELECT completed_at IS NOT NULL FROM erasures AS e JOIN bookings AS b ON b.customer_id = e.customer_id
+        WHERE b.id = $1
+    """
+    await trial.case.until(gone, _id(customer), "the end of the erasure")
+
+
 @dataclass(frozen=True, slots=True)
 class Scenario:
     name: str
@@ -129,6 +143,8 @@ SCENARIOS = (
     Scenario("called off", called_off, Side.WORKER),
     Scenario("called off unpaid", called_off_unpaid, Side.WORKER),
     Scenario("refused at first", refused_at_first, Side.WORKER),
+    Scenario("erased", erased, Side.WORKER),
     Scenario("completed", completed, Side.API),
     Scenario("refused at first", refused_at_first, Side.API),
+    Scenario("erased", erased, Side.API),
 )

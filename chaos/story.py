@@ -16,7 +16,8 @@ class Story(BaseModel):
     """`opened`: the body of the 200 or 201. `refused`: the code of the last answer, if it was 409 or 422.
 
     Neither: the customer never had an answer that says what became of the request. `answers` are all statuses, in
-    order, `None` for none. Moments are of the wall clock, spans in seconds.
+    order, `None` for none. `erased`: the API has said that the customer's personal data are gone. Moments are of the
+    wall clock, spans in seconds.
     """
 
     plan: Booking
@@ -29,6 +30,7 @@ class Story(BaseModel):
     hold_seconds: float | None = None
     paid_at: datetime | None = None
     called_off: bool = False
+    erased: bool = False
     complaints: list[str] = Field(default_factory=list)
 
 

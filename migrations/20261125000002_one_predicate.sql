@@ -11,6 +11,7 @@ SET LOCAL ROLE pitstop_owner;
 -- The database's own zone data decides; nothing of Python's is asked.
 --
 -- `at` is the asker's clock: tests and the workflow bring their own, and a hold is judged by one instant throughout.
+-- A day added to an instant is 24 hours, whatever the connection's own zone: these functions set it.
 -- What reads other people's reservations and time off runs with its owner's rights, and gives back times only.
 
 -- The functions below keep one plan for good: to plan them takes longer than to run them. So they are written for the plan that
@@ -47,7 +48,7 @@ $$;
 -- hours of its own, or none on a public holiday that is taken off. Spans that touch become one.
 CREATE FUNCTION open_hours(candidates uuid[], span tstzrange) RETURNS TABLE (mechanic_id uuid, hours tstzmultirange)
 LANGUAGE sql STABLE SECURITY DEFINER
-SET search_path = pg_catalog, public, pg_temp SET plan_cache_mode = force_generic_plan AS $$
+SET search_path = pg_catalog, public, pg_temp SET timezone = 'UTC' SET plan_cache_mode = force_generic_plan AS $$
     WITH who AS MATERIALIZED (
         -- From the day before: its hours may run over midnight.
         SELECT
@@ -151,18 +152,18 @@ CREATE FUNCTION bookable_starts(
     service uuid, candidates uuid[], span tstzrange, at timestamptz, notice boolean DEFAULT TRUE, moving uuid DEFAULT NULL
 ) RETURNS TABLE (mechanic_id uuid, starts tstzmultirange)
 LANGUAGE sql STABLE SECURITY DEFINER
-SET search_path = pg_catalog, public, pg_temp SET plan_cache_mode = force_generic_plan AS $$
+SET search_path = pg_catalog, public, pg_temp SET timezone = 'UTC' SET plan_cache_mode = force_generic_plan AS $$
     WITH offer AS MATERIALIZED (
         SELECT
             m.id, m.timezone, m.max_sessions_per_day, m.workshop_id, s.kind = 'in_person' AS needs_bay,
             make_interval(mins => s.duration_minutes) AS duration,
             make_interval(mins => greatest(s.buffer_before_minutes, ms.buffer_before_minutes)) AS before,
             make_interval(mins => s.duration_minutes + greatest(s.buffer_after_minutes, ms.buffer_after_minutes)) AS after,
-            -- A notice that is longer than the horizon leaves nothing.
-            tstzmultirange(span * CASE WHEN notice
-                THEN tstzrange(at + make_interval(mins => m.minimum_notice_minutes), NULL)
-                    * tstzrange(NULL, at + make_interval(days => m.horizon_days), '[]')
-                ELSE tstzrange(at, NULL) END) AS asked
+            -- Two ranges: a notice that is longer than the horizon leaves no time at all, and is no error.
+            tstzmultirange(span * CASE WHEN notice THEN
+                tstzrange(at + make_interval(mins => m.minimum_notice_minutes), NULL)
+                * tstzrange(NULL, at + make_interval(days => m.horizon_days), '[]')
+            ELSE tstzrange(at, NULL) END) AS asked
         FROM services AS s
         JOIN mechanic_services AS ms ON ms.service_id = s.id AND ms.mechanic_id = ANY(candidates)
         JOIN mechanics AS m ON m.id = ms.mechanic_id
@@ -311,7 +312,7 @@ $$;
 DROP FUNCTION slot_refusal(uuid, uuid, timestamptz, timestamptz);
 CREATE FUNCTION slot_refusal(mechanic uuid, service uuid, start timestamptz, at timestamptz, moving uuid DEFAULT NULL)
 RETURNS text
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp SET timezone = 'UTC' AS $$
 DECLARE
     slot record;
     whole tstzrange;
@@ -328,7 +329,9 @@ BEGIN
     JOIN services AS s ON s.id = ms.service_id AND s.active
     JOIN mechanics AS m ON m.id = ms.mechanic_id
     WHERE ms.mechanic_id = mechanic AND ms.service_id = service;
-    IF NOT FOUND OR NOT on_grid(start, slot.timezone, slot.step_minutes) OR (slot.kind = 'in_person' AND NOT slot.has_bays) THEN
+    -- What has passed is too soon, whatever the clocks of that time showed.
+    IF NOT FOUND OR (start > at AND NOT on_grid(start, slot.timezone, slot.step_minutes))
+        OR (slot.kind = 'in_person' AND NOT slot.has_bays) THEN
         RETURN 'not_offered';
     END IF;
     IF EXISTS (

@@ -1,7 +1,8 @@
 """The ports: what activities and routes ask of the world outside. postgres/ and gateways/ implement them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -90,8 +91,11 @@ class PaymentGateway(Protocol):
 
     async def create_intent(self, booking_id: UUID, reservation_id: UUID, terms: PaymentTerms) -> PaymentIntent: ...
 
-    async def cancel_intent(self, payment_intent_id: str) -> IntentState:
-        """After this no payment can succeed any more, or one has: then the answer is `SUCCEEDED`."""
+    async def cancel_intent(self, payment_intent_id: str, *, awaited: bool) -> IntentState:
+        """After this no payment can succeed any more, or one has: then the answer is `SUCCEEDED`.
+
+        `awaited`: the booking waits for this answer, and Stripe's event about the cancellation is no news to it.
+        """
 
     async def received(self, payment_intent_id: str) -> tuple[int, str]:
         """How much money has come in, and in which currency."""
@@ -180,6 +184,20 @@ class SweepStore(Protocol):
     async def overdue_bookings(self, before: datetime, limit: int) -> list[Standing]: ...
 
     async def standing(self, booking_id: UUID) -> Standing | None: ...
+
+
+class HolidayCalendar(Protocol):
+    """Which days are public holidays."""
+
+    def days(self, region: str, years: Iterable[int]) -> dict[date, str]:
+        """Those of these years, with their names; `region` in ISO 3166 (CA, CA-ON). Raises `UnknownRegion`."""
+
+
+class HolidayStore(Protocol):
+    """Public holidays of the regions that mechanics take off."""
+
+    async def top_up(self, today: date) -> int:
+        """Completes regions in use, and replaces their days to come once a day. Returns how many were looked at."""
 
 
 @dataclass(frozen=True, slots=True)

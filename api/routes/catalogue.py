@@ -70,9 +70,7 @@ async def search_slots(query: Annotated[AvailabilityQuery, Query()], rooms: InRo
 
 @router.get("/availability/next", dependencies=[LIMITED_SEARCH], responses={200: shown(NEXT), **problems(422, 503)})
 async def first_free_slot(query: Annotated[NextQuery, Query()], rooms: InRooms) -> NextSlot:
-    """The first free slot, near a place: where several mechanics have it, the one who would get it.
-
-    Null: nobody is free as far ahead as anybody plans."""
+    """The first free slot, and who would get it where several have it. Null: none, as far ahead as anybody plans."""
     now = datetime.now(UTC)
     await _require_known(rooms, query)
     near = Place(query.country, query.city, query.postal_code)

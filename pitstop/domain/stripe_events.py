@@ -17,6 +17,10 @@ _KINDS = {
 
 # What a webhook endpoint has to be subscribed to (Stripe: `enabled_events`).
 EVENT_TYPES = tuple(_KINDS)
+# The `cancellation_reason` of what the saga itself cancels when the time to pay is over. It has that call's answer: an
+# event, too, would be news in the moment in which its run ends. The engine lets no run end over news, so the last steps
+# would all be done again. Set by hand, at Stripe, it costs no more than the rest of the time to pay.
+AWAITED_CANCELLATION = "abandoned"
 
 
 def booking_of(event: Mapping[str, Any]) -> UUID | None:
@@ -56,6 +60,9 @@ def objection(payment: PaymentEvent, agreed: AgreedPayment | None) -> str | None
     return None
 
 
+_KEPT = ("id", "object", "amount", "amount_received", "currency", "status", "cancellation_reason", "payment_intent")
+
+
 def kept(event: Mapping[str, Any]) -> dict[str, Any]:
     """What is stored of an event: what `booking_of` and `payment_event` read, and when it was.
 
@@ -64,7 +71,7 @@ def kept(event: Mapping[str, Any]) -> dict[str, Any]:
     subject = _mapping(_mapping(event.get("data")).get("object"))
     error = _mapping(subject.get("last_payment_error"))
     metadata = _mapping(subject.get("metadata"))
-    what = _only(subject, "id", "object", "amount", "amount_received", "currency", "status", "payment_intent")
+    what = _only(subject, *_KEPT)
     if metadata:
         what["metadata"] = _only(metadata, "booking_id")
     if error:
@@ -87,6 +94,8 @@ def payment_event(event: Mapping[str, Any]) -> PaymentEvent | None:
     if kind is None or booking_of(event) is None:
         return None
     intent = event["data"]["object"]
+    if kind == "canceled" and intent.get("cancellation_reason") == AWAITED_CANCELLATION:
+        return None
     error = intent.get("last_payment_error")
     error = error if isinstance(error, dict) else {}
     try:

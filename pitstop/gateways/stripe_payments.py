@@ -8,6 +8,7 @@ import stripe
 
 from pitstop.domain.identity import payment_intent_key
 from pitstop.domain.saga import IntentState, PaymentTerms
+from pitstop.domain.stripe_events import AWAITED_CANCELLATION
 from pitstop.logs import redacted
 from pitstop.ports import PaymentIntent, PaymentsRefused, PaymentsUnavailable
 from pitstop.settings import Settings
@@ -63,9 +64,11 @@ class StripePayments:
             raise _translated(error) from None
         return PaymentIntent(id=intent.id, status=intent.status, client_secret=intent.client_secret or "")
 
-    async def cancel_intent(self, payment_intent_id: str) -> IntentState:
+    async def cancel_intent(self, payment_intent_id: str, *, awaited: bool) -> IntentState:
         try:
-            await self._client.v1.payment_intents.cancel_async(payment_intent_id)
+            await self._client.v1.payment_intents.cancel_async(
+                payment_intent_id, {"cancellation_reason": AWAITED_CANCELLATION} if awaited else {}
+            )
         except stripe.InvalidRequestError as error:
             if error.code != "payment_intent_unexpected_state":
                 raise _translated(error) from None

@@ -29,7 +29,8 @@ class PostgresErasure:
 
     async def erase(self, customer_id: UUID, by: Caller, now: datetime) -> ErasedRecords:
         async with self._pool.acquire() as connection, connection.transaction():
-            found = await connection.fetch(_SQL["lock_bookings"], customer_id)
+            await connection.execute(_SQL["lock_bookings"], customer_id)
+            found = await connection.fetch(_SQL["bookings_to_erase"], customer_id)
             still_open = tuple(row["id"] for row in found if row["open"])
             if still_open:
                 return ErasedRecords(open_bookings=still_open[:MOST_NAMED])

@@ -212,6 +212,7 @@ class PostgresSaga:
 
 
 async def _lock(connection: Connection, booking_id: UUID) -> asyncpg.Record | None:
+    await connection.execute(_SQL["wait_for_booking"], booking_id)
     return await connection.fetchrow(_SQL["lock_booking"], booking_id)
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -182,7 +183,15 @@ CONTROLS = [
 ]
 # Those that stand in tests of their own, below and beside.
 ELSEWHERE = {
-    *("overlap", "second_payment", "payment_of_unknown_booking", "refunded_but_standing", "refund_failed"),
+    *(
+        "overlap",
+        "no_bay",
+        "zone_data_differs",
+        "second_payment",
+        "payment_of_unknown_booking",
+        "refunded_but_standing",
+        "refund_failed",
+    ),
     *("webhook_lost", "run_of_unknown_booking", "guard_missing"),
 }
 
@@ -229,6 +238,48 @@ async def test_overlap(house: House, states: States) -> None:
     [overlap] = [finding for finding in found.findings if finding.kind is kinds.OVERLAP]
     assert {str(overlap.booking_id), overlap.subject} == {states["confirmed"]["id"], states["other"]["id"]}
     assert "overlap" in codes(one_of_them)
+
+
+async def test_overlap_in_a_bay(house: House, states: States) -> None:
+    """Of two mechanics, in one bay, at one time."""
+    workshop = "INSERT INTO workshops (name, country, city, postal_code, address) VALUES ('W', 'CA', '', '', '')"
+    made = await house.database.fetchval(f"{workshop} RETURNING id")
+    bay = await house.database.fetchval("INSERT INTO bays (workshop_id, name) VALUES ($1, '1') RETURNING id", made)
+    put = "UPDATE slot_reservations SET bay_id = (SELECT max(id::text)::uuid FROM bays) WHERE booking_id = $1"
+    meet = "UPDATE slot_reservations AS r"
+    meet += " SET mechanic_id = gen_random_uuid(), starts_at = o.starts_at, ends_at = o.ends_at, blocked = o.blocked"
+    meet += " FROM slot_reservations AS o WHERE r.booking_id = $1 AND o.booking_id <> $1 AND o.booking_id = '{}'"
+    meet = meet.format(states["other"]["id"])
+    constraint = "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'one_booking_in_a_bay'"
+    definition = await house.database.fetchval(constraint)
+    await house.database.execute("ALTER TABLE slot_reservations DROP CONSTRAINT one_booking_in_a_bay")
+    try:
+        async with house.planted(states["other"], put), house.planted(states["confirmed"], meet, put):
+            found = await house.look(states["confirmed"], states["other"])
+    finally:
+        restore = f"ALTER TABLE slot_reservations ADD CONSTRAINT one_booking_in_a_bay {definition}"
+        await house.database.execute(restore)
+    [overlap] = [finding for finding in found.findings if finding.kind is kinds.OVERLAP]
+    assert str(bay) in overlap.found
+
+
+async def test_no_bay(house: House, states: States) -> None:
+    columns = "INSERT INTO services (slug, name, kind, duration_minutes) VALUES ('visit', 'Visit', 'in_person', 60)"
+    visit = await house.database.fetchval(f"{columns} RETURNING id")
+    becomes = "UPDATE bookings SET service_id = '{}' WHERE id = $1"
+    async with house.planted(states["confirmed"], becomes.format(visit)):
+        assert codes(await house.look(states["confirmed"])) == {"no_bay"}
+
+
+@pytest.mark.parametrize(
+    ("zone", "differs"), [("America/Toronto", False), ("America/Halifax", True), ("Mars/Olympus", True)]
+)
+async def test_zone_data_differs(
+    house: House, states: States, monkeypatch: pytest.MonkeyPatch, zone: str, differs: bool
+) -> None:
+    """The mails' zones are replaced: what is called Toronto there has the clocks of another place, or is not known."""
+    monkeypatch.setattr("pitstop.domain.audit.slots.ZoneInfo", lambda _: ZoneInfo(zone))
+    assert codes(await house.look(states["confirmed"])) == ({"zone_data_differs"} if differs else set())
 
 
 async def _pay_by_hand(house: House, booking_id: UUID | str, *, confirm: bool = True) -> Any:

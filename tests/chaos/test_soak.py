@@ -17,12 +17,16 @@ from chaos import evidence, plan, soak
 from chaos.checks import violations
 from chaos.controls import CONTROLS
 from chaos.evidence import Evidence
+from chaos.promises import erased_is_gone
 from chaos.stack import Broken, running_stack
+from chaos.story import Story
 from chaos.world import CALLER
+from pitstop.domain.identity import booking_id
 
 BOOKINGS = 30
 SECONDS = 30.0
 SEED = 4
+PLAN = plan.make(SEED, BOOKINGS, SECONDS, quick=True)
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +37,7 @@ def broken() -> Iterator[Broken]:
 
 @pytest.fixture(scope="module")
 async def results(broken: Broken) -> soak.Results:
-    order = soak.Order(plan.make(SEED, BOOKINGS, SECONDS, quick=True), SECONDS, soak.SHORT)
-    return await soak.run(broken, order, lambda _: None)
+    return await soak.run(broken, soak.Order(PLAN, SECONDS, soak.SHORT), lambda _: None)
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +72,7 @@ PLANTED: list[tuple[str, Callable[[Any], Any], str]] = [
     ("mails", lambda rows: rows[:1], "I4"),
     ("notices", lambda rows: [row for row in rows if row["kind"] != "confirmation"], "I6"),
     ("bookings", lambda rows: [row | {"status": "holding"} for row in rows], "I5"),
+    ("without_bay", lambda rows: [{"booking_id": uuid4()}], "I1"),
     ("workflows", lambda runs: {run: ["COMPLETED"] for run in runs}, "I5"),
     (
         "unapplied",
@@ -81,8 +85,43 @@ PLANTED: list[tuple[str, Callable[[Any], Any], str]] = [
 @pytest.mark.parametrize(("part", "plant", "invariant"), PLANTED)
 def test_what_is_planted_is_found(found: Evidence, part: str, plant: Callable[[Any], Any], invariant: str) -> None:
     planted = dataclasses.replace(found, **{part: plant(getattr(found, part))})
-    assert violations(found, [], CALLER) == []
-    assert invariant in {violation.invariant for violation in violations(planted, [], CALLER)}
+    stories = _erased(found)
+    assert violations(found, stories, CALLER) == []
+    assert invariant in {violation.invariant for violation in violations(planted, stories, CALLER)}
+
+
+def _erased(found: Evidence) -> list[Story]:
+    """What the customers remember of the bookings that were erased."""
+    rows = {row["id"]: row for row in found.bookings if row["erased_at"]}
+    stories = []
+    for planned in PLAN.bookings:
+        key = f"{SEED}-{planned.number}-{planned.rival}"
+        row = rows.get(booking_id(CALLER, key))
+        if row:
+            opened = {"id": str(row["id"]), "payment": None, "amount": row["amount"]}
+            told = {"start": row["starts_at"], "email": f"chaos-{key}@example.com", "opened": opened, "erased": True}
+            stories.append(Story(plan=planned, key=key, **told))
+    return stories
+
+
+# What is left of somebody who was erased, in which part of the evidence.
+LEFT: list[tuple[str, Callable[[Any], Any]]] = [
+    ("bookings", lambda rows: [row | {"customer_name": "Camille Roy"} for row in rows]),
+    ("bookings", lambda rows: [row | {"intake": '{"vehicle": "2019 Civic"}'} for row in rows]),
+    ("bookings", lambda rows: [row | {"erased_at": row["created_at"]} for row in rows]),
+    ("bookings", lambda rows: [row | {"erased_at": None} for row in rows]),
+    ("intents", lambda rows: [row | {"receipt_email": "camille@example.com"} for row in rows]),
+    ("erasures", lambda rows: [row | {"completed_at": None} for row in rows]),
+]
+
+
+@pytest.mark.parametrize(("part", "plant"), LEFT)
+def test_what_is_left_of_somebody_erased_is_found(found: Evidence, part: str, plant: Callable[[Any], Any]) -> None:
+    stories = _erased(found)
+    assert stories
+    planted = dataclasses.replace(found, **{part: plant(getattr(found, part))})
+    assert list(erased_is_gone(found, stories, CALLER)) == []
+    assert list(erased_is_gone(planted, stories, CALLER)) != []
 
 
 async def test_without_the_constraint_a_rush_books_twice(broken: Broken, found: Evidence) -> None:

@@ -21,7 +21,9 @@ Pool = Any
 Identity = tuple[str | None, str]
 # Guarded tables that hold no booking's rows; test_row_security.py says who sees them.
 _BOOKS = ("audit_runs", "audit_findings", "audit_log", "audit_seals", "erasures")
-APART = {"time_off", "webhook_inbox", "rate_limits", *_BOOKS}
+# Mechanics' rules, which everybody reads and their mechanic alone changes (test_own_rules.py).
+_RULES = ("mechanics", "mechanic_services", "availability_rules", "date_exceptions")
+APART = {"time_off", "webhook_inbox", "rate_limits", *_BOOKS, *_RULES}
 _GUARDED = """
 SELECT
     c.relname AS name,

@@ -61,10 +61,16 @@ WORKER: dict[str, dict[str, str]] = {
     "hold_origins": {"SELECT": "", "DELETE": ""},
     "rate_limits": {"SELECT": "", "DELETE": "", "UPDATE": "full_at"},
     **{table: {"SELECT": ""} for table in ("mechanics", "services", "plans", "mechanic_services")},
-    **{table: {"SELECT": ""} for table in ("availability_rules", "status_transitions")},
+    **{table: {"SELECT": ""} for table in ("availability_rules", "status_transitions", "date_exceptions")},
+    **{table: {"SELECT": ""} for table in ("workshops", "bays")},
+    "holiday_calendars": {"SELECT": "", "INSERT": "", "UPDATE": "refreshed_on through"},
+    "public_holidays": {"SELECT": "", "INSERT": "", "DELETE": ""},
 }
 # Used by functions and triggers, which no plan of a query shows.
-BEHIND_FUNCTIONS = {"mechanic_services", "availability_rules", "status_transitions", "audit_log", "audit_seals"}
+BEHIND_FUNCTIONS = {
+    *("mechanic_services", "availability_rules", "date_exceptions", "workshops", "bays"),
+    *("status_transitions", "audit_log", "audit_seals"),
+}
 _RIGHTS = """
 SELECT table_name, privilege_type, NULL AS column_name FROM information_schema.table_privileges
 WHERE grantee = $1 AND table_schema = 'public'

@@ -24,9 +24,13 @@ FORBIDDEN = {
     "notice": "UPDATE notifications SET status = 'sent'",
     "price": "UPDATE plans SET amount = 50",
     "service": "INSERT INTO services (slug, name, kind, duration_minutes) VALUES ('x', 'x', 'video', 1)",
-    "mechanic": "UPDATE mechanics SET online = FALSE",
-    "hours": "DELETE FROM availability_rules",
-    "time-off": "INSERT INTO time_off (mechanic_id, during) SELECT id, tstzrange(now(), NULL) FROM mechanics",
+    "mechanic": "UPDATE mechanics SET name = 'x'",
+    "workshop": "UPDATE mechanics SET workshop_id = NULL",
+    "bay": "UPDATE bays SET active = FALSE",
+    "hours": "UPDATE availability_rules SET weekday = 0",
+    "time-off": "INSERT INTO time_off (mechanic_id, during) SELECT id, tstzrange(now(), 'tomorrow') FROM mechanics",
+    "holiday": "UPDATE public_holidays SET day = now()",
+    "calendar": "DELETE FROM holiday_calendars",
     "rules": "INSERT INTO status_transitions VALUES ('booking', 'expired', 'confirmed', 'x')",
     "owner": "SET ROLE pitstop_owner",
     "worker": "SET ROLE pitstop_worker",
@@ -121,7 +125,7 @@ async def test_forced_upon_the_owner(rows: Any, mine: Case) -> None:
 CATALOGUE = ["mechanics", "services", "plans", "mechanic_services", "availability_rules", "status_transitions"]
 
 
-@pytest.mark.parametrize("table", [*CATALOGUE, "time_off"])
+@pytest.mark.parametrize("table", [*CATALOGUE, "date_exceptions", "time_off"])
 @pytest.mark.parametrize("statement", ["UPDATE {} SET {} = {}", "DELETE FROM {}", "INSERT INTO {} SELECT * FROM {}"])
 async def test_the_worker_does_not_change_the_catalogue(
     worker: Any, database: Pool, table: str, statement: str

@@ -22,9 +22,9 @@ TABLES = {
     "refunds": "booking_id",
     "notifications": "booking_id",
 }
-# What anybody may see: the catalogue, and the working hours that the search shows anyway.
+# What anybody may see: the catalogue, and who works where.
 PUBLIC = {
-    *("mechanics", "services", "plans", "mechanic_services", "availability_rules", "status_transitions"),
+    *("services", "plans", "status_transitions", "workshops", "bays", "holiday_calendars", "public_holidays"),
     "schema_migrations",
 }
 

@@ -12,15 +12,19 @@ USERS = {
     "catalogue": ["api"],
     "desk": ["api"],
     "erasure": ["worker"],
+    "holidays": ["api", "worker"],
     "inbox": ["api", "worker"],
     "limits": ["api"],
     "notices": ["worker"],
     "pulse": ["api"],
+    "rules": ["api"],
     "saga": ["worker"],
     "sealing": ["worker"],
 }
 _NARROWER = {
     "audit_log.note": ["api", "worker"],
+    "holidays.put_off": ["worker"],
+    "holidays.stale_regions": ["worker"],
     "inbox.store": ["api"],
     "inbox.unapplied": ["worker"],
 }

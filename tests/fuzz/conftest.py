@@ -27,10 +27,14 @@ ROLES = ("customer", "mechanic", "operator", "service", None)
 
 @dataclass
 class Target:
-    """Where cases are sent and as whom. `choice` is a number made from the case: the same case goes the same way."""
+    """Where cases are sent and as whom. `choice` is a number made from the case: the same case goes the same way.
+
+    The mechanic is not the shop's: it changes its rules at random, and the shop is to have free slots.
+    """
 
     url: str
     shop: Shop
+    mechanic_id: str
     tokens: dict[str, str]
     booking_id: str
     answers: Counter[tuple[str, int]] = field(default_factory=Counter)
@@ -43,7 +47,9 @@ class Target:
         """Every other case that keeps to the document gets ids that name something."""
         if choice % 2 or case.meta is None or case.meta.generation.mode is not GenerationMode.POSITIVE:
             return
-        if case.path.endswith("}") or case.path.endswith(".ics"):
+        if case.path.startswith("/v1/mechanics/"):
+            case.path_parameters["id"] = self.mechanic_id
+        elif case.path.endswith("}") or case.path.endswith(".ics"):
             case.path_parameters["id"] = self.booking_id
         if isinstance(case.body, dict) and "service_id" in case.body:
             case.body.update({name: value for name, value in self._slot(choice).items() if name in case.body})
@@ -60,8 +66,8 @@ async def target(
     stack: Stack, http: httpx.AsyncClient, database: "asyncpg.Pool[asyncpg.Record]"
 ) -> AsyncIterator[Target]:
     url, shop, issuer = f"http://127.0.0.1:{free_port()}", await open_shop(database), Issuer(http, stack)
-    me = uuid4()
-    subjects = {"customer": str(me), "mechanic": str(shop.mechanic_id), "operator": "fuzz", "service": f"fuzz-{me}"}
+    me, mechanic = uuid4(), str((await open_shop(database)).mechanic_id)
+    subjects = {"customer": str(me), "mechanic": mechanic, "operator": "fuzz", "service": f"fuzz-{me}"}
     tokens = {role: await issuer.token(subject, role) for role, subject in subjects.items()}
     customer = Customer(http, stack, stack.api_url, tokens["customer"], me)
     booking = await customer.book(shop, shop.start() - timedelta(days=1))
@@ -70,7 +76,7 @@ async def target(
     process = await asyncio.create_subprocess_exec(*arguments, cwd=ROOT, env=env)
     try:
         await _until_live(http, url)
-        yield Target(url, shop, tokens, booking["id"])
+        yield Target(url, shop, mechanic, tokens, booking["id"])
     finally:
         process.terminate()
         await process.wait()

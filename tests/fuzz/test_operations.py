@@ -78,6 +78,8 @@ def test_each_operation_got_its_cases(target: Target) -> None:
     for reached in (
         *(("POST /v1/bookings", 201), ("POST /v1/bookings", 409), ("POST /v1/bookings", 403)),
         *(("GET /v1/bookings/{id}", 200), ("GET /v1/bookings", 200), ("GET /v1/availability", 200)),
+        *(("GET /v1/mechanics/{id}/schedule", 200), ("PUT /v1/mechanics/{id}/online", 200)),
+        *(("PUT /v1/mechanics/{id}/schedule", 200), ("POST /v1/mechanics/{id}/time-off", 201)),
     ):
         assert target.answers[reached] > 0, (reached, target.answers)
 

@@ -77,14 +77,26 @@ async def slow(stack: Stack, temporal: Client) -> AsyncIterator[tuple[str, "asyn
             yield url, database
 
 
-@pytest.mark.parametrize("guarded", [True, False])
-async def test_only_the_constraint_keeps_a_rush_from_booking_twice(
-    slow: tuple[str, "asyncpg.Pool[asyncpg.Record]"], crowd: list[Customer], guarded: bool
+_NO_CONSTRAINT = "ALTER TABLE slot_reservations DROP CONSTRAINT one_booking_at_a_time;"
+# Holds of a mechanic no longer come one after another.
+_NO_ORDER = """
+CREATE OR REPLACE FUNCTION keep_still(mechanic uuid, service uuid) RETURNS void
+LANGUAGE plpgsql AS $$ BEGIN END $$;
+"""
+
+
+@pytest.mark.parametrize(
+    ("removed", "guarded"),
+    [("", True), (_NO_ORDER, True), (_NO_CONSTRAINT, True), (_NO_CONSTRAINT + _NO_ORDER, False)],
+    ids=["as-it-is", "constraint-alone", "order-alone", "neither"],
+)
+async def test_each_of_two_guards_keeps_a_rush_from_booking_twice(
+    slow: tuple[str, "asyncpg.Pool[asyncpg.Record]"], crowd: list[Customer], removed: str, guarded: bool
 ) -> None:
-    """The control: the same rush on the same database with and without the constraint."""
+    """The control: the same rush on the same database with and without the constraint, and the order of holds."""
     url, database = slow
-    if not guarded:
-        await database.execute("ALTER TABLE slot_reservations DROP CONSTRAINT one_booking_at_a_time")
+    if removed:
+        await database.execute(removed)
     shop = await open_shop(database)
     for client in crowd:
         client.api_url = url

@@ -5,15 +5,19 @@ import os
 import shutil
 import subprocess
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
 import httpx
 import pytest
+import stripe
 
+from pitstop.audit.ports import AuditImpossible
 from pitstop.devstack.addresses import HOST
 from pitstop.domain.saga import IntentState, PaymentTerms
+from pitstop.gateways import stripe_ledger
+from pitstop.gateways.stripe_ledger import StripeLedger
 from pitstop.gateways.stripe_payments import StripePayments, stripe_client
 from pitstop.ports import PaymentsRefused
 from pitstop.settings import Settings
@@ -41,7 +45,7 @@ def stripe_mock() -> Path:
 
 
 @pytest.fixture
-async def payments(stripe_mock: Path) -> AsyncIterator[StripePayments]:
+async def client(stripe_mock: Path) -> AsyncIterator[stripe.StripeClient]:
     port, other = free_port(), free_port()
     process = await asyncio.create_subprocess_exec(
         *(str(stripe_mock), "-http-addr", f"{HOST}:{port}", "-https-addr", f"{HOST}:{other}"),
@@ -53,10 +57,20 @@ async def payments(stripe_mock: Path) -> AsyncIterator[StripePayments]:
         await _until_up(url)
         settings = Settings.model_validate({"stripe_api_url": url, "stripe_secret_key": "sk_test_123"})
         async with stripe_client(settings) as client:
-            yield StripePayments(client)
+            yield client
     finally:
         process.kill()
         await process.wait()
+
+
+@pytest.fixture
+def payments(client: stripe.StripeClient) -> StripePayments:
+    return StripePayments(client)
+
+
+@pytest.fixture
+def ledger(client: stripe.StripeClient) -> StripeLedger:
+    return StripeLedger(client)
 
 
 async def _until_up(url: str) -> None:
@@ -85,11 +99,44 @@ def _terms(**changes: object) -> PaymentTerms:
 async def test_everything_that_is_sent_is_what_stripe_documents(payments: StripePayments) -> None:
     intent = await payments.create_intent(uuid4(), uuid4(), _terms())
     assert intent.id.startswith("pi_")
-    assert await payments.cancel_intent(intent.id) is IntentState.CANCELED
+    for awaited in (True, False):
+        assert await payments.cancel_intent(intent.id, awaited=awaited) is IntentState.CANCELED
     refund = await payments.refund(f"refund/{intent.id}/full", intent.id, 8900, "slot_gone")
     assert refund.startswith(("re_", "pyr_"))
     assert (await payments._client.v1.refunds.list_async({"payment_intent": intent.id, "limit": 1})).data
     assert (await payments._client.v1.payment_intents.retrieve_async(intent.id)).id
+    assert (await payments.received(intent.id))[1]
+    await payments.forget_address(intent.id)
+
+
+async def test_all_that_the_audit_reads_is_what_stripe_documents(ledger: StripeLedger) -> None:
+    """Its lists, with the charges and payments in them that it has Stripe send along."""
+    now = datetime.now(UTC)
+    [intent] = await ledger.intents(["pi_1"])
+    assert intent.id.startswith("pi_")
+    assert intent.amount > 0
+    refunds = await ledger.refunds_of(intent.id)
+    assert [refund.amount > 0 for refund in refunds] == [True]
+    for begin, end in ((now - timedelta(days=1), now), (None, now), (now - timedelta(days=1), None)):
+        assert [page async for page in ledger.intents_made(begin, end)], "a page, though of nobody's bookings"
+    assert [page async for page in ledger.refunds_made(now - timedelta(days=1))]
+
+
+async def test_the_check_of_what_the_audit_reads_can_fail(
+    ledger: StripeLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A control: a span of time in words that Stripe does not know."""
+    monkeypatch.setattr(stripe_ledger, "_made", lambda begin, end: {"gte": "noon"})
+    with pytest.raises(AuditImpossible):
+        assert [page async for page in ledger.intents_made(None, None)]
+    with pytest.raises(AuditImpossible):
+        assert [page async for page in ledger.refunds_made(datetime.now(UTC))]
+
+
+async def test_the_check_of_an_erasure_can_fail(client: stripe.StripeClient) -> None:
+    """A control: the address is cleared by an empty word, and by nothing else."""
+    with pytest.raises(stripe.InvalidRequestError):
+        await client.v1.payment_intents.update_async("pi_1", {"receipt_email": {"gone": "yes"}})  # type: ignore[typeddict-item]
 
 
 async def test_the_check_can_fail(payments: StripePayments) -> None:

@@ -26,6 +26,7 @@ class ReservationRecord:
     blocked_from: datetime
     blocked_until: datetime
     expires_at: datetime
+    bay_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,10 @@ class InboxRecord:
 
 @dataclass(frozen=True, slots=True)
 class BookingRecord:
-    """The booking's rows, read in one snapshot. `trail` is in the order of the events."""
+    """The booking's rows, read in one snapshot. `trail` is in the order of the events.
+
+    `local_start` is what the wall shows where the mechanic is, without a zone, by the database's zone data.
+    """
 
     id: UUID
     status: BookingStatus
@@ -105,6 +109,9 @@ class BookingRecord:
     invite_sequence: int
     created_at: datetime
     updated_at: datetime
+    in_person: bool = False
+    venue_timezone: str | None = None
+    local_start: datetime | None = None
     reservations: tuple[ReservationRecord, ...] = ()
     sessions: tuple[SessionRecord, ...] = ()
     payments: tuple[PaymentRecord, ...] = ()
@@ -220,8 +227,9 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """Two live reservations of one mechanic, of two bookings, that block the same time."""
+    """Two live reservations, of two bookings, that block the same time of one mechanic, or else of one bay."""
 
     booking_id: UUID
     other_booking_id: UUID
-    mechanic_id: UUID
+    mechanic_id: UUID | None
+    bay_id: UUID | None = None

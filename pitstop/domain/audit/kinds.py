@@ -7,7 +7,7 @@ from pitstop.domain.audit.findings import Kind, Remedy
 OVERLAP = Kind(
     "overlap",
     "I1",
-    "two live reservations of a mechanic block the same time",
+    "two live reservations of a mechanic, or of a workshop's bay, block the same time",
     "Call one of the two bookings off; see also `guard_missing`.",
 )
 RESERVATION_DIFFERS = Kind(
@@ -21,6 +21,18 @@ NO_SLOT = Kind(
     "I2",
     "a booking stands and has no reservation of the mechanic's time, or only a hold",
     "Ask the mechanic to keep the time free, or call the booking off.",
+)
+NO_BAY = Kind(
+    "no_bay",
+    "I1",
+    "an in-person booking holds its mechanic's time and no bay of the workshop",
+    "Have a bay that is free then set in the reservation's row, or call the booking off.",
+)
+ZONE_DATA_DIFFERS = Kind(
+    "zone_data_differs",
+    "I6",
+    "database and mails know different local times of a booking's start: their zone data are of different releases",
+    "Bring PostgreSQL's zone data and the package `tzdata` to the same release, then tell these customers the time.",
 )
 NO_SESSION = Kind(
     "no_session",

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pitstop.domain.audit import kinds
 from pitstop.domain.audit.facts import BookingRecord, Case, Moment, Overlap, ReservationRecord
@@ -35,6 +36,14 @@ def no_slot(case: Case, at: Moment) -> Iterator[Finding]:
         yield kinds.NO_SLOT.found(record.id, what)
 
 
+def no_bay(case: Case, at: Moment) -> Iterator[Finding]:
+    record = case.record
+    for reservation in record.live if record and record.in_person else ():
+        if reservation.bay_id is None:
+            what = f"in person, and reservation {reservation.id} holds no bay"
+            yield kinds.NO_BAY.found(case.booking_id, what, str(reservation.id))
+
+
 def no_session(case: Case, at: Moment) -> Iterator[Finding]:
     record = case.record
     wanted = _SESSIONS.get(record.status) if record else None
@@ -46,6 +55,21 @@ def no_session(case: Case, at: Moment) -> Iterator[Finding]:
             return
         what = f"{record.status}, and its session is {', '.join(states) or 'missing'}"
         yield kinds.NO_SESSION.found(record.id, what)
+
+
+def zone_data_differs(case: Case, at: Moment) -> Iterator[Finding]:
+    """Of what is to come: hours are the database's to compute, mails are written with Python's zones."""
+    record = case.record
+    if record is None or record.status.is_end or record.venue_timezone is None or record.local_start is None:
+        return
+    try:
+        in_mails = record.starts_at.astimezone(ZoneInfo(record.venue_timezone)).replace(tzinfo=None)
+    except ZoneInfoNotFoundError:
+        yield kinds.ZONE_DATA_DIFFERS.found(record.id, f"mails cannot be written in {record.venue_timezone}")
+        return
+    if in_mails != record.local_start:
+        what = f"in {record.venue_timezone} it starts at {record.local_start}, and mails say {in_mails}"
+        yield kinds.ZONE_DATA_DIFFERS.found(record.id, what)
 
 
 def slot_not_released(case: Case, at: Moment) -> Iterator[Finding]:
@@ -95,8 +119,18 @@ def _needs(record: BookingRecord) -> tuple[object, ...]:
 
 
 def of_overlap(overlap: Overlap) -> Finding:
-    what = f"booking {overlap.other_booking_id} has the same time of mechanic {overlap.mechanic_id}"
+    whose = f"mechanic {overlap.mechanic_id}" if overlap.mechanic_id else f"bay {overlap.bay_id}"
+    what = f"booking {overlap.other_booking_id} has the same time of {whose}"
     return kinds.OVERLAP.found(overlap.booking_id, what, str(overlap.other_booking_id))
 
 
-CHECKS = (no_slot, no_session, slot_not_released, session_not_closed, hold_outlived, reservation_differs)
+CHECKS = (
+    no_slot,
+    no_bay,
+    no_session,
+    slot_not_released,
+    session_not_closed,
+    hold_outlived,
+    reservation_differs,
+    zone_data_differs,
+)

@@ -33,9 +33,11 @@ WHERE booking_id IS NOT NULL AND run_id = (SELECT id FROM audit_runs ORDER BY se
 SELECT
     b.id, b.status, b.version, b.mechanic_id, b.starts_at, b.ends_at, b.buffer_before_minutes, b.buffer_after_minutes,
     b.amount, b.currency, b.hold_expires_at, b.invite_sequence, b.created_at, b.updated_at,
+    EXISTS (SELECT FROM services AS s WHERE s.id = b.service_id AND s.kind = 'in_person') AS in_person,
+    m.timezone AS venue_timezone, b.starts_at AT TIME ZONE m.timezone AS local_start,
     COALESCE((
         SELECT jsonb_agg(jsonb_build_object(
-            'id', r.id, 'mechanic_id', r.mechanic_id, 'status', r.status, 'starts_at', r.starts_at, 'ends_at', r.ends_at,
+            'id', r.id, 'mechanic_id', r.mechanic_id, 'bay_id', r.bay_id, 'status', r.status, 'starts_at', r.starts_at, 'ends_at', r.ends_at,
             'blocked_from', lower(r.blocked), 'blocked_until', upper(r.blocked), 'expires_at', r.expires_at
         ) ORDER BY r.created_at)
         FROM slot_reservations AS r WHERE r.booking_id = b.id
@@ -80,6 +82,7 @@ SELECT
         FROM webhook_inbox AS w WHERE w.booking_id = b.id
     ), '[]') AS inbox
 FROM bookings AS b
+LEFT JOIN mechanics AS m ON m.id = b.mechanic_id
 WHERE b.id = ANY($1::uuid[])
 
 -- name: not_open
@@ -90,15 +93,22 @@ LEFT JOIN bookings AS b ON b.id = wanted.id
 WHERE b.id IS NULL OR b.status NOT IN ('holding', 'awaiting_payment', 'pending', 'confirmed', 'in_progress')
 
 -- name: overlaps
--- By what the rows block, whether or not the constraint stands. A pair is told by the smaller id.
-SELECT DISTINCT
-    LEAST(a.booking_id, o.booking_id) AS booking_id, GREATEST(a.booking_id, o.booking_id) AS other_booking_id, a.mechanic_id
-FROM slot_reservations AS a
-JOIN slot_reservations AS o
-    ON o.mechanic_id = a.mechanic_id AND o.blocked && a.blocked AND o.id <> a.id
-    AND o.status IN ('reserved', 'confirmed') AND (o.status = 'confirmed' OR o.expires_at > transaction_timestamp())
+-- By what the rows block, whether or not the constraints stand. A pair is told by the smaller id.
+WITH live AS (
+    SELECT * FROM slot_reservations
+    WHERE status IN ('reserved', 'confirmed') AND (status = 'confirmed' OR expires_at > transaction_timestamp())
+)
+SELECT
+    LEAST(a.booking_id, o.booking_id) AS booking_id, GREATEST(a.booking_id, o.booking_id) AS other_booking_id,
+    a.mechanic_id, NULL::uuid AS bay_id
+FROM live AS a
+JOIN live AS o ON o.mechanic_id = a.mechanic_id AND o.blocked && a.blocked AND o.id <> a.id
 WHERE a.booking_id = ANY($1::uuid[])
-    AND a.status IN ('reserved', 'confirmed') AND (a.status = 'confirmed' OR a.expires_at > transaction_timestamp())
+UNION
+SELECT LEAST(a.booking_id, o.booking_id), GREATEST(a.booking_id, o.booking_id), NULL, a.bay_id
+FROM live AS a
+JOIN live AS o ON o.bay_id = a.bay_id AND o.blocked && a.blocked AND o.id <> a.id
+WHERE a.booking_id = ANY($1::uuid[])
 
 -- name: guards_missing
 -- The guards that the migrations put up, as the catalogue of the database has them now.
@@ -118,6 +128,12 @@ SELECT 'constraint one_booking_at_a_time on slot_reservations' AS guard
 WHERE NOT EXISTS (
     SELECT FROM pg_constraint AS c JOIN tables AS t ON t.oid = c.conrelid
     WHERE t.relname = 'slot_reservations' AND c.conname = 'one_booking_at_a_time' AND c.contype = 'x' AND c.convalidated
+)
+UNION ALL
+SELECT 'constraint one_booking_in_a_bay on slot_reservations'
+WHERE NOT EXISTS (
+    SELECT FROM pg_constraint AS c JOIN tables AS t ON t.oid = c.conrelid
+    WHERE t.relname = 'slot_reservations' AND c.conname = 'one_booking_in_a_bay' AND c.contype = 'x' AND c.convalidated
 )
 UNION ALL
 SELECT 'unique index one_live_reservation_of_a_booking'

@@ -54,11 +54,11 @@ WITH candidates AS (
     WHERE $2::uuid IS NULL OR m.id = $2
 )
 SELECT
-    CASE WHEN $2::uuid IS NULL THEN fairest_mechanic($1, $3, $4, $5, slot.starts_at, $7) ELSE slot.mechanic_id END AS mechanic_id,
+    CASE WHEN $2::uuid IS NULL THEN fairest_mechanic($1, $3, $4, $5, slot.starts_at, $7::timestamptz) ELSE slot.mechanic_id END AS mechanic_id,
     slot.starts_at AS start, slot.ends_at AS "end"
 FROM candidates
 CROSS JOIN LATERAL page_of_free_slots(
-    $1, candidates.ids, tstzrange($6, greatest($6, $7::timestamptz + candidates.horizon)), $7, NULL, NULL, 1
+    $1, candidates.ids, tstzrange($6::timestamptz, greatest($6, $7::timestamptz + candidates.horizon)), $7, NULL, NULL, 1
 ) AS slot
 
 -- name: zone_offsets

@@ -2,6 +2,10 @@
 -- stay: the books add up to what they did before.
 
 -- name: lock_bookings
+-- Only locks: what others did while it was waited for is seen by a statement that begins after it.
+SELECT FROM bookings WHERE customer_id = $1 AND erased_at IS NULL ORDER BY id FOR UPDATE
+
+-- name: bookings_to_erase
 -- What the customer has. `open`: it has not ended, or money is still owed for it.
 SELECT
     b.id,
@@ -10,7 +14,6 @@ SELECT
 FROM bookings AS b
 WHERE b.customer_id = $1 AND b.erased_at IS NULL
 ORDER BY b.id
-FOR UPDATE
 
 -- name: erase_bookings
 -- The fingerprint is a digest of what was asked for, personal data included: it makes way for one of nothing.

@@ -1,7 +1,12 @@
 -- The worker's side: each block is a step of the saga, safe to run again. `now` ($n) is always the workflow's.
 
+-- name: wait_for_booking
+-- Steps on one booking come one after another. What the one before has done is seen by a statement that begins after this
+-- one: rows of other tables that are read beside the lock are as they were when the waiting began.
+SELECT FROM bookings WHERE id = $1 FOR UPDATE
+
 -- name: lock_booking
--- The booking as it stands, locked: steps on one booking come one after another.
+-- The booking as it stands, locked.
 SELECT
     b.id AS booking_id, b.status, b.mechanic_id, b.service_id, b.hold_expires_at, b.starts_at, b.ends_at,
     b.amount, b.currency,

@@ -1,0 +1,35 @@
+"""What a mechanic changes, and what an operator reads of it, is in the audit log."""
+
+from datetime import timedelta
+from typing import Any
+
+from tests.mechanics.conftest import Desk, noon
+from tests.support.shop import Shop
+
+
+async def test_the_audit_log_tells_of_each_change(desk: Desk, operator: Desk, database: Any, shop: Shop) -> None:
+    await desk.set(max_sessions_per_day=2)
+    away = await desk.away(noon(3), noon(3) + timedelta(hours=1), "Surgery of the knee")
+    await desk.call("DELETE", f"/time-off/{away['id']}")
+    await desk.go_online(False)
+    await desk.call("GET", "/reservations")
+    for path in ("/schedule", "/time-off", "/reservations"):
+        assert (await operator.call("GET", path)).status_code == 200
+    rows = await database.fetch(
+        "SELECT actor_role, action, outcome, detail::text, request_id FROM audit_log WHERE object_id = $1 ORDER BY id",
+        str(shop.mechanic_id),
+    )
+    assert [(row["actor_role"], row["action"]) for row in rows] == [
+        ("mechanic", "schedule.set"),
+        ("mechanic", "schedule.set"),
+        ("mechanic", "time_off.add"),
+        ("mechanic", "time_off.remove"),
+        ("mechanic", "online.set"),
+        ("operator", "rules.read"),
+        ("operator", "rules.read"),
+        ("operator", "reservation.list"),
+    ]
+    assert {row["outcome"] for row in rows} == {"done"}
+    assert all(row["request_id"] for row in rows)
+    assert away["id"] in rows[2]["detail"]
+    assert "knee" not in str(rows)

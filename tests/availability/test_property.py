@@ -1,6 +1,6 @@
-"""Shown ⇔ the check says available ⇔ a hold succeeds, and all of it as the reference has it, for worlds made at random.
+"""Shown ⇔ the check says available ⇔ a hold succeeds, and all as the reference has it, for worlds made at random.
 
-PITSTOP_AVAILABILITY_EXAMPLES tries more worlds than an ordinary run (a night's worth: 20000), and each of their slots by
+PITSTOP_AVAILABILITY_EXAMPLES tries more worlds than an ordinary run (a night's: 20000), and each of their slots by
 a hold. PITSTOP_AVAILABILITY_SEED makes them other worlds.
 """
 

@@ -108,7 +108,7 @@ def _worth_holding(question: Question, free: set[Slot], most: int) -> Iterable[S
     return [*_some(sorted(edges), most), *_some(rest, most)][:most]
 
 
-def _some(slots: list[Slot], most: int = 24) -> list[Slot]:
+def _some(slots: list[Slot], most: int = 16) -> list[Slot]:
     """Not always the first ones, and the same ones whenever the same world is tried."""
     return random.Random(len(slots)).sample(slots, min(most, len(slots)))  # noqa: S311 - nothing is secret
 

@@ -15,7 +15,18 @@ import uvloop
 from pydantic import BaseModel
 from rich.console import Console
 
-from bench import burst, endurance, flow, hold, overload, pressure_report, report, saga
+from bench import (
+    availability,
+    availability_report,
+    burst,
+    endurance,
+    flow,
+    hold,
+    overload,
+    pressure_report,
+    report,
+    saga,
+)
 from bench.stack import StackFailed, running_stack
 from pitstop.devstack.stackfile import Stack
 
@@ -29,13 +40,14 @@ class Program(StrEnum):
     HOLD = "hold"
     SAGA = "saga"
     FLOW = "flow"
+    AVAILABILITY = "availability"
     LOAD = "load"
     OVERLOAD = "overload"
     BURST = "burst"
 
 
 # Those that measure; the others press, for minutes, and are asked for by name.
-MEASURES = (Program.HOLD, Program.SAGA, Program.FLOW)
+MEASURES = (Program.HOLD, Program.SAGA, Program.FLOW, Program.AVAILABILITY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +56,7 @@ class Choice:
 
     quick: bool
     crowd: endurance.Crowd
+    reservations: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +83,14 @@ _PROGRAMS = {
         "CPU of a whole booking beside a bare saga", saga.SETTINGS, _by_length(saga.measure), report.saga
     ),
     Program.FLOW: _Parts("holds and paid bookings a second", flow.SETTINGS, _by_length(flow.measure), report.flow),
+    Program.AVAILABILITY: _Parts(
+        "searches on small and large tables beside SELECT 1",
+        availability.SETTINGS,
+        lambda stack, choice, console: availability.measure(
+            stack, availability.Extent.of(choice.quick, choice.reservations), console
+        ),
+        availability_report.show,
+    ),
     Program.LOAD: _Parts(
         "many clients for minutes",
         endurance.SETTINGS,
@@ -102,6 +123,9 @@ def main(
     think: Annotated[
         float, typer.Option(min=0.1, help="The mean of their pauses, in seconds.")
     ] = endurance.THINK_SECONDS,
+    reservations: Annotated[
+        int, typer.Option(min=10_000, help="The largest table of `availability`: a million, or ten (10000000).")
+    ] = 1_000_000,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where JSON and plots go.")] = RESULTS,
 ) -> None:
     """Measures bookings against a bare workflow, a bare saga and a bare INSERT.
@@ -112,7 +136,7 @@ def main(
     """
     signal.signal(signal.SIGTERM, _leave)
     out.mkdir(parents=True, exist_ok=True)
-    choice = Choice(quick, endurance.Crowd(clients, minutes, think))
+    choice = Choice(quick, endurance.Crowd(clients, minutes, think), reservations)
     passed = True
     for program in only or MEASURES:
         try:

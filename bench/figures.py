@@ -1,5 +1,6 @@
 """Percentiles and ratios. Latencies are milliseconds, CPU is seconds, unless a name says otherwise."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -102,6 +103,11 @@ def _ratio(
         of=of[0],
         to=to[0],
         callers=callers,
-        ratio=measure(of[1]) / measure(to[1]),
-        by_round=[measure([first]) / measure([second]) for first, second in rounds],
+        ratio=_over(measure(of[1]), measure(to[1])),
+        by_round=[_over(measure([first]), measure([second])) for first, second in rounds],
     )
+
+
+def _over(figure: float, other: float) -> float:
+    """Not a number where the other is nothing: a short spell can have less CPU than the kernel's tick."""
+    return figure / other if other else math.nan

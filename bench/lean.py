@@ -5,7 +5,7 @@ It speaks as much of HTTP/1.1 as an API process that is asked directly: kept con
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit
 
 from bench.shop import Unexpected
@@ -14,29 +14,47 @@ _HEAD_END = b"\r\n\r\n"
 
 
 class Connections:
-    """So many connections to one server, lent to whoever calls; no more than that can call at once."""
+    """To one server, one for each who calls at once. The server closes what was idle for long: it is opened again."""
 
-    def __init__(self, host: str, connections: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]]) -> None:
-        self._host = host
-        self._idle = connections
+    def __init__(self, url: str) -> None:
+        self._to = urlsplit(url)
+        self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
 
     async def get(self, target: str) -> bytes:
         """The body of a 200; anything else is `Unexpected`."""
-        return await self._ask(f"GET {target} HTTP/1.1\r\nHost: {self._host}\r\n\r\n".encode())
+        return await self._ask(f"GET {target} HTTP/1.1\r\nHost: {self._to.netloc}\r\n\r\n".encode())
 
     async def post(self, target: str, body: bytes) -> bytes:
-        head = f"POST {target} HTTP/1.1\r\nHost: {self._host}\r\nContent-Type: application/json\r\n"
+        head = f"POST {target} HTTP/1.1\r\nHost: {self._to.netloc}\r\nContent-Type: application/json\r\n"
         return await self._ask(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
 
+    async def close(self) -> None:
+        for _, writer in self._idle:
+            await _close(writer)
+
     async def _ask(self, request: bytes) -> bytes:
-        reader, writer = connection = self._idle.pop()
+        reader, writer = await self._connection()
         writer.write(request)
         head = await reader.readuntil(_HEAD_END)
         body = await reader.readexactly(_length(head))
-        self._idle.append(connection)
+        self._idle.append((reader, writer))
         if not head.startswith(b"HTTP/1.1 200 "):
             raise Unexpected(f"{request.split(_HEAD_END)[0].decode()}: {(head + body).decode()}")
         return body
+
+    async def _connection(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        while self._idle:
+            reader, writer = self._idle.pop()
+            if not reader.at_eof():
+                return reader, writer
+            await _close(writer)
+        return await asyncio.open_connection(self._to.hostname, self._to.port, limit=2**20)
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with suppress(OSError):
+        await writer.wait_closed()
 
 
 def _length(head: bytes) -> int:
@@ -44,12 +62,9 @@ def _length(head: bytes) -> int:
 
 
 @asynccontextmanager
-async def connected(url: str, most: int) -> AsyncIterator[Connections]:
-    parts = urlsplit(url)
-    opened = [await asyncio.open_connection(parts.hostname, parts.port, limit=2**20) for _ in range(most)]
+async def connected(url: str) -> AsyncIterator[Connections]:
+    connections = Connections(url)
     try:
-        yield Connections(parts.netloc, opened)
+        yield connections
     finally:
-        for _, writer in opened:
-            writer.close()
-            await writer.wait_closed()
+        await connections.close()

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 
+from bench.availability import AvailabilityResults
 from bench.burst import BurstResults
 from bench.endurance import EnduranceResults
 from bench.figures import Figures
@@ -58,6 +59,25 @@ def flow(results: FlowResults, path: Path) -> None:
         axes.bar(["Pitstop", "pretix"], [line.ours, line.theirs], 0.5)
         axes.set(title=line.figure, ylabel=line.unit)
     _save(figure, "For scale", path)
+
+
+def availability(results: AvailabilityResults, path: Path) -> None:
+    """CPU ms of one call (API and PostgreSQL, stacked) and calls a second, at the most callers, by case and table."""
+    figure, (cpu, rate) = plt.subplots(1, 2, figsize=(13, 7), sharey=True)
+    callers = max(each.callers for each in results.figures)
+    found = [each for each in reversed(results.figures) if each.callers == callers]
+    names = [each.system for each in found]
+    left = [0.0] * len(found)
+    for process in found[0].cpu_ms:
+        used = [each.cpu_ms[process] for each in found]
+        cpu.barh(names, used, left=left, label=process)
+        left = [before + more for before, more in zip(left, used, strict=True)]
+    rate.barh(names, [each.per_second for each in found], color="gray")
+    cpu.set(xlabel="CPU ms a call", xscale="symlog")
+    rate.set(xlabel=f"calls a second, {callers} at once", xscale="log")
+    cpu.legend(fontsize=8)
+    cpu.tick_params(labelsize=7)
+    _save(figure, "Availability, by case and number of reservations", path)
 
 
 def load(results: EnduranceResults, path: Path) -> None:

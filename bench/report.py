@@ -20,9 +20,9 @@ def machine(console: Console, facts: Machine) -> None:
 
 
 def hold(console: Console, results: HoldResults) -> None:
-    console.print(_figures("A hold, a bare workflow, a bare INSERT", results.figures))
-    console.print(_ratios(results.ratios))
-    _aim(console, results.aim)
+    console.print(figures("A hold, a bare workflow, a bare INSERT", results.figures))
+    console.print(ratios(results.ratios))
+    aim(console, results.aim)
 
 
 def saga(console: Console, results: SagaResults) -> None:
@@ -34,20 +34,20 @@ def saga(console: Console, results: SagaResults) -> None:
         f"Workflow tasks of {len(tasks)} bookings: {tasks[0]} to {tasks[-1]}, {results.tasks_timed_out} timed out. "
         f"Mails for each: {results.mails:.2f}. Bare sagas, by batch: {_listed(results.bare_by_batch_ms, '.0f')} ms."
     )
-    _aim(console, results.aim)
+    aim(console, results.aim)
 
 
 def flow(console: Console, results: FlowResults) -> None:
-    console.print(_figures("The paid flow", results.figures))
+    console.print(figures("The paid flow", results.figures))
     table = Table("", "unit", "Pitstop", "pretix", title="For scale")
     for line in results.scale:
         table.add_row(line.figure, line.unit, f"{line.ours:.1f}", f"{line.theirs:g}")
     console.print(table)
 
 
-def _figures(title: str, figures: Iterable[Figures]) -> Table:
+def figures(title: str, found: Iterable[Figures]) -> Table:
     table = Table("callers", "system", "calls", "p50 ms", "p95 ms", "p99 ms", "a second", "CPU ms a call", title=title)
-    for each in sorted(figures, key=lambda found: found.callers):
+    for each in sorted(found, key=lambda each: each.callers):
         cells = (each.p50_ms, each.p95_ms, each.p99_ms, each.per_second)
         table.add_row(
             str(each.callers),
@@ -59,9 +59,9 @@ def _figures(title: str, figures: Iterable[Figures]) -> Table:
     return table
 
 
-def _ratios(ratios: Iterable[Ratio]) -> Table:
+def ratios(found: Iterable[Ratio]) -> Table:
     table = Table("callers", "figure", "of", "as a multiple of", "ratio", "by round", title="Ratios")
-    for each in ratios:
+    for each in found:
         rounds = _listed(sorted(each.by_round), ".2f")
         table.add_row(str(each.callers), each.figure, each.of, each.to, f"[bold]{each.ratio:.2f}[/]", rounds)
     return table
@@ -88,9 +88,9 @@ def _events(costs: tuple[Cost, Cost]) -> Table:
     return table
 
 
-def _aim(console: Console, aim: Aim) -> None:
-    verdict = "[green]met[/]" if aim.met else "[red]missed[/]"
-    console.print(f"{aim.text}: [bold]{aim.measured:.2f}[/], aim {aim.wanted} at most: {verdict}")
+def aim(console: Console, found: Aim) -> None:
+    verdict = "[green]met[/]" if found.met else "[red]missed[/]"
+    console.print(f"{found.text}: [bold]{found.measured:.2f}[/], aim {found.wanted} at most: {verdict}")
 
 
 def _by_process(cpu_ms: dict[str, float]) -> str:

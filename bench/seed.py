@@ -64,6 +64,14 @@ async def minutes(connection: Connection, mechanics: int, buffer: int = 0, slug:
     return offer
 
 
+async def visits(connection: Connection, mechanics: int, bays: int, buffer: int, slug: str) -> Offer:
+    """As `minutes`, in person: mechanics of one workshop, who share its bays."""
+    offer = await minutes(connection, mechanics, buffer, slug)
+    await connection.execute("UPDATE services SET kind = 'in_person' WHERE id = $1", offer.service_id)
+    await connection.execute(_WORKSHOP, list(offer.mechanics), bays)
+    return offer
+
+
 def free_slots(offer: Offer) -> Iterator[Slot]:
     """Those of `hours` that are free, in an order that spreads over mechanics and days, the same in every run."""
     slots = [
@@ -115,6 +123,16 @@ _OFFERED = "INSERT INTO mechanic_services (mechanic_id, service_id) SELECT id, $
 _HOURS = """
 INSERT INTO availability_rules (mechanic_id, weekday, start_time, end_time)
 SELECT id, weekday, time '00:00', time '00:00' FROM unnest($1::uuid[]) AS id, generate_series(0, 6) AS weekday
+"""
+_WORKSHOP = """
+WITH made AS (
+    INSERT INTO workshops (name, country, city, postal_code, address)
+    VALUES ('Bench', 'CA', 'Toronto', 'M5V 2T6', '310 Front Street West, Toronto') RETURNING id
+),
+bays AS (
+    INSERT INTO bays (workshop_id, name) SELECT id, number::text FROM made, generate_series(1, $2) AS number
+)
+UPDATE mechanics SET workshop_id = made.id FROM made WHERE mechanics.id = ANY($1::uuid[])
 """
 _COLUMNS = """
 bookings (

@@ -51,7 +51,7 @@ class Wish(BaseModel):
 @app.command()
 def main(
     seed: Annotated[int, typer.Option(help="The same seed is the same plan.")] = 1,
-    bookings: Annotated[int, typer.Option(min=15, help="How many slots are booked.")] = 300,
+    bookings: Annotated[int, typer.Option(min=24, help="How many slots are booked.")] = 300,
     minutes: Annotated[float, typer.Option(min=5, help="How long the soak may take, rest and checks included.")] = 10,
     quick: Annotated[
         bool, typer.Option("--quick", help="A look: each kind of fault once, every fourth point.")

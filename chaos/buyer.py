@@ -11,6 +11,7 @@ from uuid import UUID
 import httpx
 from temporalio.service import RPCError, RPCStatusCode
 
+from chaos.plan import Kind
 from chaos.story import Json, Story, customer_id
 from chaos.world import CALLER, World
 from pitstop.domain.identity import booking_id
@@ -192,12 +193,13 @@ class Buyer:
         self.story.complaints.append(f"{what} did not get through in {PATIENCE_SECONDS:.0f} s")
 
     def _order(self) -> Json:
-        story, offer = self.story, self._world.offer
+        story, visit = self.story, self.story.plan.kind is Kind.BAY_RIVALS
+        offer = self._world.visits if visit and self._world.visits else self._world.offer
         identity = customer_id(story.key)
         return {
             "service_id": str(offer.service_id),
             "plan_id": str(offer.plan_id),
-            "mechanic_id": str(offer.mechanics[story.plan.mechanic]),
+            "mechanic_id": None if visit else str(offer.mechanics[story.plan.mechanic]),
             "start": story.start.isoformat(),
             "timezone": "America/Toronto",
             "customer": {"id": str(identity), "name": "Camille Roy", "email": story.email},

@@ -34,6 +34,11 @@ def no_overlap(evidence: Evidence) -> Found:
         yield violation("I1", row["booking_id"], f"overlaps the reservation of {row['other']}: {row['blocked']}")
 
 
+def bay_with_its_mechanic(evidence: Evidence) -> Found:
+    for row in evidence.without_bay:
+        yield violation("I1", row["booking_id"], "is in person and holds no bay")
+
+
 def one_winner(evidence: Evidence) -> Found:
     """Of rivals for one slot at most one keeps it."""
     keeps = [row for row in evidence.bookings if row["status"] in KEEPS_MONEY]
@@ -232,6 +237,7 @@ def _unfolded(ics: str) -> list[str]:
 
 _CHECKS: tuple[Callable[[Evidence], Found], ...] = (
     no_overlap,
+    bay_with_its_mechanic,
     one_winner,
     money_has_its_slot,
     slot_has_its_money,

@@ -120,6 +120,7 @@ _WAYS: dict[Kind, Callable[[Customer], Awaitable[None]]] = {
     Kind.REORDERED_WEBHOOKS: Customer.pays_out_of_order,
     Kind.SAME_KEY_AT_ONCE: Customer.asks_twice_at_once,
     Kind.RIVALS: Customer.pays,
+    Kind.BAY_RIVALS: Customer.pays,
     Kind.BACK_WITH_ITS_KEY: Customer.comes_back,
     Kind.GONE: Customer.leaves_for_good,
     Kind.CALLED_OFF_UNPAID: Customer.is_called_off_unpaid,

@@ -27,6 +27,7 @@ class Evidence:
     bookings: list[Row] = field(default_factory=list)
     reservations: list[Row] = field(default_factory=list)
     overlaps: list[Row] = field(default_factory=list)
+    without_bay: list[Row] = field(default_factory=list)
     sessions: list[Row] = field(default_factory=list)
     payments: list[Row] = field(default_factory=list)
     refunds: list[Row] = field(default_factory=list)
@@ -54,6 +55,7 @@ class Evidence:
             bookings=bookings,
             reservations=about(self.reservations),
             overlaps=about(self.overlaps),
+            without_bay=about(self.without_bay),
             sessions=about(self.sessions),
             payments=about(self.payments),
             refunds=about(self.refunds),
@@ -74,9 +76,16 @@ _QUERIES = {
     "overlaps": """
         SELECT a.id, a.booking_id, b.booking_id AS other, a.blocked, b.blocked AS other_blocked
         FROM slot_reservations AS a
-        JOIN slot_reservations AS b ON a.mechanic_id = b.mechanic_id AND a.id < b.id AND a.blocked && b.blocked
+        JOIN slot_reservations AS b
+            ON (a.mechanic_id = b.mechanic_id OR a.bay_id = b.bay_id) AND a.id < b.id AND a.blocked && b.blocked
         WHERE a.status IN ('reserved', 'confirmed') AND (a.status = 'confirmed' OR a.expires_at > now())
             AND b.status IN ('reserved', 'confirmed') AND (b.status = 'confirmed' OR b.expires_at > now())
+    """,
+    "without_bay": """
+        SELECT r.booking_id FROM slot_reservations AS r
+        JOIN bookings AS b ON b.id = r.booking_id
+        JOIN services AS s ON s.id = b.service_id AND s.kind = 'in_person'
+        WHERE r.status IN ('reserved', 'confirmed') AND r.bay_id IS NULL
     """,
     "sessions": "SELECT * FROM sessions",
     "payments": "SELECT * FROM payments",

@@ -12,6 +12,9 @@ from pydantic import BaseModel, ConfigDict
 
 PARTS = ("worker", "api", "temporal", "postgres", "stripe")
 MECHANICS = 24
+# Those of a workshop, and the bays that they share.
+IN_PERSON_MECHANICS = 4
+BAYS = 2
 # A session of one minute and a minute's buffer after it: neighbours touch, so that any overlap is a real one.
 SLOT_MINUTES = 2
 _DAY = 1440
@@ -35,6 +38,7 @@ class Kind(StrEnum):
     REORDERED_WEBHOOKS = "webhooks reordered"
     SAME_KEY_AT_ONCE = "same key twice at once"
     RIVALS = "rivals for one slot"
+    BAY_RIVALS = "in person, any mechanic, rivals for the bays"
     BACK_WITH_ITS_KEY = "left before the answer, came back"
     GONE = "left before the answer for good"
     CALLED_OFF_UNPAID = "called off before payment"
@@ -116,7 +120,7 @@ def _bookings(dice: random.Random, count: int, seconds: float, calm: float, soon
         booking = Booking(
             number=number, kind=kind, at=moment, mechanic=mechanic, minute=minute, calm=number < len(quiet)
         )
-        for rival in range(_RIVALS if kind is Kind.RIVALS else 1):
+        for rival in range(_RIVALS if kind in (Kind.RIVALS, Kind.BAY_RIVALS) else 1):
             yield booking.model_copy(update={"rival": rival})
 
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from chaos.evidence import Evidence
+from chaos.plan import Kind
 from chaos.story import Story
 from chaos.violation import ENDS, KEEPS_MONEY, Found, violation
 from pitstop.domain.identity import booking_id
@@ -48,7 +49,11 @@ def ended_right(evidence: Evidence, stories: Sequence[Story], caller: str) -> Fo
         if row is None or story.opened is None or not story.opened["payment"]:
             continue
         is_paid = story.opened["payment"]["payment_intent_id"] in paid
-        alone = rivals[story.plan.mechanic, story.plan.minute] == 1 and row["id"] not in too_late
+        alone = (
+            story.plan.kind is not Kind.BAY_RIVALS
+            and rivals[story.plan.mechanic, story.plan.minute] == 1
+            and row["id"] not in too_late
+        )
         if row["status"] not in _right_ends(story, is_paid, alone=alone):
             about = f"{story.plan.kind}, {'paid' if is_paid else 'not paid'}"
             yield violation("I2", row["id"], f"ended as {row['status']}, although: {about}")

@@ -114,9 +114,11 @@ async def run(stack: Broken, order: Order, say: Say) -> Results:
 async def _open(stack: Broken, http: httpx.AsyncClient, temporal: Client, order: Order) -> World:
     async with shop.superuser(stack.now.database_url) as connection:
         offer = await shop.minutes(connection, plan.MECHANICS, buffer=1, slug=order.slug)
+        workshop = (plan.IN_PERSON_MECHANICS, plan.BAYS)
+        visits = await shop.visits(connection, *workshop, buffer=1, slug=f"{order.slug}-visit")
         if order.before:
             await connection.execute(order.before)
-    return World(stack, http, temporal, offer, str(order.plan.seed), order.spans)
+    return World(stack, http, temporal, offer, str(order.plan.seed), order.spans, visits)
 
 
 async def _break(world: World, saboteur: Saboteur, planned: plan.Plan, began: float) -> None:

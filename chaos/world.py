@@ -35,18 +35,26 @@ class Spans:
 
 
 class World:
-    """What all customers share: the stack, the offer, and the run's first minute, from which sessions are counted.
+    """What all customers share: the stack, the offers, and the run's first minute, from which sessions are counted.
 
     Idempotency keys begin with `name`, so that no two worlds on one stack share one.
     """
 
     def __init__(
-        self, stack: Reachable, http: httpx.AsyncClient, temporal: Client, offer: Offer, name: str, spans: Spans
+        self,
+        stack: Reachable,
+        http: httpx.AsyncClient,
+        temporal: Client,
+        offer: Offer,
+        name: str,
+        spans: Spans,
+        visits: Offer | None = None,
     ) -> None:
         self.stack = stack
         self.http = http
         self.temporal = temporal
         self.offer = offer
+        self.visits = visits
         self.name = name
         self.spans = spans
         self.first_minute = datetime.now(UTC).replace(second=0, microsecond=0)

@@ -18,7 +18,8 @@ SELECT
 FROM unnest($1::uuid[]) WITH ORDINALITY AS asked (id, number)
 
 -- name: calendar
-INSERT INTO holiday_calendars (region, since, through) VALUES ('CA-ON', $1::date - 400, $1::date + 400)
+INSERT INTO holiday_calendars (region, since, through, refreshed_on)
+VALUES ('CA-ON', $1::date - 400, $1::date + 400, $1::date)
 
 -- name: holidays
 -- About as many as there are, one of them within two weeks.

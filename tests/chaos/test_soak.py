@@ -72,6 +72,7 @@ PLANTED: list[tuple[str, Callable[[Any], Any], str]] = [
     ("mails", lambda rows: rows[:1], "I4"),
     ("notices", lambda rows: [row for row in rows if row["kind"] != "confirmation"], "I6"),
     ("bookings", lambda rows: [row | {"status": "holding"} for row in rows], "I5"),
+    ("without_bay", lambda rows: [{"booking_id": uuid4()}], "I1"),
     ("workflows", lambda runs: {run: ["COMPLETED"] for run in runs}, "I5"),
     (
         "unapplied",

@@ -27,8 +27,6 @@ PUBLIC = {
     *("services", "plans", "status_transitions", "workshops", "bays", "holiday_calendars", "public_holidays"),
     "schema_migrations",
 }
-# What anybody may see, as the search shows it anyway, and what its mechanic alone changes. Their owner is not bound.
-RULES = {"mechanics", "mechanic_services", "availability_rules", "date_exceptions"}
 
 
 async def _seen(connection: Any, table: str, *cases: Case) -> list[int]:
@@ -38,17 +36,16 @@ async def _seen(connection: Any, table: str, *cases: Case) -> list[int]:
 
 
 async def test_every_table_is_guarded_or_public_on_purpose(database: Pool) -> None:
-    """A new table is guarded, forced upon its owner too and has a policy, or stands in the short lists above."""
+    """A new table is guarded, forced upon its owner too and has a policy, or stands in the short list above."""
     rows = await database.fetch(
         "SELECT relname, relrowsecurity, relforcerowsecurity,"
         " EXISTS (SELECT FROM pg_policy WHERE polrelid = pg_class.oid) AS has_policy"
         " FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')"
     )
-    assert {row["relname"] for row in rows} >= TABLES.keys() | PUBLIC | RULES
+    assert {row["relname"] for row in rows} >= TABLES.keys() | PUBLIC
     for row in rows:
-        guarded, forced = row["relname"] not in PUBLIC, row["relname"] not in PUBLIC | RULES
-        found = [row["relrowsecurity"], row["relforcerowsecurity"], row["has_policy"]]
-        assert found == [guarded, forced, guarded], row["relname"]
+        guarded = row["relname"] not in PUBLIC
+        assert [row["relrowsecurity"], row["relforcerowsecurity"], row["has_policy"]] == [guarded] * 3, row["relname"]
 
 
 async def test_no_role_of_the_product_is_above_the_rules(database: Pool) -> None:

@@ -10,8 +10,6 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-import asyncpg
-
 from pitstop.domain.saga import HoldOutcome
 from pitstop.postgres.saga import PostgresSaga
 from tests.availability.reference import Mechanic, Reservation, World, blocked_by
@@ -20,11 +18,11 @@ EVERYTHING = 1_000_000
 _MINUTE = timedelta(minutes=1)
 _BOOKING = """
 INSERT INTO bookings (
-    id, status, request_fingerprint, created_by, customer_id, customer_name, customer_email, country, city, postal_code,
-    timezone, service_id, plan_id, mechanic_id, preferred_mechanic_id, starts_at, ends_at, buffer_before_minutes,
-    buffer_after_minutes, amount, currency
-) VALUES ($1, $2, '', 'test', $1, 'Camille Roy', 'camille@example.com', 'CA', 'Toronto', 'M5V 2T6', 'UTC', $3, $3, $4, $5,
-    $6, $7, $8, $9, 8900, 'cad')
+    id, status, service_id, plan_id, mechanic_id, preferred_mechanic_id, starts_at, ends_at, buffer_before_minutes,
+    buffer_after_minutes, request_fingerprint, created_by, customer_id, customer_name, customer_email, country, city,
+    postal_code, timezone, amount, currency
+) VALUES ($1, $2, $3, $3, $4, $5, $6, $7, $8, $9, '', 'test', $1, 'Camille Roy', 'camille@example.com', 'CA', 'Toronto',
+    'M5V 2T6', 'UTC', 8900, 'cad')
 """
 _RESERVATION = """
 INSERT INTO slot_reservations (id, booking_id, mechanic_id, starts_at, ends_at, blocked, status, expires_at, bay_id)
@@ -103,8 +101,8 @@ async def _write_mechanic(connection: Any, world: World, mechanic: Mechanic) -> 
     if mechanic.holiday_region:
         await _write_holidays(connection, mechanic)
     await connection.execute(
-        "INSERT INTO mechanics (id, name, timezone, country, city, postal_code, address, online, minimum_notice_minutes,"
-        " horizon_days, workshop_id, max_sessions_per_day, holiday_region)"
+        "INSERT INTO mechanics (id, name, timezone, country, city, postal_code, address, online,"
+        " minimum_notice_minutes, horizon_days, workshop_id, max_sessions_per_day, holiday_region)"
         " VALUES ($1, 'Zoé Bélanger', $2, 'CA', 'Toronto', 'M5V 2T6', '1 Front Street', $3, $4, $5, $6, $7, $8)",
         *(mechanic.id, mechanic.timezone, mechanic.online, mechanic.notice // _MINUTE, mechanic.horizon.days),
         *(mechanic.workshop_id, mechanic.daily_limit, mechanic.holiday_region),
@@ -119,7 +117,7 @@ async def _write_mechanic(connection: Any, world: World, mechanic: Mechanic) -> 
 
 async def _write_holidays(connection: Any, mechanic: Mechanic) -> None:
     await connection.execute(
-        "INSERT INTO holiday_calendars VALUES ($1, '2020-01-01', '2030-12-31')", mechanic.holiday_region
+        "INSERT INTO holiday_calendars VALUES ($1, '2020-01-01', '2030-12-31', '2026-01-01')", mechanic.holiday_region
     )
     await connection.executemany(
         "INSERT INTO public_holidays VALUES ($1, $2, 'Holiday')",
@@ -198,7 +196,8 @@ async def own_time(connection: Any, world: World, slots: list[tuple[datetime, UU
     # Not added up in SQL: there a day is as long as it is in the connection's zone.
     ends = [start + world.service.duration for start in starts]
     rows = await connection.fetch(
-        "SELECT is_slot_available(mechanic, start, finish, $4) AS free FROM unnest($1::timestamptz[], $2::timestamptz[], $3::uuid[])"
+        "SELECT is_slot_available(mechanic, start, finish, $4) AS free"
+        " FROM unnest($1::timestamptz[], $2::timestamptz[], $3::uuid[])"
         " WITH ORDINALITY AS slot (start, finish, mechanic, number) ORDER BY number",
         *(starts, ends, [mechanic for _, mechanic in slots], at),
     )
@@ -206,7 +205,7 @@ async def own_time(connection: Any, world: World, slots: list[tuple[datetime, UU
 
 
 async def open_booking(connection: Any, world: World, mechanic: Mechanic, start: datetime, any: bool = False) -> UUID:
-    """A booking as the API puts it on record before it asks for the hold. `any`: any other mechanic would do as well."""
+    """A booking as the API puts it on record before it asks for the hold. `any`: anybody else would do as well."""
     id, end = uuid4(), start + world.service.duration
     blocked_from, blocked_to = blocked_by(mechanic, world.service, start)
     buffers = ((start - blocked_from) // _MINUTE, (blocked_to - end) // _MINUTE)

@@ -1,7 +1,7 @@
-"""What the rules mean, said as slowly and plainly as possible: minute by minute, in local time, with no interval algebra.
+"""What the rules mean, said as slowly and plainly as possible: minute by minute, in local time, no interval algebra.
 
-The product answers with set arithmetic in the database; this is the second opinion. It knows nothing of the database, and
-takes its zones from `zoneinfo`. Everything in it lies on whole minutes, except the asker's clock.
+The product answers with set arithmetic in the database; this is the second opinion. It knows nothing of the database,
+and takes its zones from `zoneinfo`. Everything in it lies on whole minutes, except the asker's clock.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ LIVE = ("reserved", "confirmed")
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Local time; a span that ends at or before its start runs into the next day, and for 24 hours if both are equal."""
+    """Local time. A span that ends at or before its start runs into the next day: if both are equal, for 24 hours."""
 
     opens: time
     closes: time

@@ -9,7 +9,7 @@ from tests.availability.conftest import Desk
 from tests.availability.worlds import Question, questions
 from tests.availability.zones import Agreement
 
-# After ten examples hypothesis begins to make most of the next from parts of those before. These worlds are better apart.
+# After ten examples hypothesis makes most of the next from parts of those before. These worlds are better apart.
 _ROUND = 10
 _agreement = Agreement()
 

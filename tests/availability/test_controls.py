@@ -1,7 +1,7 @@
 """The comparison with the reference can fail: for each guard, a product without it is told from the real one.
 
-The functions are replaced inside a transaction that is rolled back. A guard is taken away by what its functions read (no time
-off, no buffers, everything a video call), so that it does not matter how they are written; the rest of them stays as it is.
+The functions are replaced inside a transaction that is rolled back. A guard is taken away by what its functions read
+(no time off, no buffers, everything a video call): it does not matter how they are written; the rest stays as it is.
 """
 
 import json
@@ -19,8 +19,8 @@ from tests.availability.conftest import Desk
 from tests.availability.rounds import in_rounds, known_to_both
 from tests.availability.worlds import Question
 
-# As hours were made into instants before: both ends by AT TIME ZONE, which moves a time that does not exist and picks one of
-# two. Right on all days but those of a change.
+# As hours were made into instants before: both ends by AT TIME ZONE, which moves a time that does not exist and picks
+# one of two. Right on all days but those of a change.
 _NAIVE_HOURS = """
 CREATE OR REPLACE FUNCTION open_hours(candidates uuid[], span tstzrange)
 RETURNS TABLE (mechanic_id uuid, hours tstzmultirange) LANGUAGE sql STABLE SECURITY DEFINER AS $$

@@ -1,4 +1,4 @@
-"""The search answers from the database as it is: what one client holds is gone for every other at once, and back at once."""
+"""The search answers from the database as it is: what one client holds is gone for others at once, and back at once."""
 
 from datetime import datetime, timedelta
 from typing import Any

@@ -1,7 +1,7 @@
 """Real days on which clocks change, and zones of odd offsets: what is offered, written by hand in UTC.
 
-Each row is one working day of one mechanic, whose session lasts `length` minutes and may start every `step`. Hours are those
-of the date named, and end on the next one where they run over midnight.
+Each row is one working day of one mechanic, whose session lasts `length` minutes and may start every `step`. Hours are
+those of the date named, and end on the next one where they run over midnight.
 """
 
 from dataclasses import dataclass
@@ -127,7 +127,7 @@ def _world(timezone: str, day: date, hours: str, length: int, step: int) -> Worl
 
 
 async def _answers(connection: Any, world: World, day: date) -> tuple[list[datetime], list[datetime], list[datetime]]:
-    """The starts that are shown, those of all quarters of an hour that the check lets pass, and those that can be held."""
+    """The starts that are shown, those of all quarters of an hour that pass the check, and those that can be held."""
     noon = datetime.combine(day, time(12), UTC)
     since, until, at = noon - 2 * DAY, noon + 2 * DAY, noon - 7 * DAY
     async with product.undone(connection):

@@ -7,8 +7,8 @@ from typing import Any
 from tests.availability.reference import zone
 
 HOUR = timedelta(hours=1)
-# Changes at night and at midnight, of an hour, of half an hour and of two; offsets of half and of quarter hours; clocks that go
-# back for a month of fasting; none at all.
+# Changes at night and at midnight, of an hour, of half an hour and of two; offsets of half and of quarter hours; clocks
+# that go back for a month of fasting; none at all.
 ZONES = [
     "America/Toronto",
     "Europe/London",
@@ -53,8 +53,11 @@ def offset(name: str, instant: datetime) -> timedelta:
 
 
 class Agreement:
-    """Whether PostgreSQL and Python mean the same by a zone's name. The database decides; where Python's data says something
-    else, the reference cannot judge it, and the zone is left out for that time."""
+    """Whether PostgreSQL and Python mean the same by a zone's name.
+
+    The database decides. Where Python's data says something else, the reference cannot judge it, and the zone is left
+    out for that time.
+    """
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, datetime], bool] = {}

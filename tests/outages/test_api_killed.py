@@ -16,6 +16,7 @@ from api import opening
 from pitstop.devstack.stackfile import Stack
 from pitstop.postgres.inbox import PostgresInbox
 from pitstop.postgres.pool import open_pool
+from tests.support.databases import fresh_database
 from tests.support.people import Customer
 from tests.support.processes import environment, serving, settings, until_live, uvicorn_process
 from tests.support.shop import Shop
@@ -79,11 +80,12 @@ async def test_control_unless_the_id_comes_from_the_key_the_retry_is_refused(
     assert (retry.status_code, retry.json()["code"]) == (409, "slot_unavailable")
 
 
-async def test_a_stored_event_is_to_be_applied_until_it_was(stack: Stack, customer: Customer, shop: Shop) -> None:
+async def test_a_stored_event_is_to_be_applied_until_it_was(stack: Stack, shop: Shop) -> None:
     """Stripe tells again what an API that was killed has stored: that it is known already does not make it done."""
     told = json.loads(event_about({"id": str(uuid4()), "payment": {"payment_intent_id": "pi_1"}}, shop))
     told["type"] = "payment_intent.canceled"
-    async with open_pool(stack.api_database_url, 1, "test") as pool:
+    # Of its own, where no sweep looks.
+    async with fresh_database(stack) as urls, open_pool(urls.api, 1, "test") as pool:
         inbox = PostgresInbox(pool)
         assert [await inbox.store(told) for _ in range(2)] == [True, True]
         await inbox.mark_applied(told["id"], "signalled")

@@ -62,7 +62,7 @@ class SweepActivities:
         for standing in await self._store.overdue_bookings(step.now - step.order.overdue, step.order.batch):
             activity.heartbeat(str(standing.booking_id))
             revived += await self._engine.revive(standing, None)
-        await self._holidays.top_up(step.now.date())
+        await self._holidays.top_up(step.now.date(), step.order.batch)
         return revived
 
     async def _apply(self, event: StoredEvent) -> str:

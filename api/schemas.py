@@ -279,7 +279,7 @@ class AuditQuery(Sent):
     action: Action | None = Field(default=None, examples=["booking.read"])
     object_id: UUID | None = Field(
         default=None,
-        description="A booking's or a customer's id.",
+        description="A booking's, a customer's or a mechanic's id.",
         examples=["7d0c9d1c-6a5e-5f0b-9f43-0a8a5d0f3c11"],
     )
     from_: Instant | None = Field(default=None, alias="from", examples=["2026-12-01T00:00:00Z"])

@@ -196,8 +196,8 @@ class HolidayCalendar(Protocol):
 class HolidayStore(Protocol):
     """Public holidays of the regions that mechanics take off."""
 
-    async def top_up(self, today: date) -> int:
-        """Completes regions in use, and replaces their days to come once a day. Returns how many were looked at."""
+    async def top_up(self, today: date, most: int) -> int:
+        """Completes regions in use and replaces their days to come, once a day, so many at a time. Returns how many."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,9 +40,9 @@ class PostgresHolidays:
         self._pool = pool
         self._calendar = calendar
 
-    async def top_up(self, today: date) -> int:
+    async def top_up(self, today: date, most: int) -> int:
         """Each region in a transaction of its own. One that is no longer known keeps what it has."""
-        stale = [row["region"] for row in await self._pool.fetch(_SQL["stale_regions"], today)]
+        stale = [row["region"] for row in await self._pool.fetch(_SQL["stale_regions"], today, most)]
         for region in stale:
             async with self._pool.acquire() as connection, connection.transaction():
                 try:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import asyncpg
@@ -21,6 +21,10 @@ from pitstop.postgres.pool import Connection, Pool
 
 _SQL = queries.load("rules")
 Row = dict[str, Any]
+IsolationLevel = Literal["read_committed", "repeatable_read"]
+# A schedule is read by several queries: all see the database as it was at the first. (A change sees what was committed
+# while it waited for its lock.)
+_ONE_INSTANT: IsolationLevel = "repeatable_read"
 # The last row of the page before: an instant and an id.
 Place = tuple[datetime, UUID] | None
 
@@ -44,7 +48,7 @@ class MechanicRules:
         self._calendar = calendar
 
     async def schedule(self, caller: Caller, mechanic_id: UUID, now: datetime) -> Row | None:
-        async with self._as(caller) as connection:
+        async with self._as(caller, _ONE_INSTANT) as connection:
             schedule = await _schedule(connection, mechanic_id, now)
             if schedule:
                 await _note_reading(connection, caller, Entry(Action.READ_RULES, "mechanic", str(mechanic_id)))
@@ -140,8 +144,8 @@ class MechanicRules:
             await connection.execute(_SQL["set_holiday_region"], mechanic_id, change.holiday_region)
 
     @asynccontextmanager
-    async def _as(self, caller: Caller) -> AsyncIterator[Connection]:
-        async with self._pool.acquire() as connection, connection.transaction():
+    async def _as(self, caller: Caller, isolation: IsolationLevel = "read_committed") -> AsyncIterator[Connection]:
+        async with self._pool.acquire() as connection, connection.transaction(isolation=isolation):
             await connection.execute(_SQL["become"], caller.role, caller.subject)
             yield connection
 

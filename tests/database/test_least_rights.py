@@ -16,8 +16,8 @@ WORKER: dict[str, dict[str, str]] = {
     "bookings": {
         "SELECT": "",
         "DELETE": "",
-        "UPDATE": "city customer_email customer_name customer_phone erased_at hold_expires_at intake invite_sequence "
-        "postal_code request_fingerprint status",
+        "UPDATE": "buffer_after_minutes buffer_before_minutes city customer_email customer_name customer_phone "
+        "erased_at hold_expires_at intake invite_sequence mechanic_id postal_code request_fingerprint status",
     },
     "booking_events": {
         "SELECT": "at booking_id detail event",
@@ -33,7 +33,7 @@ WORKER: dict[str, dict[str, str]] = {
     "slot_reservations": {
         "SELECT": "",
         "DELETE": "",
-        "INSERT": "blocked booking_id ends_at expires_at id mechanic_id starts_at status",
+        "INSERT": "bay_id blocked booking_id ends_at expires_at id mechanic_id starts_at status",
         "UPDATE": "session_id status",
     },
     "payments": {

@@ -80,6 +80,7 @@ async def test_the_sweep_tops_up_what_is_in_use(
     desk: Desk, database: Any, temporal: Client, stack: Stack, shop: Shop
 ) -> None:
     await desk.set(holiday_region=FORGOTTEN)
+    await database.execute("UPDATE mechanics SET holiday_region = NULL WHERE holiday_region = $1", FORGOTTEN)
     await desk.set(holiday_region=SWEPT)
     whole, moved = set(await _days(database, SWEPT)), datetime.now(UTC).date() + timedelta(days=40)
     while moved in whole:
@@ -114,11 +115,11 @@ async def test_days_to_come_are_replaced_and_past_ones_stay(desk: Desk, database
     new = today + timedelta(days=100)
     async with open_pool(stack.worker_database_url, 1, "test") as pool:
         for days, tomorrow in (({new: "Moved"}, 1), (None, 2)):
-            await PostgresHolidays(pool, Moved(days)).top_up(today + timedelta(days=tomorrow))
+            await PostgresHolidays(pool, Moved(days)).top_up(today + timedelta(days=tomorrow), 1000)
             assert {day for day in await _days(database, MOVED) if day > today} == {new}, "one that is lost stays, too"
         assert {day for day in await _days(database, MOVED) if day < today} == past
         # It looks once a day.
-        await PostgresHolidays(pool, Moved({})).top_up(today)
+        await PostgresHolidays(pool, Moved({})).top_up(today, 1000)
         assert new in await _days(database, MOVED)
 
 

@@ -1,9 +1,13 @@
-"""What a mechanic changes, and what an operator reads of it, is in the audit log."""
+"""What a mechanic changes is in the audit log and counts as a write; what an operator reads is on record, too."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
+from pitstop.devstack.stackfile import Stack
 from tests.mechanics.conftest import Desk, noon
+from tests.support.processes import serving, settings
 from tests.support.shop import Shop
 
 
@@ -33,3 +37,14 @@ async def test_the_audit_log_tells_of_each_change(desk: Desk, operator: Desk, da
     assert all(row["request_id"] for row in rows)
     assert away["id"] in rows[2]["detail"]
     assert "knee" not in str(rows)
+
+
+async def test_changes_are_limited_as_writes_are(desk: Desk, stack: Stack) -> None:
+    """Reading is not: a desk that has changed too much can still be looked at."""
+    async with serving(settings(stack, rate_caller_writes=1, rate_caller_reads=100)) as url:
+        limited = Desk(replace(desk.who, api_url=url), desk.mechanic_id)
+        calls = [("PUT", "/online", {"online": True}), ("DELETE", f"/time-off/{uuid4()}", None)]
+        statuses = [(await limited.call(*call)).status_code for call in calls * 8]
+        assert statuses[-1] == 429
+        assert set(statuses) <= {200, 404, 429}
+        assert (await limited.call("GET", "/schedule")).status_code == 200

@@ -6,24 +6,28 @@ In a database of its own, in which rows can be written by hand.
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import uuid4
 
 import asyncpg
 import pytest
 
 from pitstop.devstack.stackfile import Stack
+from pitstop.domain.booking import SlotRefusal
 from pitstop.domain.caller import Caller, Role
 from pitstop.domain.hours import Span, WeeklySpan
-from pitstop.domain.rules import ScheduleChange
+from pitstop.domain.rules import ScheduleChange, UnknownTimezone
+from pitstop.domain.saga import HoldOutcome
 from pitstop.gateways.holiday_library import HolidayLibrary
 from pitstop.postgres import rules
 from pitstop.postgres.pool import open_pool
 from pitstop.postgres.rules import MechanicRules
+from pitstop.postgres.saga import PostgresSaga
 from tests.mechanics.conftest import conflicts, noon
 from tests.support.databases import Urls, fresh_database
-from tests.support.rows import add_booking, add_reservation
+from tests.support.rows import Case, add_booking, add_reservation
 from tests.support.shop import Shop, open_shop
 
 HOUR = timedelta(hours=1)
@@ -45,8 +49,14 @@ async def database(urls: Urls) -> AsyncIterator["asyncpg.Pool[asyncpg.Record]"]:
 
 @pytest.fixture(scope="module")
 async def own_rules(urls: Urls) -> AsyncIterator[MechanicRules]:
-    async with open_pool(urls.api, 2, "test") as pool:
+    async with open_pool(urls.api, 4, "test") as pool:
         yield MechanicRules(pool, HolidayLibrary())
+
+
+@pytest.fixture(scope="module")
+async def saga(urls: Urls) -> AsyncIterator[PostgresSaga]:
+    async with open_pool(urls.worker, 1, "test") as pool:
+        yield PostgresSaga(pool)
 
 
 @pytest.fixture
@@ -74,6 +84,12 @@ async def test_what_does_not_stand_is_not_named(own_rules: MechanicRules, shop: 
     assert conflicts(await _set(own_rules, shop, WHOLE_WEEK)) == []
 
 
+async def test_the_database_decides_which_zones_there_are(own_rules: MechanicRules, shop: Shop) -> None:
+    """Its computations need the zone; whoever asks may know others."""
+    with pytest.raises(UnknownTimezone):
+        await _set(own_rules, shop, replace(WHOLE_WEEK, timezone="Europe/Atlantis"))
+
+
 async def _waits_for(database: Any, holder: int) -> int:
     """The backend that waits for a lock of this one."""
     query = "SELECT pid FROM pg_stat_activity WHERE $1 = ANY(pg_blocking_pids(pid))"
@@ -94,69 +110,73 @@ async def _transaction(url: str) -> AsyncIterator[Any]:
         await connection.close()
 
 
-_HOLD = """
-INSERT INTO slot_reservations (id, booking_id, mechanic_id, starts_at, ends_at, blocked, status, expires_at)
-SELECT
-    gen_random_uuid(), id, mechanic_id, starts_at, ends_at, tstzrange(starts_at, ends_at), 'reserved', now() + '1 hour'
-FROM bookings WHERE id = $1 AND slot_refusal(mechanic_id, service_id, starts_at, now()) IS NULL
-RETURNING id
-"""
+async def _hold(saga: PostgresSaga, database: Any, case: Case) -> HoldOutcome:
+    fingerprint = "SELECT encode(request_fingerprint, 'hex') FROM bookings WHERE id = $1"
+    asked, now = await database.fetchval(fingerprint, case.booking_id), datetime.now(UTC)
+    return await saga.place_hold(case.booking_id, asked, uuid4(), now, now + HOUR, now + HOUR)
 
 
-async def _hold(worker: Any, booking: UUID, shop: Shop) -> UUID | None:
-    """What a hold does, as the worker's role: it keeps the rules still, then asks them."""
-    await worker.execute("SELECT keep_still($1, $2)", shop.mechanic_id, shop.service_id)
-    held: UUID | None = await worker.fetchval(_HOLD, booking)
-    return held
+@asynccontextmanager
+async def _kept_from_its_end(urls: Urls, shop: Shop) -> AsyncIterator[Any]:
+    """Somebody is writing into the same time, and nobody knows yet whether it will stay: a hold there has to wait."""
+    async with _transaction(urls.superuser) as rival:
+        await add_reservation(rival, await add_booking(rival, shop, noon(3)))
+        yield rival
 
 
 async def test_a_change_that_comes_second_names_the_hold(
-    own_rules: MechanicRules, shop: Shop, urls: Urls, database: Any
+    own_rules: MechanicRules, saga: PostgresSaga, shop: Shop, urls: Urls, database: Any
 ) -> None:
     """The hold is being placed; the change waits for it, though nobody else can see it yet."""
     case = await add_booking(database, shop, noon(3), "holding")
-    async with _transaction(urls.worker) as worker:
-        assert await _hold(worker, case.booking_id, shop) is not None
+    async with _kept_from_its_end(urls, shop) as rival:
+        hold = asyncio.create_task(_hold(saga, database, case))
+        holding = await _waits_for(database, rival.get_server_pid())
         change = asyncio.create_task(_set(own_rules, shop, NO_HOURS))
-        await _waits_for(database, worker.get_server_pid())
-        assert not change.done()
-        await worker.execute("COMMIT")
+        await _waits_for(database, holding)
+        await rival.execute("ROLLBACK")
+        assert (await hold).terms is not None
     assert conflicts(await change) == [(case.booking_id, "outside_hours")]
 
 
 async def test_a_hold_that_comes_second_sees_the_change(
-    own_rules: MechanicRules, shop: Shop, urls: Urls, database: Any
+    own_rules: MechanicRules, saga: PostgresSaga, shop: Shop, urls: Urls, database: Any
 ) -> None:
     """The change has its lock and is kept from its end; the hold waits for it, and is refused."""
     case = await add_booking(database, shop, noon(3), "holding")
-    async with _transaction(urls.superuser) as brake, _transaction(urls.worker) as worker:
+    async with _transaction(urls.superuser) as brake:
         await brake.execute("SELECT FROM availability_rules WHERE mechanic_id = $1 FOR UPDATE", shop.mechanic_id)
         change = asyncio.create_task(_set(own_rules, shop, NO_HOURS))
         changing = await _waits_for(database, brake.get_server_pid())
-        hold = asyncio.create_task(_hold(worker, case.booking_id, shop))
-        assert await _waits_for(database, changing) == worker.get_server_pid()
+        hold = asyncio.create_task(_hold(saga, database, case))
+        await _waits_for(database, changing)
         await brake.execute("COMMIT")
-        assert conflicts(await change) == []
-        assert await hold is None
+    assert conflicts(await change) == []
+    assert (await hold).reason is SlotRefusal.OUTSIDE_HOURS
 
 
 @pytest.mark.parametrize("locked", [True, False])
 async def test_time_off_and_a_hold(
-    own_rules: MechanicRules, shop: Shop, urls: Urls, database: Any, monkeypatch: pytest.MonkeyPatch, locked: bool
+    own_rules: MechanicRules,
+    saga: PostgresSaga,
+    shop: Shop,
+    urls: Urls,
+    database: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    locked: bool,
 ) -> None:
     """Without the lock, the hold stands in the time off and nobody has been told: so these tests can fail."""
     case = await add_booking(database, shop, noon(3), "holding")
     me, now = Caller(Role.MECHANIC, str(shop.mechanic_id)), datetime.now(UTC)
     if not locked:
         monkeypatch.setitem(rules._SQL, "lock_rules", rules._SQL["mechanic"])
-    async with _transaction(urls.worker) as worker:
-        assert await _hold(worker, case.booking_id, shop) is not None
+    async with _kept_from_its_end(urls, shop) as rival:
+        hold = asyncio.create_task(_hold(saga, database, case))
+        holding = await _waits_for(database, rival.get_server_pid())
         change = asyncio.create_task(own_rules.add_time_off(me, shop.mechanic_id, (noon(3), noon(4)), None, now))
-        if locked:
-            await _waits_for(database, worker.get_server_pid())
-        else:
-            await change
-        await worker.execute("COMMIT")
+        await (_waits_for(database, holding) if locked else change)
+        await rival.execute("ROLLBACK")
+        assert (await hold).terms is not None
     told = conflicts(await change or {})
     assert told == ([(case.booking_id, "time_off")] if locked else [])
     later = await own_rules.set_online(me, shop.mechanic_id, True, now)
@@ -169,9 +189,11 @@ async def test_two_changes_at_once_are_made_one_after_the_other(own_rules: Mecha
         ScheduleChange("UTC", tuple(WeeklySpan(day, Span(time(hour), time(hour + 1))) for day in range(7)), hour, hour)
         for hour in range(1, 13)
     ]
-    await asyncio.gather(*(_set(own_rules, shop, change) for change in changes))
     me = Caller(Role.MECHANIC, str(shop.mechanic_id))
-    read = await own_rules.schedule(me, shop.mechanic_id, datetime.now(UTC))
-    assert read is not None
-    [hour] = {each["opens"].hour for each in read["weekly"]}
-    assert (len(read["weekly"]), read["horizon_days"], read["minimum_notice_minutes"]) == (7, hour, hour)
+    await _set(own_rules, shop, changes[0])
+    reads = (own_rules.schedule(me, shop.mechanic_id, datetime.now(UTC)) for _ in range(12))
+    read = (await asyncio.gather(*(_set(own_rules, shop, change) for change in changes), *reads))[len(changes) :]
+    for each in (*read, await own_rules.schedule(me, shop.mechanic_id, datetime.now(UTC))):
+        assert each is not None
+        [hour] = {span["opens"].hour for span in each["weekly"]}
+        assert (len(each["weekly"]), each["horizon_days"], each["minimum_notice_minutes"]) == (7, hour, hour)

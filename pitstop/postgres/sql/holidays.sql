@@ -23,6 +23,7 @@ ON CONFLICT (region, day) DO NOTHING
 SELECT region FROM holiday_calendars AS c
 WHERE refreshed_on < $1 AND EXISTS (SELECT FROM mechanics AS m WHERE m.holiday_region = c.region)
 ORDER BY region
+LIMIT $2
 
 -- name: put_off
 -- Looked for and not found: tomorrow again.

@@ -177,15 +177,15 @@ SET search_path = pg_catalog, public, pg_temp SET timezone = 'UTC' SET plan_cach
         - CASE WHEN offer.needs_bay
             THEN without_bay(offer.workshop_id, offer.before, offer.after, possible.starts, at, moving) ELSE '{}' END
     FROM offer
-    -- No session is longer than a day.
-    JOIN open_hours(ARRAY(SELECT id FROM offer), tstzrange(lower(span), upper(span) + interval '1 day')) AS open
-        ON open.mechanic_id = offer.id
+    JOIN open_hours(ARRAY(SELECT id FROM offer), tstzrange(lower(span), upper(span) + (
+        SELECT make_interval(mins => duration_minutes) FROM services WHERE id = service
+    ))) AS open ON open.mechanic_id = offer.id
     CROSS JOIN LATERAL (
         SELECT range_agg(tstzrange(lower(free), upper(free) - offer.duration, '[]')) * offer.asked AS starts
         FROM unnest(open.hours - COALESCE((
             SELECT range_agg(during) FROM time_off
             WHERE time_off.mechanic_id = offer.id
-                AND during && tstzrange(lower(span), upper(span) + interval '1 day')
+                AND during && tstzrange(lower(span), upper(span) + offer.duration)
         ), '{}')) AS free
         WHERE upper(free) - offer.duration >= lower(free)
     ) AS possible
@@ -253,15 +253,15 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp AS $$
 $$;
 
 -- Runs that hold the first `most` slots by start, then mechanic, after those up to `after_start` and `after_mechanic`; and
--- some slots more. Cut into windows, so that a page of the slots of a thousand mechanics is found without making all of them;
--- a mechanic has some four slots in an hour, for a third of the day.
+-- some slots more. Cut into windows, so that a page of the slots of a thousand mechanics is found without making all of them.
+-- The first is a day at least, in which most have hours; a mechanic has some four slots in an hour, for a third of the day.
 CREATE FUNCTION page_of_free_runs(
     service uuid, candidates uuid[], span tstzrange, at timestamptz, after_start timestamptz, after_mechanic uuid, most integer
 ) RETURNS TABLE (mechanic_id uuid, first_start timestamptz, last_start timestamptz)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, public, pg_temp SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     since timestamptz := greatest(lower(span), after_start);
-    width interval := make_interval(hours => greatest(6, most * 3 / (4 * greatest(1, cardinality(candidates)))));
+    width interval := make_interval(hours => greatest(24, most * 3 / (4 * greatest(1, cardinality(candidates)))));
     step interval := (SELECT make_interval(mins => step_minutes) FROM services WHERE id = service);
 BEGIN
     WHILE most > 0 AND since < upper(span) LOOP

@@ -1,6 +1,5 @@
 """Where a call comes from: nobody is believed but the proxies that are configured."""
 
-
 import pytest
 from fastapi import Request
 from pydantic import ValidationError

@@ -62,7 +62,10 @@ class PostgresSaga:
                 return await _held_before(connection, booking)
             hold = _Hold(reservation_id, now, hold_expires_at, lapses_at)
             first = booking["mechanic_id"]
-            mechanic = await _grant(connection, booking, first, hold) or await _choose_again(connection, booking, hold)
+            if booking["any_mechanic"]:
+                mechanic = await _choose(connection, booking, hold)
+            else:
+                mechanic = await _grant(connection, booking, first, hold)
             if mechanic is None:
                 return _refused(await connection.fetchval(_SQL["why_refused"], booking_id, now))
             terms = _terms(booking, reservation_id=reservation_id, hold_expires_at=hold_expires_at)
@@ -221,28 +224,30 @@ async def _lock(connection: Connection, booking_id: UUID) -> asyncpg.Record | No
 
 
 async def _grant(connection: Connection, booking: asyncpg.Record, mechanic_id: UUID, hold: _Hold) -> UUID | None:
-    """The mechanic, when the slot is held; None, and nothing changed or locked, when it cannot be."""
-    attempt = connection.transaction()
-    await attempt.start()
+    """The mechanic, when the slot is held; None when it cannot be."""
     await connection.execute(_SQL["keep_still"], mechanic_id, booking["service_id"])
-    blocked = await connection.fetchval(_SQL["assign"], booking["booking_id"], mechanic_id)
-    await connection.execute(_SQL["lapse_rivals"], mechanic_id, blocked, hold.now)
+    blocked = await connection.fetchval(_SQL["assign"], booking["booking_id"], mechanic_id, hold.now)
     times = (hold.now, hold.expires_at, hold.lapses_at)
-    if await _uuid(connection, "grant_hold", booking["booking_id"], hold.reservation_id, *times, blocked) is None:
-        await attempt.rollback()
-        return None
-    await attempt.commit()
-    return mechanic_id
+    granted = await _uuid(connection, "grant_hold", booking["booking_id"], hold.reservation_id, *times, blocked)
+    return mechanic_id if granted else None
 
 
-async def _choose_again(connection: Connection, booking: asyncpg.Record, hold: _Hold) -> UUID | None:
-    """Any mechanic would do, and the first choice has just gone: the next, as long as there is one."""
-    tried = [booking["mechanic_id"]]
-    while booking["any_mechanic"]:
-        mechanic = await _uuid(connection, "next_choice", booking["booking_id"], hold.now, tried)
-        if mechanic is None or await _grant(connection, booking, mechanic, hold) is not None:
+async def _choose(connection: Connection, booking: asyncpg.Record, hold: _Hold) -> UUID | None:
+    """Any mechanic would do: the first choice, and if it has just gone the next, as long as there is one.
+
+    What a try in vain has locked and changed is as before.
+    """
+    tried: list[UUID] = []
+    mechanic: UUID | None = booking["mechanic_id"]
+    while mechanic is not None:
+        attempt = connection.transaction()
+        await attempt.start()
+        if await _grant(connection, booking, mechanic, hold) is not None:
+            await attempt.commit()
             return mechanic
+        await attempt.rollback()
         tried.append(mechanic)
+        mechanic = await _uuid(connection, "next_choice", booking["booking_id"], hold.now, tried)
     return None
 
 

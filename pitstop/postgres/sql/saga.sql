@@ -44,17 +44,28 @@ WHERE (
 ) AND blocked && $2 AND status = 'reserved' AND expires_at <= $3
 
 -- name: assign
--- The booking is this mechanic's from here on, with the time around it that the mechanic wants.
-UPDATE bookings AS b SET
-    mechanic_id = ms.mechanic_id,
-    buffer_before_minutes = greatest(s.buffer_before_minutes, ms.buffer_before_minutes),
-    buffer_after_minutes = greatest(s.buffer_after_minutes, ms.buffer_after_minutes)
-FROM mechanic_services AS ms
-JOIN services AS s ON s.id = ms.service_id
-WHERE b.id = $1 AND ms.mechanic_id = $2 AND ms.service_id = b.service_id
-RETURNING tstzrange(
-    b.starts_at - make_interval(mins => b.buffer_before_minutes), b.ends_at + make_interval(mins => b.buffer_after_minutes)
+-- The booking is this mechanic's from here on, with the time around it that the mechanic wants. Holds on that time of the
+-- mechanic, or of a bay of the same workshop, that have run out make way.
+WITH assigned AS (
+    UPDATE bookings AS b SET
+        mechanic_id = ms.mechanic_id,
+        buffer_before_minutes = greatest(s.buffer_before_minutes, ms.buffer_before_minutes),
+        buffer_after_minutes = greatest(s.buffer_after_minutes, ms.buffer_after_minutes)
+    FROM mechanic_services AS ms
+    JOIN services AS s ON s.id = ms.service_id
+    WHERE b.id = $1 AND ms.mechanic_id = $2 AND ms.service_id = b.service_id
+    RETURNING tstzrange(
+        b.starts_at - make_interval(mins => b.buffer_before_minutes), b.ends_at + make_interval(mins => b.buffer_after_minutes)
+    ) AS blocked
+),
+lapsed AS (
+    UPDATE slot_reservations AS r SET status = 'expired' FROM assigned
+    WHERE (
+        r.mechanic_id = $2
+        OR r.bay_id IN (SELECT bays.id FROM bays JOIN mechanics AS m ON m.workshop_id = bays.workshop_id WHERE m.id = $2)
+    ) AND r.blocked && assigned.blocked AND r.status = 'reserved' AND r.expires_at <= $3
 )
+SELECT blocked FROM assigned
 
 -- name: grant_hold
 -- The exclusion constraints decide: no row comes back when somebody else has the time, or the bay. The rules are asked

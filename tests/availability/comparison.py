@@ -42,6 +42,13 @@ async def _compare_searches(connection: Any, question: Question, expected: list[
     since = expected[-30][0] if len(expected) > 30 else question.since
     paged = await product.search(connection, question.world, since, question.until, question.at, question.page)
     _same(f"the search in pages of {question.page}", paged, [slot for slot in expected if slot[0] >= since])
+    _same("the search of 0.1.0", await product.search_of_0_1_0(connection, *asked), expected)
+    one = question.world.mechanics[-1].id
+    alone = await product.search(connection, *asked, mechanic=one)
+    _same("the search for one mechanic", alone, [slot for slot in expected if slot[1] == one])
+    first = await product.first_free(connection, question.world, question.since, question.at) if expected else None
+    if first and (first not in expected or first[0] != expected[0][0]):
+        raise Different(f"the first free slot is {_slot(first)}, not {_slot(expected[0])}")
 
 
 def _same(what: str, found: list[Slot], expected: list[Slot]) -> None:
@@ -58,13 +65,17 @@ async def _compare_checks(connection: Any, question: Question) -> None:
 
 
 async def _compare_others(connection: Any, question: Question) -> None:
-    """Who else asks the predicate: the check of a booking that is to be moved, and `is_slot_available`."""
+    """Who else asks the predicate: the check of a booking that is to be moved, late payments, `is_slot_available`."""
     world, at = question.world, question.at
     slots = _some([*_on_grid(question), *_beside(question)])
     for slot, free in zip(slots, await product.own_time(connection, world, slots, at), strict=True):
         end = slot[0] + world.service.duration
         if free != reference.own_time_is_free(world, world.mechanic(slot[1]), slot[0], end, at):
             raise Different(f"is_slot_available says {free} of {_slot(slot)}")
+    slots = _some(_on_grid(question))
+    for slot, free in zip(slots, await product.late_payments(connection, world, slots, at), strict=True):
+        if free != reference.can_be_taken_again(world, world.mechanic(slot[1]), slot[0], at):
+            raise Different(f"a late payment for {_slot(slot)} finds it free: {free}")
     for moving in [reservation.booking_id for reservation in world.reservations[:1]]:
         refusals = await product.checks(connection, world, slots, at, moving)
         without = world.moving(moving)

@@ -3,6 +3,7 @@
 Everything happens on one connection in one transaction, which is rolled back: hundreds of worlds in one database.
 """
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -10,7 +11,11 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+from api import cursors
+from api.slot_pages import SlotsOfAPage
+from pitstop.domain.places import Place
 from pitstop.domain.saga import HoldOutcome
+from pitstop.postgres.catalogue import Catalogue
 from pitstop.postgres.saga import PostgresSaga
 from tests.availability.reference import Mechanic, Reservation, World, blocked_by
 
@@ -39,6 +44,9 @@ class OneConnection:
     @asynccontextmanager
     async def acquire(self) -> AsyncIterator[Any]:
         yield self._connection
+
+    async def fetchrow(self, query: str, *arguments: object) -> Any:
+        return await self._connection.fetchrow(query, *arguments)
 
 
 @asynccontextmanager
@@ -162,22 +170,51 @@ async def become(connection: Any, role: str) -> None:
 
 
 async def search(
-    connection: Any, world: World, since: datetime, until: datetime, at: datetime, page: int = EVERYTHING
+    connection: Any,
+    world: World,
+    since: datetime,
+    until: datetime,
+    at: datetime,
+    page: int = EVERYTHING,
+    mechanic: UUID | None = None,
 ) -> list[tuple[datetime, UUID]]:
-    """All pages of this size, one after the other, as a client would ask for them."""
+    """All pages of this size, one after the other, as a client gets them from `GET /v1/availability`."""
+    catalogue = Catalogue(OneConnection(connection))  # type: ignore[arg-type]
     found: list[tuple[datetime, UUID]] = []
-    # Somebody whom nobody knows is no candidate for anything.
-    candidates = [*(mechanic.id for mechanic in world.mechanics), uuid4()]
+    cursor: str | None = None
     while True:
-        rows = await connection.fetch(
-            "SELECT mechanic_id, starts_at, ends_at FROM page_of_free_slots($1, $2, tstzrange($3, $4), $5, $6, $7, $8)",
-            *(world.service.id, candidates, since, until, at, *(found[-1] if found else (None, None)), page),
-        )
-        assert len(rows) <= page
-        assert all(row["ends_at"] - row["starts_at"] == world.service.duration for row in rows)
-        found.extend((row["starts_at"], row["mechanic_id"]) for row in rows)
-        if len(rows) < page:
+        after = cursors.decode(cursor)
+        free = await catalogue.free_time(world.service.id, mechanic, (since, until), at, after, page + 1)
+        if free is None:
+            assert not world.service.active
+            return []
+        written = json.loads(SlotsOfAPage(free, page).written(None))
+        assert len(written["slots"]) <= page
+        for slot in written["slots"]:
+            start, end = datetime.fromisoformat(slot["start"]), datetime.fromisoformat(slot["end"])
+            assert end - start == world.service.duration
+            found.append((start, UUID(slot["mechanic_id"])))
+        cursor = written["next_cursor"]
+        if cursor is None:
             return found
+
+
+async def first_free(connection: Any, world: World, since: datetime, at: datetime) -> tuple[datetime, UUID] | None:
+    """As `GET /v1/availability/next` answers a customer of the mechanics' city."""
+    catalogue = Catalogue(OneConnection(connection))  # type: ignore[arg-type]
+    slot = await catalogue.next_slot(world.service.id, None, Place("CA", "Toronto", "M5V 2T6"), since, at)
+    return (slot["start"], slot["mechanic_id"]) if slot else None
+
+
+async def search_of_0_1_0(
+    connection: Any, world: World, since: datetime, until: datetime, at: datetime
+) -> list[tuple[datetime, UUID]]:
+    """As an API of that version asks while an installation moves to this one."""
+    rows = await connection.fetch(
+        "SELECT mechanic_id, starts_at FROM free_slots($1, NULL::uuid, tstzrange($2, $3), $4) ORDER BY 2, 1",
+        *(world.service.id, since, until, at),
+    )
+    return [(row["starts_at"], row["mechanic_id"]) for row in rows]
 
 
 async def checks(
@@ -200,6 +237,18 @@ async def own_time(connection: Any, world: World, slots: list[tuple[datetime, UU
         " FROM unnest($1::timestamptz[], $2::timestamptz[], $3::uuid[])"
         " WITH ORDINALITY AS slot (start, finish, mechanic, number) ORDER BY number",
         *(starts, ends, [mechanic for _, mechanic in slots], at),
+    )
+    return [row["free"] for row in rows]
+
+
+async def late_payments(connection: Any, world: World, slots: list[tuple[datetime, UUID]], at: datetime) -> list[bool]:
+    """Whether each slot, once held, could be taken again for a payment that comes at this moment."""
+    rows = await connection.fetch(
+        "SELECT EXISTS (SELECT FROM bookable_starts("
+        "  $3, ARRAY[mechanic], tstzrange(start, start, '[]'), $4, notice => FALSE"
+        " ) AS b WHERE b.starts @> start) AS free"
+        " FROM unnest($1::timestamptz[], $2::uuid[]) WITH ORDINALITY AS slot (start, mechanic, number) ORDER BY number",
+        *([start for start, _ in slots], [mechanic for _, mechanic in slots], world.service.id, at),
     )
     return [row["free"] for row in rows]
 

@@ -220,9 +220,17 @@ def starts(world: World, mechanic: Mechanic, since: datetime, until: datetime) -
     return [start for start in minutes(since.astimezone(UTC), until) if on_grid(mechanic, world.service, start)]
 
 
+def can_be_taken_again(world: World, mechanic: Mechanic, start: datetime, at: datetime) -> bool:
+    """For a payment that comes late: notice and horizon were right when it was held, but the past is past."""
+    return start >= at and not reasons(world, mechanic, start, at) - {"too_soon", "too_far"}
+
+
 def own_time_is_free(world: World, mechanic: Mechanic, start: datetime, end: datetime, at: datetime) -> bool:
     """As `is_slot_available` asks: open and free, whatever the service."""
-    free = all(is_open(mechanic, minute) and not is_away(mechanic, minute) for minute in minutes(start, end))
+    free = all(
+        is_open(mechanic, minute) and not is_away(mechanic, minute)
+        for minute in minutes(start.replace(second=0, microsecond=0), end)
+    )
     return (
         mechanic.online
         and free

@@ -23,7 +23,7 @@ _MOST_HOPS = 10
 _IPV6_PREFIX = 64
 
 
-def client_address(request: Request, rooms: InRooms) -> Address:
+async def client_address(request: Request, rooms: InRooms) -> Address:
     return address_of(request, rooms.settings)
 
 

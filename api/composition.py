@@ -99,7 +99,8 @@ async def build(settings: Settings, client: Client | None = None) -> AsyncIterat
         )
 
 
-def _rooms(request: Request) -> Rooms:
+# Without `async` a dependency runs in a thread: a hop there and back costs more than all that it does.
+async def _rooms(request: Request) -> Rooms:
     return cast(Rooms, request.app.state.rooms)
 
 

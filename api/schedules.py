@@ -17,8 +17,8 @@ from api.fields import (
 )
 from api.rule_examples import SCHEDULE
 from api.schemas import Cursor, Sent, ServiceId
-from pitstop.domain.booking import BookingStatus, ReservationStatus
-from pitstop.domain.rules import ConflictReason
+from pitstop.domain.booking import BookingStatus
+from pitstop.domain.rules import ConflictReason, ReservationStatus
 
 LONGEST_TIME_OFF = timedelta(days=366)
 _YEAR_MINUTES = 365 * 24 * 60

@@ -7,7 +7,7 @@ What it looks like is `SlotPage` and `Slot`; a test holds the two against each o
 import json
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from uuid import UUID
 
@@ -17,8 +17,6 @@ from pitstop.domain.wall_clock import WallClock
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MINUTE = timedelta(minutes=1)
-_DAY_MINUTES = 24 * 60
-_TIMES = tuple(f"T{minute // 60:02}:{minute % 60:02}:00" for minute in range(_DAY_MINUTES))
 
 _Slot = tuple[int, str]
 
@@ -88,15 +86,11 @@ def _local(clock: WallClock) -> Callable[[int], str]:
     return written
 
 
-def _text(minute: int) -> str:
-    day, rest = divmod(minute, _DAY_MINUTES)
-    return _day(day) + _TIMES[rest]
-
-
-@lru_cache(maxsize=2048)
-def _day(number: int) -> str:
-    return (date(1970, 1, 1) + timedelta(days=number)).isoformat()
-
-
 def _instant(minute: int) -> datetime:
     return _EPOCH + minute * _MINUTE
+
+
+# The quarters of an hour of some months: the same are written again and again.
+@lru_cache(maxsize=16_384)
+def _text(minute: int) -> str:
+    return _instant(minute).replace(tzinfo=None).isoformat()

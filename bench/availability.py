@@ -32,12 +32,12 @@ class Extent:
     seconds: float
     crowds: tuple[int, ...] = CROWDS
     # Before anything counts: every connection of an API has its plans after that.
-    warm: int = 192
+    warm: int = 96
 
     @classmethod
     def of(cls, quick: bool, most: int) -> "Extent":
         sizes = tuple(size for size in (10_000, 1_000_000, 10_000_000) if size <= most)
-        return cls(sizes, rounds=2, seconds=0.7) if quick else cls(sizes, rounds=5, seconds=1.5)
+        return cls(sizes, rounds=2, seconds=0.7) if quick else cls(sizes, rounds=4, seconds=1)
 
 
 class AvailabilityResults(BaseModel):

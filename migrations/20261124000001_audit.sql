@@ -91,5 +91,16 @@ RESET ROLE;
 -- squawk-ignore require-concurrent-index-deletion
 DROP INDEX webhooks_of_booking, bookings_pending, bookings_by_change;
 DROP TABLE audit_findings, audit_runs;
--- Its rights, policies included, go with it; the role itself belongs to the cluster and stays.
-DROP OWNED BY pitstop_audit;
+-- Its rights and policies in this database; the role itself belongs to the cluster and stays, with what it may in other
+-- databases.
+DO $$
+DECLARE
+    policy record;
+BEGIN
+    FOR policy IN SELECT tablename, policyname FROM pg_policies WHERE roles = '{pitstop_audit}' LOOP
+        EXECUTE format('DROP POLICY %I ON %I', policy.policyname, policy.tablename);
+    END LOOP;
+END
+$$;
+REVOKE ALL ON ALL TABLES IN SCHEMA public FROM pitstop_audit;
+REVOKE ALL ON SCHEMA public FROM pitstop_audit;

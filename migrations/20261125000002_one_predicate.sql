@@ -177,15 +177,15 @@ SET search_path = pg_catalog, public, pg_temp SET timezone = 'UTC' SET plan_cach
         - CASE WHEN offer.needs_bay
             THEN without_bay(offer.workshop_id, offer.before, offer.after, possible.starts, at, moving) ELSE '{}' END
     FROM offer
-    -- No session is longer than a day.
-    JOIN open_hours(ARRAY(SELECT id FROM offer), tstzrange(lower(span), upper(span) + interval '1 day')) AS open
-        ON open.mechanic_id = offer.id
+    JOIN open_hours(ARRAY(SELECT id FROM offer), tstzrange(lower(span), upper(span) + (
+        SELECT make_interval(mins => duration_minutes) FROM services WHERE id = service
+    ))) AS open ON open.mechanic_id = offer.id
     CROSS JOIN LATERAL (
         SELECT range_agg(tstzrange(lower(free), upper(free) - offer.duration, '[]')) * offer.asked AS starts
         FROM unnest(open.hours - COALESCE((
             SELECT range_agg(during) FROM time_off
             WHERE time_off.mechanic_id = offer.id
-                AND during && tstzrange(lower(span), upper(span) + interval '1 day')
+                AND during && tstzrange(lower(span), upper(span) + offer.duration)
         ), '{}')) AS free
         WHERE upper(free) - offer.duration >= lower(free)
     ) AS possible
@@ -241,27 +241,16 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp SET plan_cache
     WHERE run.first_start <= run.last_start
 $$;
 
--- The free slots of these mechanics that start within `span` (half-open), on the grid.
-CREATE FUNCTION free_slots(service uuid, candidates uuid[], span tstzrange, at timestamptz)
-RETURNS TABLE (mechanic_id uuid, starts_at timestamptz, ends_at timestamptz)
-LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp AS $$
-    SELECT run.mechanic_id, start, start + make_interval(mins => s.duration_minutes)
-    FROM services AS s
-    CROSS JOIN LATERAL free_runs(service, candidates, span, at) AS run
-    CROSS JOIN LATERAL generate_series(run.first_start, run.last_start, make_interval(mins => s.step_minutes)) AS start
-    WHERE s.id = service
-$$;
-
 -- Runs that hold the first `most` slots by start, then mechanic, after those up to `after_start` and `after_mechanic`; and
--- some slots more. Cut into windows, so that a page of the slots of a thousand mechanics is found without making all of them;
--- a mechanic has some four slots in an hour, for a third of the day.
+-- some slots more. Cut into windows, so that a page of the slots of a thousand mechanics is found without making all of them.
+-- The first is a day at least, in which most have hours; a mechanic has some four slots in an hour, for a third of the day.
 CREATE FUNCTION page_of_free_runs(
     service uuid, candidates uuid[], span tstzrange, at timestamptz, after_start timestamptz, after_mechanic uuid, most integer
 ) RETURNS TABLE (mechanic_id uuid, first_start timestamptz, last_start timestamptz)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, public, pg_temp SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     since timestamptz := greatest(lower(span), after_start);
-    width interval := make_interval(hours => greatest(6, most * 3 / (4 * greatest(1, cardinality(candidates)))));
+    width interval := make_interval(hours => greatest(24, most * 3 / (4 * greatest(1, cardinality(candidates)))));
     step interval := (SELECT make_interval(mins => step_minutes) FROM services WHERE id = service);
 BEGIN
     WHILE most > 0 AND since < upper(span) LOOP
@@ -297,15 +286,19 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp AS $$
     LIMIT most
 $$;
 
--- As 0.1.0 calls it.
+-- Every free slot, as 0.1.0 asks for them: of one mechanic or, with null, of all who offer the service. No function beside it
+-- has its name, because 0.1.0 does not say of what types its arguments are.
 CREATE OR REPLACE FUNCTION free_slots(service uuid, only_mechanic uuid, span tstzrange, at timestamptz)
 RETURNS TABLE (mechanic_id uuid, starts_at timestamptz, ends_at timestamptz)
 LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp AS $$
-    SELECT f.mechanic_id, f.starts_at, f.ends_at
-    FROM free_slots(service, ARRAY(
+    SELECT run.mechanic_id, start, start + make_interval(mins => s.duration_minutes)
+    FROM services AS s
+    CROSS JOIN LATERAL free_runs(service, ARRAY(
         SELECT ms.mechanic_id FROM mechanic_services AS ms
         WHERE ms.service_id = service AND (only_mechanic IS NULL OR ms.mechanic_id = only_mechanic)
-    ), span, at) AS f
+    ), span, at) AS run
+    CROSS JOIN LATERAL generate_series(run.first_start, run.last_start, make_interval(mins => s.step_minutes)) AS start
+    WHERE s.id = service
 $$;
 
 -- Why a slot cannot be booked, or null when it can. Without the mechanic, the service or its bays: not_offered.
@@ -499,7 +492,6 @@ SET LOCAL ROLE pitstop_owner;
 DROP FUNCTION fairest_mechanic, matching_mechanics, postal_area, free_bay, keep_still, is_day_off;
 DROP FUNCTION page_of_free_slots, page_of_free_runs;
 DROP FUNCTION slot_refusal(uuid, uuid, timestamptz, timestamptz, uuid);
-DROP FUNCTION free_slots(uuid, uuid[], tstzrange, timestamptz);
 DROP FUNCTION free_runs;
 DROP FUNCTION on_grid(timestamptz, text, integer);
 DROP FUNCTION bookable_starts(uuid, uuid[], tstzrange, timestamptz, boolean, uuid);

@@ -34,7 +34,7 @@ from pitstop.postgres.desk import BookingFilter
 _LAST_BIGINT = 2**63 - 1
 
 
-def _no_store(response: Response) -> None:
+async def _no_store(response: Response) -> None:
     """A booking's answer bears a client secret or a link, and is the caller's own: nothing on the way keeps it."""
     response.headers["Cache-Control"] = "no-store"
 

@@ -35,15 +35,6 @@ _ENDS = frozenset(
 )
 
 
-class ReservationStatus(StrEnum):
-    """Where a reservation of a mechanic's time stands."""
-
-    RESERVED = "reserved"
-    CONFIRMED = "confirmed"
-    EXPIRED = "expired"
-    CANCELLED = "cancelled"
-
-
 class SlotRefusal(StrEnum):
     """Why a slot cannot be booked; the database's function `slot_refusal` says it in these words."""
 

@@ -55,6 +55,15 @@ class ConflictReason(StrEnum):
     OFFLINE = "offline"
 
 
+class ReservationStatus(StrEnum):
+    """Where a reservation of a mechanic's time stands."""
+
+    RESERVED = "reserved"
+    CONFIRMED = "confirmed"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+
+
 class UnknownTimezone(Exception):
     """The database has no such time zone."""
 

@@ -97,7 +97,9 @@ class PostgresSaga:
         await self._pool.execute(_SQL["record_intent"], booking_id, intent.id, intent.client_secret, intent.status, now)
 
     async def record_decline(self, booking_id: UUID, failure_code: str, now: datetime) -> None:
-        await self._pool.execute(_SQL["record_decline"], booking_id, failure_code, now)
+        async with self._pool.acquire() as connection, connection.transaction():
+            await connection.execute(_SQL["wait_for_booking"], booking_id)
+            await connection.execute(_SQL["record_decline"], booking_id, failure_code, now)
 
     async def declines(self, booking_id: UUID, window: timedelta) -> Declines:
         row = await self._pool.fetchrow(_SQL["declines"], booking_id, window)
@@ -108,7 +110,9 @@ class PostgresSaga:
         return AgreedPayment(**row) if row else None
 
     async def note_wrong_payment(self, booking_id: UUID, amount: int, currency: str, now: datetime) -> None:
-        await self._pool.execute(_SQL["note_wrong_payment"], booking_id, amount, currency, now)
+        async with self._pool.acquire() as connection, connection.transaction():
+            await connection.execute(_SQL["wait_for_booking"], booking_id)
+            await connection.execute(_SQL["note_wrong_payment"], booking_id, amount, currency, now)
 
     async def intent_of(self, booking_id: UUID) -> str | None:
         intent: str | None = await self._pool.fetchval(_SQL["intent_of_booking"], booking_id)

@@ -245,7 +245,7 @@ async def late_payments(connection: Any, world: World, slots: list[tuple[datetim
     """Whether each slot, once held, could be taken again for a payment that comes at this moment."""
     rows = await connection.fetch(
         "SELECT EXISTS (SELECT FROM bookable_starts("
-        "  $3, ARRAY[mechanic], tstzrange(start, start, '[]'), $4, notice => FALSE"
+        "   $3, ARRAY[mechanic], tstzrange(start, start, '[]'), $4, notice => FALSE"
         " ) AS b WHERE b.starts @> start) AS free"
         " FROM unnest($1::timestamptz[], $2::uuid[]) WITH ORDINALITY AS slot (start, mechanic, number) ORDER BY number",
         *([start for start, _ in slots], [mechanic for _, mechanic in slots], world.service.id, at),

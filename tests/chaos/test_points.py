@@ -15,7 +15,7 @@ EVERY = 4
 # They read, and nothing else.
 WITHOUT_EFFECTS = {"Catalogue", "TokenVerifier", "AuditBoard", "Pulse", "EncryptingCodec"}
 # What they write is no part of a booking's walk; tests of their own break it.
-OF_NO_BOOKING = {"SharedBudgets", "AuditLog", "PostgresSeals", "Deployment"}
+OF_NO_BOOKING = {"SharedBudgets", "AuditLog", "PostgresSeals", "Deployment", "MechanicRules", "PostgresHolidays"}
 
 
 async def test_deaths_between_two_effects(stack: Stack) -> None:

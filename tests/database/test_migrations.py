@@ -55,6 +55,12 @@ async def _applied(url: str) -> int:
         await connection.close()
 
 
+async def _entered_as_before(stack: Stack) -> None:
+    """Roles belong to the whole cluster: what they may in other databases is nobody's to take away here."""
+    for url in (stack.api_database_url, stack.worker_database_url, stack.environment["PITSTOP_AUDIT_DATABASE_URL"]):
+        await (await asyncpg.connect(url)).close()
+
+
 async def test_down_to_nothing_and_up_again(stack: Stack) -> None:
     async with fresh_database(stack) as urls:
         before = await _schema(urls.superuser)
@@ -65,3 +71,4 @@ async def test_down_to_nothing_and_up_again(stack: Stack) -> None:
         assert await _schema(urls.superuser) == []
         await dbmate(urls.superuser, "up")
         assert await _schema(urls.superuser) == before
+    await _entered_as_before(stack)

@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -49,6 +49,7 @@ class Target:
             return
         if case.path.startswith("/v1/mechanics/"):
             case.path_parameters["id"] = self.mechanic_id
+            _make_sense(case.body, self.shop.start())
         elif case.path.endswith("}") or case.path.endswith(".ics"):
             case.path_parameters["id"] = self.booking_id
         if isinstance(case.body, dict) and "service_id" in case.body:
@@ -59,6 +60,18 @@ class Target:
         start = self.shop.start() + timedelta(hours=1.25 * (choice // 10 % 100))
         ids = {name: str(getattr(self.shop, name)) for name in ("service_id", "plan_id", "mechanic_id")}
         return ids | {"start": start.isoformat(), "timezone": "America/Toronto"}
+
+
+def _make_sense(rules: Any, start: datetime) -> None:
+    """Words that name something, spans that contradict no other, and time off that is not over."""
+    if not isinstance(rules, dict):
+        return
+    words = {"timezone": "America/Toronto", "holiday_region": "CA", "services": []}
+    words |= {"start": start.isoformat(), "end": (start + timedelta(days=1)).isoformat()}
+    rules.update({name: value for name, value in words.items() if name in rules})
+    rules.update({name: rules[name][:1] for name in ("weekly", "exceptions") if name in rules})
+    for special in rules.get("exceptions", []):
+        special["hours"] = special["hours"][:1]
 
 
 @pytest.fixture(scope="package")

@@ -1,13 +1,10 @@
 """Where a call comes from: nobody is believed but the proxies that are configured."""
 
-from types import SimpleNamespace
-from typing import Any, cast
-
 import pytest
 from fastapi import Request
 from pydantic import ValidationError
 
-from api.addresses import UNKNOWN, client_address, network_of, parsed
+from api.addresses import UNKNOWN, address_of, network_of, parsed
 from pitstop.settings import Settings
 
 PROXY = "10.0.0.7"
@@ -20,7 +17,7 @@ def _address(
     headers = [(name, line.encode("latin-1")) for line in lines]
     scope = {"type": "http", "headers": headers, "client": (peer, 4711) if peer else None}
     settings = Settings.model_validate({"trusted_proxies": proxies, "forwarded_header": header})
-    return str(client_address(Request(scope), cast(Any, SimpleNamespace(settings=settings))))
+    return str(address_of(Request(scope), settings))
 
 
 @pytest.mark.parametrize(

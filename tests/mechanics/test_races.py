@@ -22,6 +22,7 @@ from pitstop.domain.rules import ScheduleChange, UnknownTimezone
 from pitstop.domain.saga import HoldOutcome
 from pitstop.gateways.holiday_library import HolidayLibrary
 from pitstop.postgres import rules
+from pitstop.postgres.holidays import years_ahead
 from pitstop.postgres.pool import open_pool
 from pitstop.postgres.rules import MechanicRules
 from pitstop.postgres.saga import PostgresSaga
@@ -197,3 +198,12 @@ async def test_two_changes_at_once_are_made_one_after_the_other(own_rules: Mecha
         assert each is not None
         [hour] = {span["opens"].hour for span in each["weekly"]}
         assert (len(each["weekly"]), each["horizon_days"], each["minimum_notice_minutes"]) == (7, hour, hour)
+
+
+async def test_a_region_that_several_name_at_once_is_filled_in_once(own_rules: MechanicRules, database: Any) -> None:
+    shops, region = [await open_shop(database) for _ in range(4)], "PT-20"
+    named = replace(WHOLE_WEEK, holiday_region=region)
+    read = await asyncio.gather(*(_set(own_rules, each, named) for each in shops))
+    assert {each["holiday_region"] for each in read} == {region}
+    days = [r["day"] for r in await database.fetch("SELECT day FROM public_holidays WHERE region = $1", region)]
+    assert sorted(days) == sorted(HolidayLibrary().days(region, years_ahead(datetime.now(UTC).date())))

@@ -1,6 +1,7 @@
 """`kill -9` of the API between a commit and its answer: the client's retry with its key gets the booking."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -11,12 +12,17 @@ import httpx
 import pytest
 from temporalio.client import Client
 
+from api import opening
 from pitstop.devstack.stackfile import Stack
+from pitstop.postgres.inbox import PostgresInbox
+from pitstop.postgres.pool import open_pool
+from tests.support.databases import fresh_database
 from tests.support.people import Customer
-from tests.support.processes import environment, until_live, uvicorn_process
+from tests.support.processes import environment, serving, settings, until_live, uvicorn_process
 from tests.support.shop import Shop
 from tests.support.stripe_control import StripeControl
 from tests.support.sweep import sweep
+from tests.support.webhooks import event_about
 
 
 @asynccontextmanager
@@ -57,6 +63,33 @@ async def test_the_retry_has_the_booking(
         assert rows == 1, table
     await customer.pay(booking)
     await customer.sees(booking, "confirmed", "mail_sent")
+
+
+async def test_control_unless_the_id_comes_from_the_key_the_retry_is_refused(
+    stack: Stack, customer: Customer, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its own hold, which the first try had got before it was killed."""
+    key, body = str(uuid4()), customer.request(shop, shop.start())
+    async with _doomed(stack, "engine.hold:after") as url:
+        customer.api_url = url
+        with pytest.raises(httpx.TransportError):
+            await customer.post(body, key)
+    monkeypatch.setattr(opening, "booking_id", lambda caller, key: uuid4())
+    async with serving(settings(stack)) as customer.api_url:
+        retry = await customer.post(body, key)
+    assert (retry.status_code, retry.json()["code"]) == (409, "slot_unavailable")
+
+
+async def test_a_stored_event_is_to_be_applied_until_it_was(stack: Stack, shop: Shop) -> None:
+    """Stripe tells again what an API that was killed has stored: that it is known already does not make it done."""
+    told = json.loads(event_about({"id": str(uuid4()), "payment": {"payment_intent_id": "pi_1"}}, shop))
+    told["type"] = "payment_intent.canceled"
+    # Of its own, where no sweep looks.
+    async with fresh_database(stack) as urls, open_pool(urls.api, 1, "test") as pool:
+        inbox = PostgresInbox(pool)
+        assert [await inbox.store(told) for _ in range(2)] == [True, True]
+        await inbox.mark_applied(told["id"], "signalled")
+        assert await inbox.store(told) is False
 
 
 async def test_a_request_that_is_never_made_again_leaves_nothing(

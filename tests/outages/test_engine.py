@@ -9,7 +9,10 @@ import asyncpg
 import pytest
 from temporalio.client import Client
 
+from pitstop.contracts.booking import HoldAnswer
 from pitstop.devstack.stackfile import Stack
+from pitstop.gateways import temporal_engine
+from pitstop.ports import EngineUnavailable
 from tests.support.gate import Gate, Outage, gate
 from tests.support.people import Customer
 from tests.support.processes import serving, settings
@@ -90,3 +93,36 @@ async def test_no_worker_at_work(
     assert refused.headers["Retry-After"]
     assert await database.fetchval("SELECT count(*) FROM bookings WHERE mechanic_id = $1", shop.mechanic_id) == 0
     await rival.book(shop, shop.start())
+
+
+async def _slow_answer() -> HoldAnswer:
+    await asyncio.sleep(1.5)
+    return HoldAnswer()
+
+
+@pytest.mark.parametrize(
+    ("looks", "seen", "answered"),
+    [
+        (2, [False, True, False, True], True),
+        (2, [True, False, False], False),
+        # Without the second look, a machine that was busy for a moment costs the customer a booking.
+        (1, [False, True, False, True], False),
+    ],
+)
+async def test_it_has_gone_when_it_was_not_there_twice_in_turn(
+    stack: Stack, temporal: Client, monkeypatch: pytest.MonkeyPatch, looks: int, seen: list[bool], answered: bool
+) -> None:
+    """A worker takes its time over a hold, and the engine is asked meanwhile whether it is there."""
+    engine, coming = temporal_engine.TemporalEngine(temporal, settings(stack)), iter(seen)
+
+    async def is_reachable() -> bool:
+        return next(coming, True)
+
+    monkeypatch.setattr(engine, "is_reachable", is_reachable)
+    monkeypatch.setattr(temporal_engine, "_LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(temporal_engine, "_LOOKS", looks)
+    if answered:
+        assert (await engine._while_reachable(_slow_answer())).refusal is None
+    else:
+        with pytest.raises(EngineUnavailable):
+            await engine._while_reachable(_slow_answer())

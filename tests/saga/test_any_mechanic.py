@@ -14,7 +14,7 @@ from pitstop.contracts import names
 from pitstop.devstack.stackfile import Stack
 from tests.support.people import Customer, Issuer
 from tests.support.rows import add_booking, add_reservation
-from tests.support.shop import Shop, add_mechanic
+from tests.support.shop import Shop, add_mechanic, open_workshop
 
 _MECHANIC = """
 INSERT INTO mechanics (id, name, timezone, country, city, postal_code, address, minimum_notice_minutes)
@@ -99,22 +99,11 @@ async def test_who_wants_a_certain_mechanic_gets_no_other(customer: Customer, sh
 
 async def test_in_person_nobody_is_sent_to_another_city(customer: Customer, shop: Shop, database: Any) -> None:
     await database.execute("UPDATE services SET kind = 'in_person' WHERE id = $1", shop.service_id)
-    await _with_bays(database, 1, shop.mechanic_id)
+    await open_workshop(database, 1, shop.mechanic_id)
     answer = await _any(customer, shop, shop.start(), city="Ottawa", postal_code="K1P 1J1")
     assert (answer.status_code, answer.json()["code"]) == (422, "slot_not_offered")
     assert answer.json()["errors"][0]["field"] == "body.location"
     assert await _who(customer, shop, shop.start()) == shop.mechanic_id
-
-
-async def _with_bays(database: Any, bays: int, *mechanics: UUID) -> UUID:
-    workshop: UUID = await database.fetchval(
-        "INSERT INTO workshops (name, country, city, postal_code, address)"
-        " VALUES ('North', 'CA', 'Toronto', 'M5V 2T6', '5 Yard Lane') RETURNING id"
-    )
-    names_of = [(workshop, str(number)) for number in range(bays)]
-    await database.executemany("INSERT INTO bays (workshop_id, name) VALUES ($1, $2)", names_of)
-    await database.execute("UPDATE mechanics SET workshop_id = $1 WHERE id = ANY($2)", workshop, list(mechanics))
-    return workshop
 
 
 @pytest.mark.parametrize("bays", [1, 2])
@@ -124,7 +113,7 @@ async def test_in_person_takes_a_bay_or_nothing(
     """Three mechanics share the bays of a workshop, at one moment."""
     await database.execute("UPDATE services SET kind = 'in_person' WHERE id = $1", shop.service_id)
     mechanics = [shop.mechanic_id, await _another(database, shop), await _another(database, shop)]
-    workshop = await _with_bays(database, bays, *mechanics)
+    workshop = await open_workshop(database, bays, *mechanics)
     crowd = await asyncio.gather(*(issuer.customer(stack.api_url) for _ in range(6)))
     answers = await asyncio.gather(*(_any(customer, shop, shop.start()) for customer in crowd))
     assert Counter(answer.status_code for answer in answers) == {201: bays, 409: 6 - bays}
@@ -154,7 +143,7 @@ async def test_a_late_payment_finds_its_bay_again_or_is_refunded(
     """The hold had gone; another mechanic of the workshop has got the only bay meanwhile."""
     await database.execute("UPDATE services SET kind = 'in_person' WHERE id = $1", shop.service_id)
     other = await _another(database, shop)
-    await _with_bays(database, 1, shop.mechanic_id, other)
+    await open_workshop(database, 1, shop.mechanic_id, other)
     booking = await customer.book(shop, shop.start())
     lapse = "UPDATE slot_reservations SET expires_at = now() - interval '1 second' WHERE booking_id = $1"
     await database.execute(lapse, UUID(booking["id"]))
@@ -167,7 +156,7 @@ async def test_a_late_payment_finds_its_bay_again_or_is_refunded(
 
 async def test_the_address_is_the_workshops(customer: Customer, shop: Shop, database: Any) -> None:
     await database.execute("UPDATE services SET kind = 'in_person' WHERE id = $1", shop.service_id)
-    await _with_bays(database, 1, shop.mechanic_id)
+    await open_workshop(database, 1, shop.mechanic_id)
     booking = await customer.book(shop, shop.start())
     await customer.pay(booking)
     await customer.sees(booking, "confirmed", "mail_sent")

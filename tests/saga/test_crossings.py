@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -11,6 +11,7 @@ import pytest
 from pitstop.devstack.stackfile import Stack
 from pitstop.domain.caller import Caller, Origin, Role
 from pitstop.domain.saga import OwedRefund
+from pitstop.postgres import saga
 from pitstop.postgres.erasure import PostgresErasure
 from pitstop.postgres.pool import Pool, open_pool
 from pitstop.postgres.saga import PostgresSaga
@@ -42,10 +43,10 @@ async def paid_late(database: Any, shop: Shop) -> Case:
 @pytest.mark.parametrize("refund_first", [True, False])
 async def test_an_erasure_meets_a_refund(pool: Pool, paid_late: Case, database: Any, refund_first: bool) -> None:
     """Money that is owed keeps the booking open; what is owed after an erasure is owed all the same."""
-    saga, erasure, now = PostgresSaga(pool), PostgresErasure(pool), datetime.now(UTC)
+    store, erasure, now = PostgresSaga(pool), PostgresErasure(pool), datetime.now(UTC)
 
     async def owe() -> OwedRefund:
-        return await saga.owe_refund(paid_late.booking_id, "booking_ended", now)
+        return await store.owe_refund(paid_late.booking_id, "booking_ended", now)
 
     async def erase() -> Any:
         return await erasure.erase(paid_late.customer_id, OPERATOR, now)
@@ -87,3 +88,30 @@ async def test_a_second_try_to_confirm_meets_the_refund_that_the_first_has_promi
     assert await second is None
     assert await database.fetchval("SELECT status FROM bookings WHERE id = $1", case.booking_id) == "awaiting_payment"
     assert await database.fetchval("SELECT count(*) FROM sessions WHERE booking_id = $1", case.booking_id) == 0
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+async def test_a_declined_card_is_noted_once_for_its_event(
+    pool: Pool, database: Any, shop: Shop, monkeypatch: pytest.MonkeyPatch, guarded: bool
+) -> None:
+    """The step runs again after a crash, with the moment of the event that it had; another decline has its own."""
+    if not guarded:
+        once = saga._SQL["record_decline"].partition("WHERE NOT EXISTS")[0]
+        monkeypatch.setitem(saga._SQL, "record_decline", once)
+    case = await add_everything(database, shop, shop.start())
+    store, first = PostgresSaga(pool), datetime.now(UTC)
+    for moment in (first, first, first + timedelta(seconds=5)):
+        await store.record_decline(case.booking_id, "card_declined", moment)
+    assert (await store.declines(case.booking_id, timedelta(hours=1))).of_booking == (2 if guarded else 3)
+
+
+async def test_a_step_meets_its_own_repetition(pool: Pool, database: Any, shop: Shop) -> None:
+    """A try that was given up for lost is still at it when the next one begins: they note one declined card."""
+    case = await add_everything(database, shop, shop.start())
+    store, now = PostgresSaga(pool), datetime.now(UTC)
+
+    async def decline() -> None:
+        await store.record_decline(case.booking_id, "card_declined", now)
+
+    await in_order(database, case.booking_id, decline, decline)
+    assert (await store.declines(case.booking_id, timedelta(hours=1))).of_booking == 1

@@ -136,7 +136,7 @@ async def test_the_check_of_what_the_audit_reads_can_fail(
 async def test_the_check_of_an_erasure_can_fail(client: stripe.StripeClient) -> None:
     """A control: the address is cleared by an empty word, and by nothing else."""
     with pytest.raises(stripe.InvalidRequestError):
-        await client.v1.payment_intents.update_async("pi_1", {"receipt_email": {"gone": "yes"}})  # type: ignore[typeddict-item]
+        await client.v1.payment_intents.update_async("pi_1", {"receipt_email": {"gone": "yes"}})  # type: ignore[arg-type]
 
 
 async def test_the_check_can_fail(payments: StripePayments) -> None:

@@ -58,3 +58,15 @@ async def add_mechanic(connection: Any, shop: Shop, mechanic_id: UUID) -> None:
         "INSERT INTO availability_rules (mechanic_id, weekday, start_time, end_time) VALUES ($1, $2, '00:00', '00:00')",
         [(mechanic_id, weekday) for weekday in range(7)],
     )
+
+
+async def open_workshop(database: Any, bays: int, *mechanics: UUID) -> UUID:
+    """A workshop with so many bays, in which these mechanics work: what an in-person service needs."""
+    workshop: UUID = await database.fetchval(
+        "INSERT INTO workshops (name, country, city, postal_code, address)"
+        " VALUES ('North', 'CA', 'Toronto', 'M5V 2T6', '5 Yard Lane') RETURNING id"
+    )
+    numbered = [(workshop, str(number)) for number in range(bays)]
+    await database.executemany("INSERT INTO bays (workshop_id, name) VALUES ($1, $2)", numbered)
+    await database.execute("UPDATE mechanics SET workshop_id = $1 WHERE id = ANY($2)", workshop, list(mechanics))
+    return workshop

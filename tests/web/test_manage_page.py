@@ -19,7 +19,7 @@ from pitstop.domain.booking import BookingStatus
 from pitstop.gateways.manage_links import ManageLinks
 from pitstop.settings import Settings
 from tests.support.people import Customer
-from tests.support.shop import Shop
+from tests.support.shop import Shop, open_workshop
 from tests.support.time import Clock
 
 Json = dict[str, Any]
@@ -119,9 +119,10 @@ async def test_in_person_names_the_place_and_its_zone(
     customer: Customer, shop: Shop, http: httpx.AsyncClient, database: "asyncpg.Pool[asyncpg.Record]"
 ) -> None:
     await database.execute("UPDATE services SET kind = 'in_person' WHERE id = $1", shop.service_id)
+    await open_workshop(database, 1, shop.mechanic_id)
     booking = await customer.book(shop, shop.start(), timezone="America/Vancouver")
     text = _text(await http.get(booking["manage_url"]))
-    assert "Where 1 Front Street" in text
+    assert "Where 5 Yard Lane" in text
     assert "(America/Vancouver)" in text
     assert "(America/Toronto): the workshop is in another time zone than you." in text
 

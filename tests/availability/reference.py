@@ -227,7 +227,10 @@ def can_be_taken_again(world: World, mechanic: Mechanic, start: datetime, at: da
 
 def own_time_is_free(world: World, mechanic: Mechanic, start: datetime, end: datetime, at: datetime) -> bool:
     """As `is_slot_available` asks: open and free, whatever the service."""
-    free = all(is_open(mechanic, minute) and not is_away(mechanic, minute) for minute in minutes(start, end))
+    free = all(
+        is_open(mechanic, minute) and not is_away(mechanic, minute)
+        for minute in minutes(start.replace(second=0, microsecond=0), end)
+    )
     return (
         mechanic.online
         and free

@@ -4,8 +4,6 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-import pytest
-
 from pitstop.postgres.saga import PostgresSaga
 from tests.availability import product
 from tests.availability.conftest import Desk
@@ -51,11 +49,6 @@ def test_it_has_its_bay_again(desk: Desk) -> None:
     assert desk.run(_pay_late(desk.connection, _rival(TEN + 2 * HOUR))) == [BAY.id]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="retake_slot asks the predicate with the buffers of today, and free_bay with those of the booking: if"
-    " today's are shorter, free_bay may find none, and the session in person is confirmed with no bay (bay_id null)",
-)
 def test_without_a_bay_it_is_refunded(desk: Desk) -> None:
     """The bay is taken for the hour after the session, which this booking was promised."""
     assert desk.run(_pay_late(desk.connection, _rival(TEN + HOUR))) == []

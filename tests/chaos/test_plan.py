@@ -26,7 +26,7 @@ def test_nobody_but_rivals_wants_anothers_slot(seed: int) -> None:
 
 @given(seed=SEEDS)
 def test_the_short_form_has_everything(seed: int) -> None:
-    made = plan.make(seed, 30, 45, quick=True)
+    made = plan.make(seed, 45, 45, quick=True)
     assert {booking.kind for booking in made.bookings} == set(Kind)
     killed = Counter(part for fault in made.faults if fault.kind is FaultKind.KILL for part in fault.targets)
     assert set(killed) == {*plan.PARTS, "mail"}

@@ -73,11 +73,12 @@ SELECT blocked FROM assigned
 WITH granted AS (
     INSERT INTO slot_reservations (id, booking_id, mechanic_id, bay_id, starts_at, ends_at, blocked, status, expires_at)
     SELECT
-        $2, b.id, b.mechanic_id, CASE s.kind WHEN 'in_person' THEN free_bay(b.mechanic_id, $6, $3) END,
-        b.starts_at, b.ends_at, $6, 'reserved', $5
+        $2, b.id, b.mechanic_id, bay.id, b.starts_at, b.ends_at, $6, 'reserved', $5
     FROM bookings AS b
     JOIN services AS s ON s.id = b.service_id
-    WHERE b.id = $1 AND b.status = 'holding' AND slot_refusal(b.mechanic_id, b.service_id, b.starts_at, $3) IS NULL
+    LEFT JOIN free_bay(b.mechanic_id, $6, $3) AS bay (id) ON s.kind = 'in_person'
+    WHERE b.id = $1 AND b.status = 'holding' AND (bay.id IS NOT NULL OR s.kind <> 'in_person')
+        AND slot_refusal(b.mechanic_id, b.service_id, b.starts_at, $3) IS NULL
     ON CONFLICT DO NOTHING
     RETURNING booking_id
 ),
@@ -164,14 +165,15 @@ UPDATE slot_reservations SET status = 'confirmed' WHERE booking_id = $1 AND stat
 -- Notice and horizon were right when it was held.
 INSERT INTO slot_reservations (id, booking_id, mechanic_id, bay_id, starts_at, ends_at, blocked, status, expires_at)
 SELECT
-    $2, b.id, b.mechanic_id, CASE s.kind WHEN 'in_person' THEN free_bay(b.mechanic_id, $4, $3) END,
-    b.starts_at, b.ends_at, $4, 'confirmed', $3
+    $2, b.id, b.mechanic_id, bay.id, b.starts_at, b.ends_at, $4, 'confirmed', $3
 FROM bookings AS b
 JOIN services AS s ON s.id = b.service_id
+LEFT JOIN free_bay(b.mechanic_id, $4, $3) AS bay (id) ON s.kind = 'in_person'
 JOIN bookable_starts(
     b.service_id, ARRAY[b.mechanic_id], tstzrange(b.starts_at, b.starts_at, '[]'), $3, notice => FALSE
 ) AS bookable ON bookable.starts @> b.starts_at
-WHERE b.id = $1 AND b.starts_at > $3
+-- The time around the session is that of the booking, and may be longer than is asked for by now.
+WHERE b.id = $1 AND b.starts_at > $3 AND (bay.id IS NOT NULL OR s.kind <> 'in_person')
 ON CONFLICT DO NOTHING
 RETURNING id
 

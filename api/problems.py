@@ -117,6 +117,10 @@ def _remedy(fault: Any) -> str:
         return _WHAT_TO_SEND.get(fault["loc"][-1], "is required")
     if fault["type"] == "extra_forbidden":
         return "is not known here; remove it"
+    if fault["type"] == "uuid_parsing":
+        return "must be an id (a UUID), such as 00000000-0000-4000-8000-0000000000a1"
+    if fault["type"] == "string_pattern_mismatch" and fault["loc"][-1] == "country":
+        return "must be the country's code of two capital letters (ISO 3166-1), such as CA"
     message: str = fault["msg"].removeprefix("Value error, ")
     return message
 

@@ -1,6 +1,6 @@
 """Services, mechanics and free slots: public."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
@@ -30,6 +30,9 @@ from api.slot_pages import SlotsOfAPage
 from pitstop.domain.places import Place
 from pitstop.domain.wall_clock import WallClock
 
+# A day more than the longest horizon that a mechanic can have (`mechanics.horizon_days`).
+_FURTHEST = timedelta(days=366)
+
 router = APIRouter(prefix="/v1", tags=["catalogue"], route_class=StrictRoute)
 
 
@@ -57,7 +60,7 @@ async def search_slots(query: Annotated[AvailabilityQuery, Query()], rooms: InRo
     now = datetime.now(UTC)
     if query.to <= now:
         raise invalid_field("query.to", "must lie in the future: slots that have passed cannot be booked")
-    after, span = cursors.decode(query.cursor), (query.from_, query.to)
+    after, span = cursors.decode(query.cursor), (_within_reach(query.from_, now), _within_reach(query.to, now))
     free = await rooms.catalogue.free_time(query.service_id, query.mechanic_id, span, now, after, query.limit + 1)
     if free is None:
         raise _unknown_service()
@@ -74,7 +77,8 @@ async def first_free_slot(query: Annotated[NextQuery, Query()], rooms: InRooms) 
     now = datetime.now(UTC)
     await _require_known(rooms, query)
     near = Place(query.country, query.city, query.postal_code)
-    found = await rooms.catalogue.next_slot(query.service_id, query.mechanic_id, near, query.from_ or now, now)
+    since = _within_reach(query.from_ or now, now)
+    found = await rooms.catalogue.next_slot(query.service_id, query.mechanic_id, near, since, now)
     return NextSlot(slot=await _shown(rooms, found, query.timezone) if found else None)
 
 
@@ -87,6 +91,11 @@ async def check_slot(sent: SlotCheck, rooms: InRooms) -> SlotVerdict:
     """Whether one slot can be booked at this moment, and if not, why."""
     reason = await rooms.catalogue.refusal(sent.mechanic_id, sent.service_id, sent.start, datetime.now(UTC))
     return SlotVerdict(available=reason is None, reason=reason)
+
+
+def _within_reach(moment: datetime, now: datetime) -> datetime:
+    """Nothing is looked for in the past, nor further ahead than anybody may plan."""
+    return min(max(moment, now), now + _FURTHEST)
 
 
 async def _shown(rooms: InRooms, found: dict[str, Any], timezone: str | None) -> Slot:

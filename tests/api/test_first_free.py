@@ -5,6 +5,7 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+import pytest
 
 from pitstop.devstack.stackfile import Stack
 from tests.api.conftest import fields_of
@@ -71,6 +72,20 @@ async def test_nobody_as_far_as_anybody_plans(http: httpx.AsyncClient, stack: St
     assert await _next(http, stack, shop, **{"from": shop.start(days=2).isoformat()}) is None
     await database.execute("UPDATE mechanics SET online = FALSE WHERE id = $1", shop.mechanic_id)
     assert await _next(http, stack, shop) is None
+
+
+@pytest.mark.parametrize("year", ["0001", "1900", "2999", "9999"])
+async def test_years_of_other_ages(http: httpx.AsyncClient, stack: Stack, shop: Shop, year: str) -> None:
+    """What has passed counts as now; further ahead than anybody plans there is nothing."""
+    past = year < "2000"
+    slot = await _next(http, stack, shop, **{"from": f"{year}-12-31T23:00:00Z"})
+    assert (slot is not None) == past
+    span = {"from": f"{year}-12-31T23:00:00Z", "to": f"{year}-12-31T23:59:59.999999Z"}
+    for mechanic in ({}, {"mechanic_id": str(shop.mechanic_id)}):
+        asked = {"service_id": str(shop.service_id), **mechanic, **span, "timezone": "America/Toronto"}
+        answer = await http.get(f"{stack.api_url}/v1/availability", params=asked)
+        assert answer.status_code == (422 if past else 200), answer.text
+        assert past or answer.json() == {"slots": [], "next_cursor": None}
 
 
 async def test_what_it_does_not_understand_it_names(http: httpx.AsyncClient, stack: Stack, shop: Shop) -> None:

@@ -126,7 +126,7 @@ def test_a_name_is_never_a_template(kind: NoticeKind) -> None:
 
 def test_in_person_the_times_are_the_venues_and_the_customers_stand_beside_them() -> None:
     for part in both(write(NoticeKind.CONFIRMATION, in_person())):
-        assert "Tuesday, 1 December 2026, 11:00-12:00 PST (America/Vancouver)" in part
+        assert "Tuesday, 1 December 2026, 12:00-13:00 MST (America/Vancouver)" in part
         assert "Tuesday, 1 December 2026, 14:00-15:00 EST (America/Toronto)" in part
         assert "The workshop is in another time zone than you" in part
         assert "12 Main St, Vancouver, BC; V5K 0A1" in part

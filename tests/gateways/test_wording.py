@@ -60,7 +60,7 @@ def test_a_time_across_a_clock_change_has_both_abbreviations() -> None:
 
 def test_in_person_the_start_is_the_venues() -> None:
     assert start_time(VIDEO) == "Tue 1 Dec 2026, 14:00 EST"
-    assert start_time(in_person()) == "Tue 1 Dec 2026, 11:00 PST"
+    assert start_time(in_person()) == "Tue 1 Dec 2026, 12:00 MST"
 
 
 @pytest.mark.parametrize(

@@ -31,8 +31,8 @@ NO_BAY = Kind(
 ZONE_DATA_DIFFERS = Kind(
     "zone_data_differs",
     "I6",
-    "database and mails know different local times of a booking's start: their zone data are of different releases",
-    "Bring PostgreSQL's zone data and the package `tzdata` to the same release, then tell these customers the time.",
+    "database and Python know different local times of a booking's start where the mechanic is: their zone data differ",
+    "Bring PostgreSQL's zone data and the package `tzdata` to one release; tell customers of in-person sessions.",
 )
 NO_SESSION = Kind(
     "no_session",

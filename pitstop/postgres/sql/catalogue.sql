@@ -54,7 +54,8 @@ WITH candidates AS (
     WHERE $2::uuid IS NULL OR m.id = $2
 )
 SELECT
-    CASE WHEN $2::uuid IS NULL THEN fairest_mechanic($1, $3, $4, $5, slot.starts_at, $7::timestamptz) ELSE slot.mechanic_id END AS mechanic_id,
+    CASE WHEN $2::uuid IS NULL THEN fairest_mechanic($1, $3, $4, $5, slot.starts_at, $7::timestamptz)
+    ELSE slot.mechanic_id END AS mechanic_id,
     slot.starts_at AS start, slot.ends_at AS "end"
 FROM candidates
 CROSS JOIN LATERAL page_of_free_slots(
@@ -69,9 +70,6 @@ SELECT EXISTS (SELECT FROM services WHERE id = $1 AND active)
 
 -- name: mechanic_exists
 SELECT EXISTS (SELECT FROM mechanics WHERE id = $1)
-
--- name: timezones
-SELECT name FROM pg_timezone_names
 
 -- name: slot_refusal
 SELECT slot_refusal($1, $2, $3, $4)

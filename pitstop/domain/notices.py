@@ -15,6 +15,32 @@ class NoticeKind(StrEnum):
     REMINDER = "reminder"
     CANCELLATION = "cancellation"
     REFUND = "refund"
+    RESCHEDULED = "rescheduled"
+    PROPOSAL = "proposal"
+    HANDED_OVER = "handed_over"
+    AT_RISK = "at_risk"
+    WAIVER_REQUEST = "waiver_request"
+    NOT_TAKEN = "not_taken"
+    TAKEN = "taken"
+    NO_SHOW = "no_show"
+    WAITLIST_OFFER = "waitlist_offer"
+    WORKSHOP_REQUEST = "workshop_request"
+    WORKSHOP_PROPOSAL = "workshop_proposal"
+    WORKSHOP_DECLINED = "workshop_declined"
+
+
+class Channel(StrEnum):
+    """The way by which a notice goes."""
+
+    EMAIL = "email"
+    SMS = "sms"
+
+
+class Language(StrEnum):
+    """The languages that customers are written to in; French as in Canada."""
+
+    EN = "en"
+    FR = "fr"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +92,17 @@ class Claim:
     facts: BookingFacts
 
 
-def notice_key(booking_id: UUID, kind: NoticeKind, reminder_offset: timedelta | None = None) -> str:
-    """Names one mail for ever: the same key is never sent twice."""
-    if reminder_offset is None:
-        return f"{booking_id}/{kind}"
-    return f"{booking_id}/{kind}/{int(reminder_offset.total_seconds())}s"
+def notice_key(
+    booking_id: UUID,
+    kind: NoticeKind,
+    reminder_offset: timedelta | None = None,
+    move: int = 0,
+    channel: Channel = Channel.EMAIL,
+) -> str:
+    """Names one notice for ever: the same key is never sent twice, unless an operator has it sent again.
+
+    `{id}/{kind}[/{offset}s][/move-{n}][/sms]`: `move` counts the reschedules, so that a new time has its own reminders.
+    """
+    offset = "" if reminder_offset is None else f"/{int(reminder_offset.total_seconds())}s"
+    moved = f"/move-{move}" if move else ""
+    return f"{booking_id}/{kind}{offset}{moved}{'/sms' if channel is Channel.SMS else ''}"

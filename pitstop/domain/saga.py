@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict
 
 from pitstop.domain.booking import BookingStatus, SlotRefusal
+from pitstop.domain.notices import Channel
 from pitstop.domain.reminders import ReminderDue
 
 
@@ -108,12 +109,13 @@ class PaymentEvent(Message):
 
 @dataclass(frozen=True, slots=True)
 class OwedNotice:
-    """A mail that a confirmed booking will get, or (`skip_reason`) will not get because its moment has passed."""
+    """A notice that a booking will get, or will not get, for the `skip_reason`: its moment has passed, say."""
 
     key: str
     kind: str
     due_at: datetime | None = None
     skip_reason: str | None = None
+    channel: Channel = Channel.EMAIL
 
 
 @dataclass(frozen=True, slots=True)

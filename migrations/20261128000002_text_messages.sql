@@ -1,0 +1,90 @@
+-- migrate:up
+SET LOCAL lock_timeout = '5s';
+SET LOCAL statement_timeout = '60s';
+SET LOCAL ROLE pitstop_owner;
+
+-- How long before the start reminders go out for this service; null: as for all (PITSTOP_REMINDER_OFFSETS_SECONDS).
+CREATE FUNCTION are_reminder_offsets(offsets interval []) RETURNS boolean
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT cardinality(offsets) <= 5 AND NOT EXISTS (
+        SELECT FROM unnest(offsets) AS each
+        WHERE each IS NULL OR each < '1 minute' OR each > '30 days' OR extract(epoch FROM each) % 1 <> 0
+    ) AND cardinality(offsets) = (SELECT count(DISTINCT each) FROM unnest(offsets) AS each)
+$$;
+ALTER TABLE services ADD COLUMN reminder_offsets interval []
+CONSTRAINT sound_reminder_offsets CHECK (are_reminder_offsets(reminder_offsets));
+
+ALTER TABLE bookings
+    -- Whether the customer may be sent text messages: its own word, given with the number.
+    ADD COLUMN sms_consent boolean NOT NULL DEFAULT FALSE,
+    -- What the customer is written to in.
+    ADD COLUMN language text NOT NULL DEFAULT 'en' CONSTRAINT known_language CHECK (language IN ('en', 'fr')),
+    -- Those of the service at the booking's moment.
+    ADD COLUMN reminder_offsets interval []
+    CONSTRAINT sound_reminder_offsets CHECK (are_reminder_offsets(reminder_offsets));
+
+ALTER TABLE notifications
+    -- Rises when an operator has a notice sent again: what comes back about an earlier sending is not about this one.
+    ADD COLUMN sending integer NOT NULL DEFAULT 1 CHECK (sending > 0),
+    -- By the database's clock, not the workflow's: the provider's dates are compared with it.
+    ADD COLUMN claimed_at timestamptz,
+    -- What the provider calls the text message, and the last that it has said of it.
+    ADD COLUMN message_sid text,
+    ADD COLUMN delivery_status text CONSTRAINT known_delivery_status CHECK (delivery_status IN (
+        'accepted', 'scheduled', 'queued', 'sending', 'sent', 'delivered', 'undelivered', 'failed', 'canceled', 'read'
+    )),
+    ADD COLUMN delivery_code integer,
+    ADD COLUMN delivery_at timestamptz;
+
+-- How far a text message has got. A callback that is late or comes twice never takes it back: the ends are all one rank,
+-- and the first of them stays, except that a message may be read after it was delivered.
+CREATE FUNCTION delivery_rank(status text) RETURNS integer
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT CASE status
+        WHEN 'accepted' THEN 1 WHEN 'scheduled' THEN 1 WHEN 'queued' THEN 2 WHEN 'sending' THEN 3 WHEN 'sent' THEN 4
+        WHEN 'delivered' THEN 5 WHEN 'undelivered' THEN 5 WHEN 'failed' THEN 5 WHEN 'canceled' THEN 5 WHEN 'read' THEN 6
+        ELSE 0
+    END
+$$;
+
+-- Numbers whose owners want no text messages (STOP). A keyed digest, which nobody can turn back into the number: the wish
+-- has to outlive the erasure of everything else that is known of somebody.
+CREATE TABLE text_opt_outs (
+    number_digest bytea PRIMARY KEY CHECK (length(number_digest) = 16),
+    opted_out_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+ALTER TABLE text_opt_outs ENABLE ROW LEVEL SECURITY;
+ALTER TABLE text_opt_outs FORCE ROW LEVEL SECURITY;
+
+-- Twilio's webhooks come to the API in the role of webhooks, as Stripe's do. It writes what they say, and no more.
+CREATE POLICY webhooks ON text_opt_outs FOR ALL TO pitstop_api
+USING ((SELECT caller_role()) = 'webhook') WITH CHECK ((SELECT caller_role()) = 'webhook');
+CREATE POLICY every_number ON text_opt_outs FOR ALL TO pitstop_worker USING (TRUE) WITH CHECK (TRUE);
+CREATE POLICY deliveries ON notifications FOR SELECT TO pitstop_api
+USING ((SELECT caller_role()) = 'webhook' AND channel = 'sms');
+CREATE POLICY deliveries_are_told ON notifications FOR UPDATE TO pitstop_api
+USING ((SELECT caller_role()) = 'webhook' AND channel = 'sms')
+WITH CHECK ((SELECT caller_role()) = 'webhook' AND channel = 'sms');
+
+GRANT SELECT, INSERT, DELETE ON text_opt_outs TO pitstop_api;
+GRANT SELECT, INSERT ON text_opt_outs TO pitstop_worker;
+GRANT UPDATE (message_sid, delivery_status, delivery_code, delivery_at) ON notifications TO pitstop_api;
+GRANT UPDATE (sending, claimed_at, message_sid, delivery_status, delivery_code, delivery_at)
+ON notifications TO pitstop_worker;
+GRANT UPDATE (sms_consent) ON bookings TO pitstop_worker;
+
+RESET ROLE;
+
+-- migrate:down
+SET LOCAL ROLE pitstop_owner;
+DROP POLICY deliveries_are_told ON notifications;
+DROP POLICY deliveries ON notifications;
+DROP TABLE text_opt_outs;
+DROP FUNCTION delivery_rank;
+ALTER TABLE notifications
+    DROP COLUMN sending, DROP COLUMN claimed_at, DROP COLUMN message_sid, DROP COLUMN delivery_status,
+    DROP COLUMN delivery_code, DROP COLUMN delivery_at;
+ALTER TABLE bookings DROP COLUMN sms_consent, DROP COLUMN language, DROP COLUMN reminder_offsets;
+ALTER TABLE services DROP COLUMN reminder_offsets;
+DROP FUNCTION are_reminder_offsets;
+RESET ROLE;

@@ -17,7 +17,7 @@ from pitstop.gateways.holiday_library import HolidayLibrary
 from pitstop.gateways.manage_links import ManageLinks
 from pitstop.gateways.operator_sessions import OperatorSessions
 from pitstop.gateways.payload_codec import EncryptingCodec, payload_codec
-from pitstop.gateways.pseudonyms import Pseudonyms
+from pitstop.gateways.pseudonyms import NumberNames, Pseudonyms
 from pitstop.gateways.temporal_engine import TemporalEngine, connect
 from pitstop.gateways.tokens import TokenVerifier
 from pitstop.postgres.audit_board import AuditBoard
@@ -29,6 +29,7 @@ from pitstop.postgres.limits import SharedBudgets
 from pitstop.postgres.pool import Pool, open_pool
 from pitstop.postgres.pulse import Pulse
 from pitstop.postgres.rules import MechanicRules
+from pitstop.postgres.texts import TextNews
 from pitstop.settings import Settings
 
 _CONNECTIONS_FOR_LIMITS = 2
@@ -47,11 +48,13 @@ class Rooms:
     catalogue: Catalogue
     rules: MechanicRules
     inbox: PostgresInbox
+    texts: TextNews
     audits: AuditBoard
     engine: TemporalEngine
     tokens: TokenVerifier
     links: ManageLinks
     names: Pseudonyms
+    numbers: NumberNames
     rates: RateLimiter
     pulse: Pulse
     streams: Streams
@@ -83,11 +86,13 @@ async def build(settings: Settings, client: Client | None = None) -> AsyncIterat
             catalogue=Catalogue(pool),
             rules=MechanicRules(pool, HolidayLibrary()),
             inbox=PostgresInbox(spare),
+            texts=TextNews(spare),
             audits=audits,
             engine=TemporalEngine(client or await connect(settings, lazy=True), settings),
             tokens=TokenVerifier(settings, http),
             links=links,
             names=Pseudonyms(settings),
+            numbers=NumberNames(settings),
             rates=RateLimiter(SharedBudgets(limits, _PATIENCE_WITH_LIMITS_SECONDS)),
             pulse=pulse,
             streams=streams,

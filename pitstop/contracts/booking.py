@@ -116,8 +116,11 @@ class Withdrawal(Payload):
 
 
 class SendNotice(BookingRef):
+    """`key` None: an order of 0.1.0, whose key is made from kind and offset."""
+
     kind: NoticeKind
     reminder_offset: timedelta | None = None
+    key: str | None = None
 
 
 class BookingEnding(Payload):

@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict
 
 from pitstop.domain.booking import BookingStatus, SlotRefusal
-from pitstop.domain.notices import Channel
+from pitstop.domain.notices import Channel, NoticeKind
 from pitstop.domain.reminders import ReminderDue
 
 
@@ -109,13 +109,17 @@ class PaymentEvent(Message):
 
 @dataclass(frozen=True, slots=True)
 class OwedNotice:
-    """A notice that a booking will get, or will not get, for the `skip_reason`: its moment has passed, say."""
+    """A mail or message that a booking will get, or (`skip_reason`) will not get because its moment has passed.
+
+    `move`: how often the booking had been moved when it was put on record.
+    """
 
     key: str
-    kind: str
+    kind: NoticeKind
     due_at: datetime | None = None
     skip_reason: str | None = None
     channel: Channel = Channel.EMAIL
+    move: int = 0
 
 
 @dataclass(frozen=True, slots=True)

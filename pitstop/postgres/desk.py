@@ -13,6 +13,7 @@ from pitstop.domain.audit_log import Action, Entry
 from pitstop.domain.booking import BookingStatus, SlotRefusal
 from pitstop.domain.caller import Caller, Role
 from pitstop.domain.limits import HoldLimits, HoldsExhausted
+from pitstop.domain.notices import Language
 from pitstop.postgres import queries
 from pitstop.postgres.audit_log import note
 from pitstop.postgres.limits import claim_hold
@@ -38,6 +39,8 @@ class BookingRequest:
     customer_name: str
     customer_email: str
     customer_phone: str | None
+    sms_consent: bool
+    language: Language
     country: str
     city: str
     postal_code: str
@@ -234,6 +237,9 @@ class BookingDesk:
             offer["buffer_after_minutes"],
             offer["amount"],
             offer["currency"],
+            request.sms_consent,
+            request.language,
+            offer["reminder_offsets"],
         )
         return inserted is not None
 

@@ -46,11 +46,11 @@ def plan_notices(appointment: Appointment, rules: ReminderRules, now: datetime) 
     was sent for its earlier time is no obstacle.
     """
     kind = NoticeKind.RESCHEDULED if appointment.move else NoticeKind.CONFIRMATION
-    news = OwedNotice(notice_key(appointment.booking_id, kind, move=appointment.move), kind)
-    return [news, *plan_reminders_of(appointment, rules, now)]
+    news = OwedNotice(notice_key(appointment.booking_id, kind, move=appointment.move), kind, move=appointment.move)
+    return [news, *reminders_of(appointment, rules, now)]
 
 
-def plan_reminders_of(appointment: Appointment, rules: ReminderRules, now: datetime) -> list[OwedNotice]:
+def reminders_of(appointment: Appointment, rules: ReminderRules, now: datetime) -> list[OwedNotice]:
     """The reminders alone. By text message only where the customer wants that."""
     offsets = sorted(appointment.offsets if appointment.offsets is not None else rules.offsets, reverse=True)
     channels = [Channel.EMAIL, *([Channel.SMS] if appointment.wants_texts else [])]
@@ -82,6 +82,7 @@ def _reminder(
         due_at=due,
         skip_reason=_why_not(channel, rules, due, appointment.move, now),
         channel=channel,
+        move=appointment.move,
     )
 
 

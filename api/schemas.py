@@ -36,11 +36,12 @@ class Customer(Sent):
     email: Email
     phone: Phone | None = None
     sms_consent: bool = Field(
-        default=False, description="Whether the customer may be sent reminders as text messages; needs a `phone`."
+        default=False,
+        strict=True,
+        description="Whether the customer may be sent reminders as text messages; needs a `phone`.",
     )
     language: Literal["en", "fr"] | None = Field(
-        default=None,
-        description="What the customer is written to in. null: what Accept-Language prefers, else English.",
+        default=None, description="What the customer is written to in. null: as Accept-Language says, else English."
     )
 
     @model_validator(mode="after")

@@ -90,6 +90,5 @@ def _delivery(told: dict[str, str], notice: str | None) -> Delivery | None:
         _log.warning("news of a text message that cannot be placed: %s", told.get("MessageSid"))
         return None
     code = told.get("ErrorCode", "")
-    return Delivery(
-        *referred, told["MessageSid"], DeliveryStatus(status), int(code) if code.isdecimal() and len(code) < 7 else None
-    )
+    known = int(code) if code.isdecimal() and len(code) < 7 else None
+    return Delivery(*referred, told["MessageSid"], DeliveryStatus(status), known)

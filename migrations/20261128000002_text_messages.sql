@@ -24,6 +24,8 @@ ALTER TABLE bookings
     CONSTRAINT sound_reminder_offsets CHECK (are_reminder_offsets(reminder_offsets));
 
 ALTER TABLE notifications
+    -- What this notice tells besides the booking's own facts: a link, a reason, the time before it was moved.
+    ADD COLUMN about jsonb NOT NULL DEFAULT '{}',
     -- Rises when an operator has a notice sent again: what comes back about an earlier sending is not about this one.
     ADD COLUMN sending integer NOT NULL DEFAULT 1 CHECK (sending > 0),
     -- By the database's clock, not the workflow's: the provider's dates are compared with it.
@@ -69,8 +71,7 @@ WITH CHECK ((SELECT caller_role()) = 'webhook' AND channel = 'sms');
 GRANT SELECT, INSERT, DELETE ON text_opt_outs TO pitstop_api;
 GRANT SELECT, INSERT ON text_opt_outs TO pitstop_worker;
 GRANT UPDATE (message_sid, delivery_status, delivery_code, delivery_at) ON notifications TO pitstop_api;
-GRANT UPDATE (sending, claimed_at, message_sid, delivery_status, delivery_code, delivery_at)
-ON notifications TO pitstop_worker;
+GRANT INSERT (about), UPDATE (about, claimed_at, message_sid) ON notifications TO pitstop_worker;
 GRANT UPDATE (sms_consent) ON bookings TO pitstop_worker;
 
 RESET ROLE;
@@ -82,7 +83,7 @@ DROP POLICY deliveries ON notifications;
 DROP TABLE text_opt_outs;
 DROP FUNCTION delivery_rank;
 ALTER TABLE notifications
-    DROP COLUMN sending, DROP COLUMN claimed_at, DROP COLUMN message_sid, DROP COLUMN delivery_status,
+    DROP COLUMN about, DROP COLUMN sending, DROP COLUMN claimed_at, DROP COLUMN message_sid, DROP COLUMN delivery_status,
     DROP COLUMN delivery_code, DROP COLUMN delivery_at;
 ALTER TABLE bookings DROP COLUMN sms_consent, DROP COLUMN language, DROP COLUMN reminder_offsets;
 ALTER TABLE services DROP COLUMN reminder_offsets;

@@ -1,6 +1,6 @@
 """The ports: what activities and routes ask of the world outside. postgres/ and gateways/ implement them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Protocol
@@ -195,16 +195,22 @@ class SagaStore(Protocol):
 
 
 class NoticeStore(Protocol):
-    """The mails that are owed."""
+    """The notices that are owed."""
 
     async def claim(self, key: str, now: datetime) -> Claim | None:
-        """None when the mail was sent already, or is not to be sent any more."""
+        """None when the notice was sent already, or is not to be sent any more."""
 
-    async def mark_sent(self, key: str, now: datetime) -> None: ...
+    async def mark_sent(self, key: str, now: datetime, message_sid: str | None = None) -> None: ...
 
     async def mark_not_sent(self, key: str, why: str, now: datetime) -> None: ...
 
     async def note_failure(self, key: str, why: str) -> None: ...
+
+    async def note_opt_out(self, number: str) -> None:
+        """Whoever has this number gets no more text messages."""
+
+    async def not_known(self, key: str, message_sids: Sequence[str]) -> list[str]:
+        """Those of these messages that are on record for no notice of the booking."""
 
 
 class SweepStore(Protocol):

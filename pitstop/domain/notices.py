@@ -110,6 +110,7 @@ class Claim:
 
     attempt: int
     facts: BookingFacts
+    kind: NoticeKind
     channel: Channel = Channel.EMAIL
     sending: int = 1
     since: datetime | None = None

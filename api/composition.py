@@ -18,6 +18,7 @@ from pitstop.gateways.manage_links import ManageLinks
 from pitstop.gateways.operator_sessions import OperatorSessions
 from pitstop.gateways.payload_codec import EncryptingCodec, payload_codec
 from pitstop.gateways.pseudonyms import NumberNames, Pseudonyms
+from pitstop.gateways.short_links import ShortLinks
 from pitstop.gateways.temporal_engine import TemporalEngine, connect
 from pitstop.gateways.tokens import TokenVerifier
 from pitstop.postgres.audit_board import AuditBoard
@@ -28,6 +29,7 @@ from pitstop.postgres.inbox import PostgresInbox
 from pitstop.postgres.limits import SharedBudgets
 from pitstop.postgres.pool import Pool, open_pool
 from pitstop.postgres.pulse import Pulse
+from pitstop.postgres.resending import NoticeBoard
 from pitstop.postgres.rules import MechanicRules
 from pitstop.postgres.texts import TextNews
 from pitstop.settings import Settings
@@ -49,10 +51,12 @@ class Rooms:
     rules: MechanicRules
     inbox: PostgresInbox
     texts: TextNews
+    board: NoticeBoard
     audits: AuditBoard
     engine: TemporalEngine
     tokens: TokenVerifier
     links: ManageLinks
+    short_links: ShortLinks
     names: Pseudonyms
     numbers: NumberNames
     rates: RateLimiter
@@ -87,10 +91,12 @@ async def build(settings: Settings, client: Client | None = None) -> AsyncIterat
             rules=MechanicRules(pool, HolidayLibrary()),
             inbox=PostgresInbox(spare),
             texts=TextNews(spare),
+            board=NoticeBoard(pool),
             audits=audits,
             engine=TemporalEngine(client or await connect(settings, lazy=True), settings),
             tokens=TokenVerifier(settings, http),
             links=links,
+            short_links=ShortLinks(settings),
             names=Pseudonyms(settings),
             numbers=NumberNames(settings),
             rates=RateLimiter(SharedBudgets(limits, _PATIENCE_WITH_LIMITS_SECONDS)),

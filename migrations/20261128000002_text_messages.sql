@@ -68,6 +68,14 @@ CREATE POLICY deliveries_are_told ON notifications FOR UPDATE TO pitstop_api
 USING ((SELECT caller_role()) = 'webhook' AND channel = 'sms')
 WITH CHECK ((SELECT caller_role()) = 'webhook' AND channel = 'sms');
 
+-- Operators have a notice sent again, and put that on the booking's timeline.
+CREATE POLICY resending ON notifications FOR UPDATE TO pitstop_api
+USING ((SELECT caller_role()) = 'operator') WITH CHECK ((SELECT caller_role()) = 'operator' AND status = 'pending');
+CREATE POLICY resending ON booking_events FOR INSERT TO pitstop_api
+WITH CHECK ((SELECT caller_role()) = 'operator' AND event = 'notice_resent');
+GRANT UPDATE (status, sending, sent_at, detail, claimed_at) ON notifications TO pitstop_api;
+GRANT INSERT (booking_id, at, event, detail) ON booking_events TO pitstop_api;
+
 GRANT SELECT, INSERT, DELETE ON text_opt_outs TO pitstop_api;
 GRANT SELECT, INSERT ON text_opt_outs TO pitstop_worker;
 GRANT UPDATE (message_sid, delivery_status, delivery_code, delivery_at) ON notifications TO pitstop_api;
@@ -78,6 +86,12 @@ RESET ROLE;
 
 -- migrate:down
 SET LOCAL ROLE pitstop_owner;
+REVOKE UPDATE (status, sending, sent_at, detail, claimed_at) ON notifications FROM pitstop_api;
+REVOKE INSERT (booking_id, at, event, detail) ON booking_events FROM pitstop_api;
+REVOKE UPDATE (about, claimed_at, message_sid) ON notifications FROM pitstop_worker;
+REVOKE UPDATE (sms_consent) ON bookings FROM pitstop_worker;
+DROP POLICY resending ON booking_events;
+DROP POLICY resending ON notifications;
 DROP POLICY deliveries_are_told ON notifications;
 DROP POLICY deliveries ON notifications;
 DROP TABLE text_opt_outs;

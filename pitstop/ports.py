@@ -282,6 +282,9 @@ class BookingEngine(Protocol):
     async def hold(self, standing: Standing, summary: str) -> HoldOutcome:
         """Starts the booking's workflow, or joins the one that runs, and brings back its refusal, if there is one."""
 
+    async def tell_notices_owed(self, standing: Standing) -> None:
+        """Has the booking's workflow look for notices to send; where none runs any more, one is started for that."""
+
     async def is_reachable(self) -> bool: ...
 
 

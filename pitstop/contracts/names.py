@@ -18,6 +18,7 @@ SEAL_SCHEDULE = "seal-audit-log"
 
 HOLD_UPDATE = "hold"
 PAYMENT_SIGNAL = "payment_event"
+NOTICES_SIGNAL = "notices_owed"
 ERASE_UPDATE = "erase"
 KEY_REUSED = "IdempotencyKeyReused"
 

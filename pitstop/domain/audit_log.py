@@ -17,6 +17,8 @@ class Action(StrEnum):
     SET_ONLINE = "online.set"
     ADD_TIME_OFF = "time_off.add"
     REMOVE_TIME_OFF = "time_off.remove"
+    LIST_NOTICES = "notice.list"
+    RESEND_NOTICE = "notice.resend"
     LIST_RESERVATIONS = "reservation.list"
     ERASE_CUSTOMER = "customer.erase"
     OPEN_PAYLOADS = "payloads.open"

@@ -146,6 +146,24 @@ class TemporalEngine:
             raise EngineUnavailable from failure
         return True
 
+    async def tell_notices_owed(self, standing: Standing) -> None:
+        """In one call: a run that is there is signalled, otherwise one begins, which takes the booking as it stands."""
+        try:
+            await self._client.start_workflow(
+                names.BOOKING_WORKFLOW,
+                self._order(standing),
+                id=names.booking_workflow_id(standing.booking_id),
+                task_queue=self._settings.task_queue,
+                task_timeout=self._task_timeout,
+                search_attributes=_search_attributes(standing),
+                static_summary="taken up again for a notice",
+                memo=_memo(standing),
+                start_signal=names.NOTICES_SIGNAL,
+                rpc_timeout=_SIGNAL_LIMIT,
+            )
+        except _AWAY as failure:
+            raise EngineUnavailable from failure
+
     async def erase(self, customer_id: UUID, by: Caller) -> ErasedRecords:
         """Starts the erasure, or joins the one that runs, and brings back what the database did."""
         order = ErasureOrder(

@@ -17,7 +17,7 @@ WORKER: dict[str, dict[str, str]] = {
         "SELECT": "",
         "DELETE": "",
         "UPDATE": "buffer_after_minutes buffer_before_minutes city customer_email customer_name customer_phone "
-        "erased_at hold_expires_at intake invite_sequence mechanic_id postal_code request_fingerprint status",
+        "erased_at hold_expires_at intake invite_sequence mechanic_id postal_code request_fingerprint sms_consent status",
     },
     "booking_events": {
         "SELECT": "at booking_id detail event",
@@ -50,7 +50,7 @@ WORKER: dict[str, dict[str, str]] = {
     "notifications": {
         "SELECT": "",
         "INSERT": "booking_id detail due_at key kind status",
-        "UPDATE": "attempts detail sent_at status",
+        "UPDATE": "about attempts claimed_at detail message_sid sent_at status",
     },
     "audit_log": {
         "SELECT": "",
@@ -58,6 +58,7 @@ WORKER: dict[str, dict[str, str]] = {
     },
     "audit_seals": {"SELECT": "", "INSERT": ""},
     "erasures": {"SELECT": "", "INSERT": "", "UPDATE": ""},
+    "text_opt_outs": {"SELECT": "", "INSERT": ""},
     "hold_origins": {"SELECT": "", "DELETE": ""},
     "rate_limits": {"SELECT": "", "DELETE": "", "UPDATE": "full_at"},
     **{table: {"SELECT": ""} for table in ("mechanics", "services", "plans", "mechanic_services")},

@@ -20,6 +20,8 @@ USERS = {
     "rules": ["api"],
     "saga": ["worker"],
     "sealing": ["worker"],
+    "texts": ["api"],
+    "resending": ["api"],
 }
 _NARROWER = {
     "audit_log.note": ["api", "worker"],

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Literal
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from api.callers import Authenticated, BookingId, forbidden
@@ -12,13 +12,12 @@ from api.examples import NOTICES, shown
 from api.openapi import problems
 from api.problems import not_found
 from api.reading import StrictRoute
-from api.routes.bookings import _no_store
 from api.schemas import Sent
 from pitstop.domain.caller import Caller, Role
 from pitstop.domain.notices import Channel, NoticeKind
 from pitstop.domain.text_messages import DeliveryStatus
 
-router = APIRouter(dependencies=[Depends(_no_store)], prefix="/v1/bookings", tags=["notices"], route_class=StrictRoute)
+router = APIRouter(prefix="/v1/bookings", tags=["notices"], route_class=StrictRoute)
 
 
 class NoticeOut(BaseModel):
@@ -61,7 +60,7 @@ async def list_notices(id: BookingId, caller: Authenticated, rooms: InRooms) -> 
     responses={202: shown(NOTICES), **problems(400, 401, 403, 404, 408, 413, 415, 422, 503)},
 )
 async def resend_notice(id: BookingId, sent: ResendIn, caller: Authenticated, rooms: InRooms) -> NoticePage:
-    """Sends a notice again that was sent, failed or skipped, if it still holds. One that waits to be sent is looked after.
+    """Sends a notice again that was sent, failed or skipped, if it still holds; one that waits to be sent stays.
 
     A reminder whose session has begun, or a text message to somebody who has replied STOP, is skipped again.
     """

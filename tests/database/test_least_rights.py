@@ -17,7 +17,8 @@ WORKER: dict[str, dict[str, str]] = {
         "SELECT": "",
         "DELETE": "",
         "UPDATE": "buffer_after_minutes buffer_before_minutes city customer_email customer_name customer_phone "
-        "erased_at hold_expires_at intake invite_sequence mechanic_id postal_code request_fingerprint sms_consent status",
+        "erased_at hold_expires_at intake invite_sequence mechanic_id postal_code request_fingerprint sms_consent "
+        "status",
     },
     "booking_events": {
         "SELECT": "at booking_id detail event",

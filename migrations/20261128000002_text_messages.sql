@@ -58,27 +58,60 @@ CREATE TABLE text_opt_outs (
 ALTER TABLE text_opt_outs ENABLE ROW LEVEL SECURITY;
 ALTER TABLE text_opt_outs FORCE ROW LEVEL SECURITY;
 
--- Twilio's webhooks come to the API in the role of webhooks, as Stripe's do. It writes what they say, and no more.
+-- Replies come to the API in the role of webhooks, as Stripe's events do.
 CREATE POLICY webhooks ON text_opt_outs FOR ALL TO pitstop_api
 USING ((SELECT caller_role()) = 'webhook') WITH CHECK ((SELECT caller_role()) = 'webhook');
 CREATE POLICY every_number ON text_opt_outs FOR ALL TO pitstop_worker USING (TRUE) WITH CHECK (TRUE);
-CREATE POLICY deliveries ON notifications FOR SELECT TO pitstop_api
-USING ((SELECT caller_role()) = 'webhook' AND channel = 'sms');
-CREATE POLICY deliveries_are_told ON notifications FOR UPDATE TO pitstop_api
-USING ((SELECT caller_role()) = 'webhook' AND channel = 'sms')
-WITH CHECK ((SELECT caller_role()) = 'webhook' AND channel = 'sms');
-
--- Operators have a notice sent again, and put that on the booking's timeline.
-CREATE POLICY resending ON notifications FOR UPDATE TO pitstop_api
-USING ((SELECT caller_role()) = 'operator') WITH CHECK ((SELECT caller_role()) = 'operator' AND status = 'pending');
-CREATE POLICY resending ON booking_events FOR INSERT TO pitstop_api
-WITH CHECK ((SELECT caller_role()) = 'operator' AND event = 'notice_resent');
-GRANT UPDATE (status, sending, sent_at, detail, claimed_at) ON notifications TO pitstop_api;
-GRANT INSERT (booking_id, at, event, detail) ON booking_events TO pitstop_api;
-
 GRANT SELECT, INSERT, DELETE ON text_opt_outs TO pitstop_api;
 GRANT SELECT, INSERT ON text_opt_outs TO pitstop_worker;
-GRANT UPDATE (message_sid, delivery_status, delivery_code, delivery_at) ON notifications TO pitstop_api;
+
+-- The API changes notices in two ways only, each a function with its owner's rights: what Twilio says of a text message, in
+-- the role of webhooks; and an operator's wish to have one sent again. These policies say what the functions may touch.
+CREATE POLICY texts_and_operators ON notifications FOR SELECT TO pitstop_owner USING (
+    CASE (SELECT caller_role()) WHEN 'webhook' THEN channel = 'sms' ELSE (SELECT caller_role()) = 'operator' END
+);
+CREATE POLICY texts_and_operators_wishes ON notifications FOR UPDATE TO pitstop_owner USING (
+    CASE (SELECT caller_role()) WHEN 'webhook' THEN channel = 'sms' ELSE (SELECT caller_role()) = 'operator' END
+);
+CREATE POLICY operators_wishes ON booking_events FOR INSERT TO pitstop_owner
+WITH CHECK ((SELECT caller_role()) = 'operator' AND event = 'notice_resent');
+
+-- Of this sending of the notice only, and never backwards: what is told late or twice changes nothing. Whether it was news.
+CREATE FUNCTION record_text_delivery(notice text, sent integer, sid text, said text, code integer) RETURNS boolean
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    WITH told AS (
+        UPDATE notifications
+        SET message_sid = sid, delivery_status = said, delivery_code = code, delivery_at = clock_timestamp()
+        WHERE key = notice AND channel = 'sms' AND sending = sent AND COALESCE(message_sid, sid) = sid
+            AND delivery_rank(said) > COALESCE(delivery_rank(delivery_status), 0)
+        RETURNING key
+    )
+    SELECT EXISTS (SELECT FROM told)
+$$;
+
+-- Whoever asks wants it twice: it is another sending, of which the old one's news say nothing. The tries go on being
+-- counted. One that is waiting to be sent stays as it is. Whether it is to be sent anew.
+CREATE FUNCTION resend_notice(booking uuid, notice text) RETURNS boolean
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    WITH again AS (
+        UPDATE notifications SET
+            status = 'pending', sending = sending + 1, sent_at = NULL, detail = NULL, claimed_at = NULL,
+            message_sid = NULL, delivery_status = NULL, delivery_code = NULL, delivery_at = NULL
+        WHERE booking_id = booking AND key = notice AND status IN ('sent', 'failed', 'skipped')
+        RETURNING booking_id, kind, channel, sending
+    ),
+    noted AS (
+        INSERT INTO booking_events (booking_id, at, event, detail)
+        SELECT
+            booking_id, clock_timestamp(), 'notice_resent',
+            jsonb_build_object('kind', kind, 'channel', channel, 'key', notice, 'sending', sending)
+        FROM again
+    )
+    SELECT EXISTS (SELECT FROM again)
+$$;
+REVOKE EXECUTE ON FUNCTION record_text_delivery, resend_notice FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION record_text_delivery, resend_notice TO pitstop_api;
+
 GRANT INSERT (about), UPDATE (about, claimed_at, message_sid) ON notifications TO pitstop_worker;
 GRANT UPDATE (sms_consent) ON bookings TO pitstop_worker;
 
@@ -86,14 +119,12 @@ RESET ROLE;
 
 -- migrate:down
 SET LOCAL ROLE pitstop_owner;
-REVOKE UPDATE (status, sending, sent_at, detail, claimed_at) ON notifications FROM pitstop_api;
-REVOKE INSERT (booking_id, at, event, detail) ON booking_events FROM pitstop_api;
 REVOKE UPDATE (about, claimed_at, message_sid) ON notifications FROM pitstop_worker;
 REVOKE UPDATE (sms_consent) ON bookings FROM pitstop_worker;
-DROP POLICY resending ON booking_events;
-DROP POLICY resending ON notifications;
-DROP POLICY deliveries_are_told ON notifications;
-DROP POLICY deliveries ON notifications;
+DROP FUNCTION record_text_delivery, resend_notice;
+DROP POLICY operators_wishes ON booking_events;
+DROP POLICY texts_and_operators_wishes ON notifications;
+DROP POLICY texts_and_operators ON notifications;
 DROP TABLE text_opt_outs;
 DROP FUNCTION delivery_rank;
 ALTER TABLE notifications

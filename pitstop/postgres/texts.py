@@ -20,7 +20,7 @@ class TextNews:
         """Whether it was news: not what came late or twice, nor what is about an earlier sending."""
         news = (delivery.key, delivery.sending, delivery.message_sid, delivery.status, delivery.code)
         async with self._as_webhook() as connection:
-            return await connection.fetchval(_SQL["record_delivery"], *news) is not None
+            return bool(await connection.fetchval(_SQL["record_delivery"], *news))
 
     async def opt_out(self, digests: Sequence[bytes]) -> None:
         """Whoever has the number of this digest (the first) gets no more text messages."""

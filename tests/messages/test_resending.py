@@ -118,19 +118,46 @@ async def test_what_is_not_there_is_not_found(operator: Customer, confirmed: Jso
     assert wrong.status_code == 422
 
 
-async def test_the_database_lets_operators_alone_change_notices(stack: Stack, database: Any, confirmed: Json) -> None:
+@pytest.mark.parametrize(
+    ("role", "asked", "changes"),
+    [
+        *(("operator", "resend_notice", True), ("webhook", "resend_notice", False)),
+        *(("customer", "resend_notice", False), ("link", "resend_notice", False), ("", "resend_notice", False)),
+        *(("webhook", "record_text_delivery", True), ("customer", "record_text_delivery", False)),
+        *(("link", "record_text_delivery", False), ("", "record_text_delivery", False)),
+    ],
+)
+async def test_the_database_itself_asks_who_wants_it(
+    stack: Stack, database: Any, shop: Shop, number: str, role: str, asked: str, changes: bool
+) -> None:
+    """The API's role changes notices through two functions, and they go by who is asking."""
+    row = await add_text(database, shop, number, status="sent")
+    call = {
+        "resend_notice": "SELECT resend_notice($1::uuid, $2)",
+        "record_text_delivery": "SELECT record_text_delivery($2, 1, $1::uuid::text, 'sent', NULL)",
+    }[asked]
+    subject = {"customer": row.case.customer_id, "link": row.case.booking_id}.get(role, "")
     connection = await asyncpg.connect(stack.api_database_url)
     try:
-        for role, subject, changed in (
-            ("customer", confirmed["id"], 0),
-            ("link", confirmed["id"], 0),
-            ("operator", "o", 1),
-        ):
-            async with connection.transaction():
-                become = "SELECT set_config('pitstop.role', $1, TRUE), set_config('pitstop.subject', $2, TRUE)"
-                await connection.execute(become, role, subject)
-                sql = "UPDATE notifications SET status = 'pending' WHERE key = $1"
-                result = await connection.execute(sql, f"{confirmed['id']}/confirmation")
-                assert result == f"UPDATE {changed}", role
+        async with connection.transaction():
+            become = "SELECT set_config('pitstop.role', $1, TRUE), set_config('pitstop.subject', $2, TRUE)"
+            await connection.execute(become, role, str(subject))
+            assert await connection.fetchval(call, row.case.booking_id, row.key) is changes
+    finally:
+        await connection.close()
+
+
+@pytest.mark.parametrize(("role", "seen"), [("webhook", 1), ("operator", 0), ("customer", 0), ("", 0)])
+async def test_who_wants_no_texts_is_known_to_webhooks_alone(stack: Stack, database: Any, role: str, seen: int) -> None:
+    digest = uuid4().bytes
+    await database.execute("INSERT INTO text_opt_outs (number_digest) VALUES ($1)", digest)
+    connection = await asyncpg.connect(stack.api_database_url)
+    try:
+        async with connection.transaction():
+            await connection.execute("SELECT set_config('pitstop.role', $1, TRUE)", role)
+            query = "SELECT count(*) FROM text_opt_outs WHERE number_digest = $1"
+            assert await connection.fetchval(query, digest) == seen
+            removed = await connection.execute("DELETE FROM text_opt_outs WHERE number_digest = $1", digest)
+            assert removed == f"DELETE {seen}"
     finally:
         await connection.close()

@@ -14,17 +14,4 @@ FROM notifications WHERE booking_id = $1
 ORDER BY COALESCE(due_at, created_at), key
 
 -- name: resend
--- Whoever asks wants it twice: it is another sending, of which the old one's news say nothing. The tries go on being counted.
--- One that is waiting to be sent stays as it is.
-WITH again AS (
-    UPDATE notifications SET
-        status = 'pending', sending = sending + 1, sent_at = NULL, detail = NULL, claimed_at = NULL, message_sid = NULL,
-        delivery_status = NULL, delivery_code = NULL, delivery_at = NULL
-    WHERE booking_id = $1 AND key = $2 AND status IN ('sent', 'failed', 'skipped')
-    RETURNING booking_id, kind, channel, sending
-)
-INSERT INTO booking_events (booking_id, at, event, detail)
-SELECT
-    booking_id, clock_timestamp(), 'notice_resent',
-    jsonb_build_object('kind', kind, 'channel', channel, 'key', $2::text, 'sending', sending)
-FROM again
+SELECT resend_notice($1, $2)

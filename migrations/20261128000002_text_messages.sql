@@ -83,7 +83,7 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_
         UPDATE notifications
         SET message_sid = sid, delivery_status = said, delivery_code = code, delivery_at = clock_timestamp()
         WHERE key = notice AND channel = 'sms' AND sending = sent AND COALESCE(message_sid, sid) = sid
-            AND delivery_rank(said) > COALESCE(delivery_rank(delivery_status), 0)
+            AND delivery_rank(said) > COALESCE(delivery_rank(delivery_status), 0) AND caller_role() = 'webhook'
         RETURNING key
     )
     SELECT EXISTS (SELECT FROM told)
@@ -98,6 +98,7 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_
             status = 'pending', sending = sending + 1, sent_at = NULL, detail = NULL, claimed_at = NULL,
             message_sid = NULL, delivery_status = NULL, delivery_code = NULL, delivery_at = NULL
         WHERE booking_id = booking AND key = notice AND status IN ('sent', 'failed', 'skipped')
+            AND caller_role() = 'operator'
         RETURNING booking_id, kind, channel, sending
     ),
     noted AS (

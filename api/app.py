@@ -17,6 +17,7 @@ from api.routes import (
     audits,
     bookings,
     catalogue,
+    changes,
     codec,
     invites,
     mechanics,
@@ -65,7 +66,20 @@ def create_app(settings: Settings | None = None, client: Client | None = None) -
     app.add_middleware(Measuring, meters=meters)
     app.state.registry = meters.registry
     guard.install(app, settings)
-    doors = (catalogue, bookings, invites, mechanics, privacy, webhooks, codec, sign_in, operations, audits, pages)
+    doors = (
+        catalogue,
+        bookings,
+        changes,
+        invites,
+        mechanics,
+        privacy,
+        webhooks,
+        codec,
+        sign_in,
+        operations,
+        audits,
+        pages,
+    )
     for routes in doors:
         app.include_router(routes.router)
     app.include_router(audits.page)

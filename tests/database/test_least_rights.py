@@ -17,8 +17,8 @@ WORKER: dict[str, dict[str, str]] = {
         "SELECT": "",
         "DELETE": "",
         "UPDATE": "buffer_after_minutes buffer_before_minutes city customer_email customer_moves "
-        "customer_name customer_phone ends_at erased_at hold_expires_at intake invite_sequence kept_amount mechanic_id moves "
-        "postal_code refund_percent_at_most request_fingerprint starts_at status",
+        "customer_name customer_phone ends_at erased_at hold_expires_at intake invite_sequence kept_amount "
+        "mechanic_id moves postal_code refund_percent_at_most request_fingerprint starts_at status",
     },
     "booking_events": {
         "SELECT": "at booking_id detail event",

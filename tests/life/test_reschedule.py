@@ -73,13 +73,14 @@ async def test_refused_leaves_everything_as_it_was(
         ]
 
     before = await rows()
-    for sent, status, code in [
+    refused: list[tuple[dict[str, Any], int, str]] = [
         ({"start": other.isoformat()}, 409, "slot_unavailable"),
         ({"start": (start + DAY).isoformat(), "version": 1}, 409, "version_conflict"),
         ({"start": (start + timedelta(minutes=7)).isoformat()}, 422, "slot_not_offered"),
         ({"start": (start + 300 * DAY).isoformat()}, 422, "slot_not_offered"),
         ({"start": (start - 5 * DAY).isoformat()}, 422, "slot_not_offered"),
-    ]:
+    ]
+    for sent, status, code in refused:
         answer = await customer.ask(booking, "reschedule", **sent)
         assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
     assert await rows() == before

@@ -195,7 +195,8 @@ class SweepStore(Protocol):
     async def forget_requests(self, before: datetime) -> int:
         """Removes requests that were made before then and never got a hold."""
 
-    async def overdue_bookings(self, before: datetime, limit: int) -> list[Standing]: ...
+    async def overdue_bookings(self, before: datetime, ended_before: datetime, limit: int) -> list[Standing]:
+        """Those whose next step was due `before`; of sessions, those whose time has `ended_before`."""
 
     async def standing(self, booking_id: UUID) -> Standing | None: ...
 

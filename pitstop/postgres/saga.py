@@ -213,8 +213,9 @@ class PostgresSaga:
         await self._pool.execute(_SQL["forget_wishes"], before)
         return len(await self._pool.fetch(_SQL["forget_requests"], before))
 
-    async def overdue_bookings(self, before: datetime, limit: int) -> list[Standing]:
-        return [steps.standing_of(row) for row in await self._pool.fetch(_SQL["stranded_bookings"], before, limit)]
+    async def overdue_bookings(self, before: datetime, ended_before: datetime, limit: int) -> list[Standing]:
+        rows = await self._pool.fetch(_SQL["stranded_bookings"], before, limit, ended_before)
+        return [steps.standing_of(row) for row in rows]
 
     async def standing(self, booking_id: UUID) -> Standing | None:
         row = await self._pool.fetchrow(_SQL["booking_order"], booking_id)

@@ -316,7 +316,7 @@ DELETE FROM hold_origins WHERE lapses_at < clock_timestamp() - interval '1 day'
 WITH overdue AS (
     SELECT id FROM bookings WHERE status IN ('holding', 'awaiting_payment') AND hold_expires_at < $1
     UNION
-    SELECT id FROM bookings WHERE status IN ('confirmed', 'in_progress') AND ends_at < $1
+    SELECT id FROM bookings WHERE status IN ('confirmed', 'in_progress') AND ends_at < $3
     UNION
     SELECT booking_id FROM refunds WHERE refunded_at IS NULL AND requested_at < $1
     UNION

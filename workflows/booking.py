@@ -128,8 +128,9 @@ class BookingWorkflow:
         """Decides on a change that is on record. Changes and what the clock asks come one after another."""
         asked = _Asked(change)
         self._asked.append(asked)
-        await workflow.wait_condition(lambda: asked.answer is not None or self._is_over)
+        await workflow.wait_condition(lambda: asked.answer is not None or (self._is_over and asked in self._asked))
         if asked.answer is None:
+            self._asked.remove(asked)
             await self._apply(asked)
         return asked.answer or ChangeAnswer()
 
@@ -403,9 +404,15 @@ class BookingWorkflow:
         """Decides on the change. Whoever has cancelled is answered when Stripe has been asked for the refund once."""
         change = ApplyChange(**self._ref(), **self._course(), change_id=asked.change.change_id, paid=paid)
         summary = asked.change.kind.replace("_", " ")
-        outcome = await local(names.APPLY_CHANGE, change, ChangeOutcome, self._spans.database_activity, summary)
+        try:
+            outcome = await local(names.APPLY_CHANGE, change, ChangeOutcome, self._spans.database_activity, summary)
+        except (asyncio.CancelledError, FailureError):
+            # An operator stops the run: it is decided on once more, when all is undone.
+            self._asked.append(asked)
+            raise
         answer = ChangeAnswer(refusal=outcome.refusal, reason=outcome.reason, why=outcome.why)
-        if outcome.terms is not None and outcome.terms.refund_due and not self._is_over:
+        terms = outcome.terms
+        if terms is not None and terms.status.is_end and terms.refund_due and not self._is_over:
             self._to_answer.append((asked, answer))
         else:
             asked.answer = answer

@@ -18,6 +18,7 @@ from api.routes import (
     bookings,
     catalogue,
     codec,
+    feeds,
     invites,
     mechanics,
     operations,
@@ -65,7 +66,10 @@ def create_app(settings: Settings | None = None, client: Client | None = None) -
     app.add_middleware(Measuring, meters=meters)
     app.state.registry = meters.registry
     guard.install(app, settings)
-    doors = (catalogue, bookings, invites, mechanics, privacy, webhooks, codec, sign_in, operations, audits, pages)
+    doors = (
+        *(catalogue, bookings, invites, mechanics, feeds, privacy, webhooks),
+        *(codec, sign_in, operations, audits, pages),
+    )
     for routes in doors:
         app.include_router(routes.router)
     app.include_router(audits.page)

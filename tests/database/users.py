@@ -12,6 +12,7 @@ USERS = {
     "catalogue": ["api"],
     "desk": ["api"],
     "erasure": ["worker"],
+    "feeds": ["api"],
     "holidays": ["api", "worker"],
     "inbox": ["api", "worker"],
     "limits": ["api"],

@@ -121,7 +121,8 @@ guarded AS (
     UNION
     SELECT unnest(ARRAY[
         'time_off', 'bookings', 'booking_events', 'sessions', 'slot_reservations', 'payments', 'refunds', 'webhook_inbox',
-        'notifications', 'audit_runs', 'audit_findings', 'rate_limits', 'hold_origins', 'audit_log', 'audit_seals', 'erasures'
+        'notifications', 'audit_runs', 'audit_findings', 'rate_limits', 'hold_origins', 'audit_log', 'audit_seals', 'erasures',
+        'calendar_feeds'
     ])
 )
 SELECT 'constraint one_booking_at_a_time on slot_reservations' AS guard

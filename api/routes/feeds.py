@@ -1,5 +1,6 @@
 """A mechanic's calendar to subscribe to, and its address."""
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
@@ -78,7 +79,8 @@ async def read_calendar(
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
     if if_none_match is not None and _has(if_none_match, tag):
         return Response(status_code=304, headers=headers)
-    return Response(feed_calendar(feed), media_type="text/calendar; charset=utf-8", headers=headers)
+    written = await asyncio.to_thread(feed_calendar, feed)  # some thousand entries take a while
+    return Response(written, media_type="text/calendar; charset=utf-8", headers=headers)
 
 
 def _may_have(caller: Caller, mechanic_id: UUID) -> None:

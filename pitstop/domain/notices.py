@@ -23,9 +23,9 @@ class BookingFacts:
 
     `start` and `end` are aware instants in UTC. `customer_timezone` and `venue_timezone` are IANA names; times are
     shown in the customer's zone, for an in-person session in the venue's. `amount` and `amount_refunded` are minor
-    units (cents) of `currency`, an ISO 4217 code in lower case. `manage_url` is empty where it is not for the customer's
-    eyes, `join_url` also where there is nothing to join. `invite_uid` never changes for a booking;
-    `invite_sequence` rises by one with each change of the invite, cancellation included (RFC 5545, 3.8.7.4).
+    units (cents) of `currency`, an ISO 4217 code in lower case. `manage_url` is empty where it is
+    not for the customer's eyes, `join_url` also where there is nothing to join. `invite_uid` never changes for a
+    booking; `invite_sequence` rises by one with each change of the invite, cancellation included (RFC 5545, 3.8.7.4).
     """
 
     booking_id: UUID

@@ -3,9 +3,10 @@
 import hashlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 from icalendar import vText
-from icalendar.parser import foldline
+from icalendar.parser import Contentline
 
 from pitstop.domain.catalogue import SessionKind
 from pitstop.domain.feeds import Entry, Feed
@@ -72,8 +73,9 @@ def _session(entry: Entry, kind: SessionKind) -> Iterator[str]:
 
 def _text(name: str, value: str) -> str:
     """A content line, folded at 75 octets. `value` is on one line."""
-    line: str = foldline(f"{name}:{vText(value).to_ical().decode()}")
-    return line
+    line: Any = Contentline(f"{name}:{vText(value).to_ical().decode()}")  # type: ignore[no-untyped-call]
+    folded: bytes = line.to_ical()
+    return folded.decode()
 
 
 def _instant(moment: datetime) -> str:

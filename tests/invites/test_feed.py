@@ -166,10 +166,9 @@ INSERT INTO bookings (
     id, status, request_fingerprint, created_by, customer_id, customer_name, customer_email, country, city, postal_code,
     timezone, service_id, plan_id, mechanic_id, starts_at, ends_at, buffer_before_minutes, buffer_after_minutes, amount,
     currency
-) SELECT gen_random_uuid(), 'confirmed', '', 'x', gen_random_uuid(), 'Camille Roy', 'c@example.com', 'CA', 'Toronto', 'M5V',
-    'UTC', $1, $2, $3, $4::timestamptz + n * interval '1 hour', $4::timestamptz + n * interval '1 hour' + interval '50 minutes',
-    0, 0, 8900, 'cad'
-FROM generate_series(1, 2000) AS n
+) SELECT gen_random_uuid(), 'confirmed', '', 'x', gen_random_uuid(), 'Camille Roy', 'c@example.com', 'CA', 'Toronto',
+    'M5V', 'UTC', $1, $2, $3, start, start + interval '50 minutes', 0, 0, 8900, 'cad'
+FROM generate_series(1, 2000) AS n, LATERAL (SELECT $4::timestamptz + n * interval '1 hour' AS start) AS nth
 """
 
 

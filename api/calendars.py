@@ -38,3 +38,11 @@ CALENDAR_LINKS: Json = {
     "office365": f"https://outlook.office.com/calendar/deeplink/compose{_COMPOSE}",
     "yahoo": f"https://calendar.yahoo.com/?v=60&title={_SESSION}&st=20261201T150000Z&et=20261201T160000Z&…",
 }
+FEED = "\r\n".join(
+    (
+        *("BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//Pitstop//Mechanics//EN", "BEGIN:VEVENT"),
+        *("UID:7d0c9d1c-6a5e-5f0b-9f43-0a8a5d0f3c11.session@pitstop", "SUMMARY:Video consultation: Camille"),
+        *("DTSTAMP:20261124T140000Z", "DTSTART:20261201T150000Z", "DTEND:20261201T160000Z"),
+        *("END:VEVENT", "END:VCALENDAR", ""),
+    )
+)

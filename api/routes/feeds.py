@@ -9,7 +9,7 @@ from fastapi import APIRouter, Header, Query, Response
 
 from api import budgets
 from api.addresses import ClientAddress
-from api.calendars import CALENDAR, FeedAddress
+from api.calendars import CALENDAR, FEED, FeedAddress
 from api.callers import Authenticated, forbidden
 from api.composition import InRooms, Rooms
 from api.examples import shown
@@ -24,7 +24,13 @@ from pitstop.gateways.feed import feed_calendar, feed_tag
 router = APIRouter(prefix="/v1/mechanics/{id}", tags=["mechanics"], route_class=StrictRoute)
 Token = Annotated[str, Query(description="The token of the feed's address.", max_length=200, examples=["AAAAAAAAQAC…"])]
 IfNoneMatch = Annotated[
-    str | None, Header(alias="If-None-Match", max_length=1000, description="The ETag of the copy that one has.")
+    str | None,
+    Header(
+        alias="If-None-Match",
+        max_length=1000,
+        description="The ETag of the copy that one has.",
+        examples=['"6f1c0c6d2b0f4a7e9d3a5b8c1e2f4a6b"'],
+    ),
 ]
 _REFUSALS = problems(401, 403, 404, 422, 503)
 
@@ -55,7 +61,7 @@ async def remove_calendar_token(id: Id, caller: Authenticated, rooms: InRooms) -
     "/calendar.ics",
     response_class=Response,
     responses={
-        200: {"description": "What takes the mechanic's time.", "content": {"text/calendar": {}}},
+        200: {"description": "What takes the mechanic's time.", "content": {"text/calendar": {"example": FEED}}},
         304: {"description": "It is as in the copy that one has."},
         **problems(404, 422, 503),
     },

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, urlsplit
 from uuid import UUID
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pitstop.domain.catalogue import SessionKind
@@ -89,6 +89,7 @@ ANY_NAMES = st.lists(NAMES_OF_PEOPLE, min_size=5, max_size=5)
 KINDS = st.sampled_from(SessionKind)
 
 
+@settings(deadline=None)
 @given(names=ANY_NAMES, kind=KINDS)
 @example(names=[INJECTION] * 5, kind=SessionKind.IN_PERSON)
 @example(names=[INJECTION] * 5, kind=SessionKind.CHAT)
@@ -114,6 +115,7 @@ def as_parameter(name: str) -> str:
     return name.replace('"', "'").replace("^", "^^")
 
 
+@settings(deadline=None)
 @given(address=NAMES_OF_PEOPLE)
 def test_in_person_the_place_is_the_address(address: str) -> None:
     event = one_event(read(written(replace(IN_PERSON, venue_address=address))))
@@ -143,6 +145,7 @@ def an_entry(kind: SessionKind | None, service: str, customer: str | None, place
     return Entry(UUID(int=7), service if kind else None, kind, place, customer, *times, 3, NOW)
 
 
+@settings(deadline=None)
 @given(mechanic=NAMES_OF_PEOPLE, service=NAMES_OF_PEOPLE, customer=NAMES_OF_PEOPLE, place=NAMES_OF_PEOPLE)
 @example(mechanic=INJECTION, service=INJECTION, customer=INJECTION, place=INJECTION)
 def test_a_feed_has_what_it_should_and_nothing_else(mechanic: str, service: str, customer: str, place: str) -> None:
@@ -163,6 +166,7 @@ def test_a_feed_has_what_it_should_and_nothing_else(mechanic: str, service: str,
     assert (session["SEQUENCE"].value, session["DTSTAMP"].value) == ("3", "20261124T093000Z")
 
 
+@settings(deadline=None)
 @given(names=ANY_NAMES, kind=KINDS)
 @example(names=["a&b=c#d+e%20f?g", "\u202e", "ü", '"><script>', "x"], kind=SessionKind.VIDEO)
 def test_a_link_has_the_parameters_that_it_should_and_no_others(names: list[str], kind: SessionKind) -> None:

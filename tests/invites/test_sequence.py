@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pitstop.domain.notices import BookingFacts
@@ -43,6 +43,7 @@ def event(message: str) -> Component:
     return found
 
 
+@settings(deadline=None)
 @given(lives())
 def test_one_uid_and_a_sequence_that_counts_the_changes(messages: list[str]) -> None:
     events = [event(message) for message in messages]
@@ -53,6 +54,7 @@ def test_one_uid_and_a_sequence_that_counts_the_changes(messages: list[str]) -> 
     assert stamps == sorted(stamps)
 
 
+@settings(deadline=None)
 @given(lives(), st.data())
 def test_in_any_order_calendars_end_in_the_last_state(messages: list[str], data: st.DataObject) -> None:
     in_order = CalendarClient(VIDEO.customer_email)

@@ -1,5 +1,6 @@
 """The address of a mechanic's calendar: who may have it, and what else opens nothing."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID, uuid4
@@ -35,6 +36,13 @@ async def test_a_new_address_makes_the_old_one_useless(http: httpx.AsyncClient, 
     shown = (await mechanic.call("GET")).json()
     assert shown["url"].endswith(second.rpartition("/")[2])
     assert shown["webcal_url"].startswith("webcal://")
+
+
+async def test_of_several_made_at_once_one_opens(http: httpx.AsyncClient, mechanic: Seat) -> None:
+    made = await asyncio.gather(*(mechanic.make() for _ in range(5)))
+    assert sorted([await status(http, url) for url in made]) == [200, 404, 404, 404, 404]
+    shown = (await mechanic.call("GET")).json()["url"].partition("=")[2]
+    assert await status(http, next(url for url in made if shown in url)) == 200
 
 
 async def test_one_that_is_removed_opens_nothing_also_when_there_is_another(

@@ -19,6 +19,7 @@ from api.routes import (
     catalogue,
     changes,
     codec,
+    feeds,
     invites,
     mechanics,
     operations,
@@ -67,18 +68,8 @@ def create_app(settings: Settings | None = None, client: Client | None = None) -
     app.state.registry = meters.registry
     guard.install(app, settings)
     doors = (
-        catalogue,
-        bookings,
-        changes,
-        invites,
-        mechanics,
-        privacy,
-        webhooks,
-        codec,
-        sign_in,
-        operations,
-        audits,
-        pages,
+        *(catalogue, bookings, changes, invites, mechanics, feeds, privacy, webhooks),
+        *(codec, sign_in, operations, audits, pages),
     )
     for routes in doors:
         app.include_router(routes.router)

@@ -201,7 +201,8 @@ class Settings(BaseSettings):
     )
     manage_link_secret: SecretStr = Field(
         default=SecretStr(DEVELOPMENT_SECRET),
-        description="Signs the links by which a customer manages a booking; in production 32 characters or more.",
+        description="Signs the links by which a customer manages a booking and the addresses of mechanics' calendars; "
+        "in production 32 characters or more.",
     )
     manage_link_former_secrets: tuple[SecretStr, ...] = Field(
         default=(), description="Former secrets of links, as a JSON list: links that they have signed still open."

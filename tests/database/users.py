@@ -13,6 +13,7 @@ USERS = {
     "changes": ["worker"],
     "desk": ["api"],
     "erasure": ["worker"],
+    "feeds": ["api"],
     "holidays": ["api", "worker"],
     "inbox": ["api", "worker"],
     "limits": ["api"],

@@ -18,6 +18,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from activities.audit import AuditActivities
 from activities.booking import PaymentActivities, ReservationActivities
+from activities.changes import ChangeActivities
 from activities.heartbeats import Heartbeats
 from activities.notices import ByMail, ByText, NoticeActivities
 from activities.privacy import ErasureActivities, SealActivities
@@ -41,6 +42,7 @@ from pitstop.gateways.sweep_schedule import keep_sweeping
 from pitstop.gateways.twilio_messages import twilio_messages
 from pitstop.ports import PaymentGateway, TextMessenger
 from pitstop.postgres.audit_log import PostgresSeals
+from pitstop.postgres.changes import PostgresChanges
 from pitstop.postgres.erasure import PostgresErasure
 from pitstop.postgres.holidays import PostgresHolidays
 from pitstop.postgres.inbox import PostgresInbox
@@ -107,6 +109,7 @@ def _worker(
 ) -> Worker:
     saga = PostgresSaga(pool)
     reservations = ReservationActivities(saga)
+    changes = ChangeActivities(PostgresChanges(pool))
     payments = PaymentActivities(saga, gateway, _decline_limits(settings))
     notices = _notices(pool, messenger, settings)
     sweep = SweepActivities(
@@ -127,7 +130,9 @@ def _worker(
             reservations.confirm,
             reservations.close_unpaid,
             reservations.call_off,
-            reservations.complete,
+            changes.apply,
+            changes.close,
+            changes.read_terms,
             payments.request,
             payments.record_decline,
             payments.cancel,

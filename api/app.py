@@ -17,7 +17,9 @@ from api.routes import (
     audits,
     bookings,
     catalogue,
+    changes,
     codec,
+    feeds,
     invites,
     mechanics,
     notices,
@@ -69,20 +71,8 @@ def create_app(settings: Settings | None = None, client: Client | None = None) -
     app.state.registry = meters.registry
     guard.install(app, settings)
     doors = (
-        catalogue,
-        bookings,
-        invites,
-        mechanics,
-        privacy,
-        webhooks,
-        texts,
-        notices,
-        short_links,
-        codec,
-        sign_in,
-        operations,
-        audits,
-        pages,
+        *(catalogue, bookings, changes, notices, invites, mechanics, feeds, privacy, webhooks, texts),
+        *(codec, sign_in, operations, audits, pages, short_links),
     )
     for routes in doors:
         app.include_router(routes.router)

@@ -13,6 +13,7 @@ from api.audit_gauges import LastAudit
 from api.figures import Backlogs, Figures
 from api.rates import RateLimiter
 from api.streams import Streams
+from pitstop.gateways.feed_links import FeedLinks
 from pitstop.gateways.holiday_library import HolidayLibrary
 from pitstop.gateways.manage_links import ManageLinks
 from pitstop.gateways.operator_sessions import OperatorSessions
@@ -25,6 +26,7 @@ from pitstop.postgres.audit_board import AuditBoard
 from pitstop.postgres.audit_log import AuditLog
 from pitstop.postgres.catalogue import Catalogue
 from pitstop.postgres.desk import BookingDesk
+from pitstop.postgres.feeds import MechanicFeeds
 from pitstop.postgres.inbox import PostgresInbox
 from pitstop.postgres.limits import SharedBudgets
 from pitstop.postgres.pool import Pool, open_pool
@@ -49,6 +51,7 @@ class Rooms:
     desk: BookingDesk
     catalogue: Catalogue
     rules: MechanicRules
+    feeds: MechanicFeeds
     inbox: PostgresInbox
     texts: TextNews
     board: NoticeBoard
@@ -57,6 +60,7 @@ class Rooms:
     tokens: TokenVerifier
     links: ManageLinks
     short_links: ShortLinks
+    feed_links: FeedLinks
     names: Pseudonyms
     numbers: NumberNames
     rates: RateLimiter
@@ -89,6 +93,7 @@ async def build(settings: Settings, client: Client | None = None) -> AsyncIterat
             desk=BookingDesk(pool),
             catalogue=Catalogue(pool),
             rules=MechanicRules(pool, HolidayLibrary()),
+            feeds=MechanicFeeds(pool),
             inbox=PostgresInbox(spare),
             texts=TextNews(spare),
             board=NoticeBoard(pool),
@@ -97,6 +102,7 @@ async def build(settings: Settings, client: Client | None = None) -> AsyncIterat
             tokens=TokenVerifier(settings, http),
             links=links,
             short_links=ShortLinks(settings),
+            feed_links=FeedLinks(settings),
             names=Pseudonyms(settings),
             numbers=NumberNames(settings),
             rates=RateLimiter(SharedBudgets(limits, _PATIENCE_WITH_LIMITS_SECONDS)),

@@ -1,16 +1,18 @@
 """A booking as its customer sees it: for the page that manages it and for the calendar."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from api.composition import Rooms
+from api.problems import not_found
+from api.schemas import BookingOut, PaymentState
 from pitstop.domain.booking import BookingStatus
 from pitstop.domain.caller import Caller, Role
 from pitstop.domain.catalogue import SessionKind
 from pitstop.domain.identity import invite_uid
-from pitstop.domain.notices import BookingFacts
+from pitstop.domain.notices import BookingFacts, join_url
 
 _CUSTOMERS_SIDE = (Role.CUSTOMER, Role.LINK, Role.SERVICE)
 
@@ -25,10 +27,27 @@ class Sheet:
     was_confirmed: bool
     timeline: list[dict[str, Any]]
 
+    @property
+    def in_calendars(self) -> bool:
+        """Whether the session belongs into the customer's calendar."""
+        return self.status in (BookingStatus.CONFIRMED, BookingStatus.IN_PROGRESS)
+
 
 def manage_url(rooms: Rooms, caller: Caller, booking_id: UUID, end: datetime) -> str | None:
     """Whoever holds the link acts as the customer: only the customer's side is given it."""
     return rooms.links.url(booking_id, end) if caller.role in _CUSTOMERS_SIDE else None
+
+
+async def booking_out(rooms: Rooms, caller: Caller, booking_id: UUID) -> BookingOut:
+    """The booking with its timeline. Raises 404 for one that this caller may not see."""
+    row = await rooms.desk.booking(caller, booking_id)
+    if row is None:
+        raise not_found()
+    payment = None
+    if row["payment_intent_id"]:
+        payment = PaymentState(payment_intent_id=row["payment_intent_id"], status=row["payment_status"])
+    opens = row["start"] - timedelta(seconds=rooms.settings.waiting_room_seconds)
+    return BookingOut.model_validate({**row, "payment": payment, "waiting_room_opens_at": opens})
 
 
 async def sheet_of(rooms: Rooms, caller: Caller, booking_id: UUID) -> Sheet | None:
@@ -37,9 +56,11 @@ async def sheet_of(rooms: Rooms, caller: Caller, booking_id: UUID) -> Sheet | No
     if row is None:
         return None
     own = {name: row.pop(name) for name in ("status", "hold_expires_at", "was_confirmed", "timeline")}
+    kind, link = SessionKind(row["kind"]), manage_url(rooms, caller, booking_id, row["end"]) or ""
     facts = BookingFacts(
-        **row | {"kind": SessionKind(row["kind"])},
-        manage_url=manage_url(rooms, caller, booking_id, row["end"]) or "",
+        **row | {"kind": kind},
+        manage_url=link,
+        join_url=join_url(link, kind),
         invite_uid=invite_uid(booking_id),
     )
     return Sheet(facts=facts, **own | {"status": BookingStatus(own["status"])})

@@ -225,7 +225,8 @@ class Settings(BaseSettings):
     )
     manage_link_secret: SecretStr = Field(
         default=SecretStr(DEVELOPMENT_SECRET),
-        description="Signs the links by which a customer manages a booking; in production 32 characters or more.",
+        description="Signs the links by which a customer manages a booking and the addresses of mechanics' calendars; "
+        "in production 32 characters or more.",
     )
     manage_link_former_secrets: tuple[SecretStr, ...] = Field(
         default=(), description="Former secrets of links, as a JSON list: links that they have signed still open."
@@ -255,6 +256,12 @@ class Settings(BaseSettings):
     )
     reminder_offsets_seconds: Annotated[tuple[float, ...], AfterValidator(_longest_first)] = Field(
         default=(86400, 3600), description="How long before the start reminders go out, as a JSON list."
+    )
+    waiting_room_seconds: NonNegativeFloat = Field(
+        default=900, description="How long before the start customer and mechanic may come in."
+    )
+    closing_seconds: NonNegativeFloat = Field(
+        default=1800, description="How long after its end a session is closed that nobody has closed."
     )
     sweep_interval_seconds: PositiveFloat = Field(
         default=60, description="How often the backstop expires lapsed holds and drains the webhook inbox."

@@ -25,6 +25,7 @@ from pitstop.domain.booking import BookingStatus
 from pitstop.domain.caller import Caller, Role
 from pitstop.domain.catalogue import SessionKind
 from pitstop.domain.notices import BookingFacts
+from pitstop.gateways.calendar_links import NAMES, calendar_links
 from pitstop.gateways.wording import money, session_time, shown_zone, tidied
 from pitstop.ports import EngineUnavailable
 
@@ -103,6 +104,9 @@ _EVENTS = {
     "payment_declined": "A card was declined.",
     "payment_succeeded": "The payment arrived.",
     "confirmed": "The booking was confirmed.",
+    "rescheduled": "The booking was moved.",
+    "checked_in": "Somebody came to the session.",
+    "in_progress": "The session began.",
     "completed": "The session ended.",
     "expired": "The time to pay ran out.",
     "payment_failed": "The time to pay ran out; no card had gone through.",
@@ -116,6 +120,8 @@ _MAILS = {
     "reminder": "a reminder",
     "cancellation": "the cancellation",
     "refund": "the news of your refund",
+    "rescheduled": "the new time",
+    "no_show": "what becomes of the missed session",
 }
 _PLACES = {
     SessionKind.VIDEO: "Online, by video",
@@ -137,8 +143,12 @@ async def docs() -> HTMLResponse:
 
 
 @router.get("/manage/{booking}")
+@router.get("/manage/{booking}/join")
 async def manage(booking: str, rooms: InRooms, address: ClientAddress, token: str = "") -> HTMLResponse:
-    """The booking that the signed link opens; for every other link the same page, which says what to do."""
+    """The booking that the signed link opens; for every other link the same page, which says what to do.
+
+    `/join` is what stands in calendars as the place of an online session.
+    """
     opened = rooms.links.booking_of(token) if len(token) <= _LONGEST_TOKEN else None
     if opened is None or booking != str(opened):
         await rooms.rates.spend(budgets.failures(rooms, address))
@@ -166,9 +176,17 @@ def _words(sheet: Sheet) -> dict[str, Any]:
         "when_there": _when_there(facts),
         "where": facts.venue_address or _PLACES[facts.kind],
         "amount": money(facts.amount, facts.currency),
+        "calendars": _calendars(sheet),
         "refunded": money(facts.amount_refunded, facts.currency) if facts.amount_refunded else None,
         "timeline": [_entry(event, facts, zone) for event in sheet.timeline],
     }
+
+
+def _calendars(sheet: Sheet) -> list[tuple[str, str]]:
+    """Name and link of each calendar on the web, while the session is to be put into one."""
+    if not sheet.in_calendars:
+        return []
+    return [(NAMES[key], link) for key, link in calendar_links(sheet.facts).items()]
 
 
 def _status(sheet: Sheet, zone: ZoneInfo) -> _Status:

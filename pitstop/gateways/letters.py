@@ -10,6 +10,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from pitstop.domain.notices import BookingFacts, Notice, NoticeKind
+from pitstop.gateways.calendar_links import NAMES, calendar_links
 from pitstop.gateways.invite import Method, invite
 from pitstop.gateways.letter_words import LetterWords, settled
 from pitstop.gateways.wording import one_line
@@ -76,7 +77,8 @@ class LetterWriter:
             "lead": f"{words['hello']} {filled.text('lead')}",
             "paragraphs": extra + filled.paragraphs(),
             "action": filled.text("action"),
-            "url": action_url(facts),
+            "url": action_url(notice.kind, facts),
+            "calendar_links": _calendar_links(notice.kind, facts),
             "width": max(len(label) for label, _ in words["rows"]) + len(words["colon"]) + 1,
         }
 
@@ -99,10 +101,19 @@ class LetterWriter:
         return f"<{name}@{self._sender_address.rpartition('@')[2]}>"
 
 
-def action_url(facts: BookingFacts) -> str:
+def action_url(kind: NoticeKind, facts: BookingFacts) -> str:
     """Where the notice leads: the link that came with it, else the customer's own for this booking."""
     url = facts.detail.get("url")
-    return url if isinstance(url, str) and url.startswith(("https://", "http://")) else facts.manage_url
+    if isinstance(url, str) and url.startswith(("https://", "http://")):
+        return url
+    return (kind is NoticeKind.TAKEN and facts.join_url) or facts.manage_url
+
+
+def _calendar_links(kind: NoticeKind, facts: BookingFacts) -> list[tuple[str, str]]:
+    """Calendars on the web, which cannot open the invite: for the first one only, as no update finds what they copy."""
+    if kind is not NoticeKind.CONFIRMATION:
+        return []
+    return [(NAMES[key], link) for key, link in calendar_links(facts).items()]
 
 
 def _addressed(facts: BookingFacts) -> BookingFacts:
@@ -110,4 +121,4 @@ def _addressed(facts: BookingFacts) -> BookingFacts:
     if not isinstance(address, str):
         return facts
     name = facts.detail.get("to_name") or address
-    return replace(facts, customer_name=str(name), customer_email=address, manage_url="")
+    return replace(facts, customer_name=str(name), customer_email=address, manage_url="", join_url="")

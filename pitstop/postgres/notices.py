@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pitstop.domain.catalogue import SessionKind
 from pitstop.domain.identity import invite_uid
-from pitstop.domain.notices import BookingFacts, Channel, Claim, Language, NoticeKind
+from pitstop.domain.notices import BookingFacts, Channel, Claim, Language, NoticeKind, join_url
 from pitstop.postgres import queries
 from pitstop.postgres.pool import Pool
 
@@ -47,7 +47,8 @@ class PostgresNotices:
         booking_id = columns["booking_id"]
         columns |= {"kind": SessionKind(row["kind"]), "language": Language(row["language"])}
         link = self._manage_url(booking_id, columns["end"])
-        return BookingFacts(**columns, manage_url=link, invite_uid=invite_uid(booking_id))
+        columns |= {"manage_url": link, "join_url": join_url(link, columns["kind"])}
+        return BookingFacts(**columns, invite_uid=invite_uid(booking_id))
 
     async def _digests(self, key: str) -> list[bytes]:
         """None for a mail, whose key does not end as a text message's does."""

@@ -357,6 +357,7 @@ GUARDS = {
     "constraint one_booking_at_a_time": "ALTER TABLE slot_reservations DROP CONSTRAINT one_booking_at_a_time",
     "unique index one_live_reservation_of_a_booking": "DROP INDEX one_live_reservation_of_a_booking",
     "row-level security, forced, on payments": "ALTER TABLE payments DISABLE ROW LEVEL SECURITY",
+    "row-level security, forced, on calendar_feeds": "ALTER TABLE calendar_feeds DISABLE ROW LEVEL SECURITY",
     "row-level security, forced, on bookings": "ALTER TABLE bookings NO FORCE ROW LEVEL SECURITY",
     "trigger honest_status on bookings": "ALTER TABLE bookings DISABLE TRIGGER honest_status",
     "trigger version_rises on bookings": "DROP TRIGGER version_rises ON bookings",

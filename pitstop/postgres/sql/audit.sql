@@ -122,7 +122,7 @@ guarded AS (
     SELECT unnest(ARRAY[
         'time_off', 'bookings', 'booking_events', 'sessions', 'slot_reservations', 'payments', 'refunds', 'webhook_inbox',
         'notifications', 'audit_runs', 'audit_findings', 'rate_limits', 'hold_origins', 'audit_log', 'audit_seals', 'erasures',
-        'text_opt_outs'
+        'text_opt_outs', 'booking_changes', 'check_ins', 'booking_policies', 'calendar_feeds'
     ])
 )
 SELECT 'constraint one_booking_at_a_time on slot_reservations' AS guard

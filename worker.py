@@ -27,6 +27,8 @@ from pitstop import logs
 from pitstop.audit import composition as audit
 from pitstop.domain.limits import DeclineLimits
 from pitstop.domain.notices import Channel
+from pitstop.domain.quiet_hours import QuietHours
+from pitstop.domain.reminder_plan import TextRules
 from pitstop.gateways import temporal_engine
 from pitstop.gateways.audit_schedule import keep_auditing
 from pitstop.gateways.deployment import Deployment, worker_options
@@ -107,9 +109,10 @@ def _worker(
     settings: Settings,
     interceptors: Sequence[Interceptor],
 ) -> Worker:
-    saga = PostgresSaga(pool)
+    texts = TextRules(QuietHours(settings.sms_quiet_from, settings.sms_quiet_until), settings.sends_texts)
+    saga = PostgresSaga(pool, texts)
     reservations = ReservationActivities(saga)
-    changes = ChangeActivities(PostgresChanges(pool))
+    changes = ChangeActivities(PostgresChanges(pool, texts))
     payments = PaymentActivities(saga, gateway, _decline_limits(settings))
     notices = _notices(pool, messenger, settings)
     sweep = SweepActivities(

@@ -1,6 +1,7 @@
 """Reminders by text message keep out of the night, over clock changes too; and the plan that comes of it."""
 
 from datetime import UTC, datetime, time, timedelta
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -10,30 +11,27 @@ from hypothesis import strategies as st
 
 from pitstop.domain.notices import Channel
 from pitstop.domain.quiet_hours import QuietHours, text_moment
-from pitstop.domain.reminder_plan import (
-    NOT_SET_UP,
-    TOO_LATE,
-    TOO_LATE_AFTER_MOVE,
-    Appointment,
-    ReminderRules,
-    plan_notices,
-)
+from pitstop.domain.reminder_plan import NOT_SET_UP, TOO_LATE, Appointment, TextRules, reminders
 from pitstop.domain.saga import OwedNotice
 
 NIGHT = QuietHours(time(21), time(8))
 TORONTO = "America/Toronto"
 ID = UUID("00000000-0000-4000-8000-000000000001")
 DAY, HOUR = timedelta(hours=24), timedelta(hours=1)
-RULES = ReminderRules((DAY, HOUR), NIGHT, texts=True)
+TEXTS = TextRules(NIGHT, sent=True)
 
 
 def local(text: str, zone: str = TORONTO) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
 
 
-def texts(start: datetime, now: datetime, **changes: object) -> list[OwedNotice]:
-    appointment = Appointment(ID, start, TORONTO, wants_texts=True, **changes)  # type: ignore[arg-type]
-    return [notice for notice in plan_notices(appointment, RULES, now) if notice.channel is Channel.SMS]
+def appointment(start: datetime, *, wants_texts: bool = True, move: int = 0, offsets: Any = (DAY, HOUR)) -> Appointment:
+    return Appointment(ID, start, TORONTO, wants_texts, offsets, move)
+
+
+def texts(start: datetime, now: datetime, **changes: Any) -> list[OwedNotice]:
+    plan = reminders(appointment(start, **changes), TEXTS, now)
+    return [notice for notice in plan if notice.channel is Channel.SMS]
 
 
 @pytest.mark.parametrize(
@@ -98,26 +96,22 @@ def test_no_hours_are_quiet_when_they_end_as_they_begin() -> None:
 
 
 def test_the_whole_plan_of_a_booking() -> None:
-    plan = plan_notices(
-        Appointment(ID, local("2026-12-02T23:00"), TORONTO, wants_texts=True), RULES, local("2026-11-20T12:00")
-    )
+    plan = reminders(appointment(local("2026-12-02T23:00")), TEXTS, local("2026-11-20T12:00"))
     assert {notice.key: notice.due_at for notice in plan} == {
-        f"{ID}/confirmation": None,
         f"{ID}/reminder/86400s": local("2026-12-01T23:00"),
         f"{ID}/reminder/86400s/sms": local("2026-12-02T08:00"),
         f"{ID}/reminder/3600s": local("2026-12-02T22:00"),
         f"{ID}/reminder/3600s/sms": local("2026-12-02T22:00"),
     }
-    assert [notice.due_at for notice in plan[1:]] == sorted(notice.due_at for notice in plan[1:] if notice.due_at)
+    due = [notice.due_at for notice in plan if notice.due_at]
+    assert due == sorted(due)
 
 
-def test_after_a_move_the_keys_are_new_and_the_mail_is_another() -> None:
-    moved = Appointment(ID, local("2026-12-02T14:00"), TORONTO, wants_texts=True, move=2)
-    plan = plan_notices(moved, RULES, local("2026-12-01T20:00"))
+def test_after_a_move_the_keys_are_new() -> None:
+    plan = reminders(appointment(local("2026-12-02T14:00"), move=2), TEXTS, local("2026-12-01T20:00"))
     assert [(notice.key.removeprefix(f"{ID}/"), notice.skip_reason) for notice in plan] == [
-        ("rescheduled/move-2", None),
-        ("reminder/86400s/move-2", TOO_LATE_AFTER_MOVE),
-        ("reminder/86400s/move-2/sms", TOO_LATE_AFTER_MOVE),
+        ("reminder/86400s/move-2", TOO_LATE),
+        ("reminder/86400s/move-2/sms", TOO_LATE),
         ("reminder/3600s/move-2", None),
         ("reminder/3600s/move-2/sms", None),
     ]
@@ -126,17 +120,12 @@ def test_after_a_move_the_keys_are_new_and_the_mail_is_another() -> None:
 
 def test_without_consent_or_without_twilio_there_are_no_texts() -> None:
     start, now = local("2026-12-02T14:00"), local("2026-11-20T12:00")
-    assert {each.channel for each in plan_notices(Appointment(ID, start, TORONTO, wants_texts=False), RULES, now)} == {
-        Channel.EMAIL
-    }
-    off = ReminderRules(RULES.offsets, NIGHT, texts=False)
-    plan = plan_notices(Appointment(ID, start, TORONTO, wants_texts=True), off, now)
+    unwanted = reminders(appointment(start, wants_texts=False), TEXTS, now)
+    assert {each.channel for each in unwanted} == {Channel.EMAIL}
+    plan = reminders(appointment(start), TextRules(NIGHT, sent=False), now)
     assert {each.skip_reason for each in plan if each.channel is Channel.SMS} == {NOT_SET_UP}
     assert {each.skip_reason for each in plan if each.channel is Channel.EMAIL} == {None}
 
 
-def test_the_offsets_of_the_service_go_before_the_installations() -> None:
-    own = Appointment(ID, local("2026-12-02T14:00"), TORONTO, wants_texts=False, offsets=(timedelta(minutes=90),))
-    assert [each.key for each in plan_notices(own, RULES, local("2026-11-20T12:00"))][1:] == [f"{ID}/reminder/5400s"]
-    none = Appointment(ID, local("2026-12-02T14:00"), TORONTO, wants_texts=True, offsets=())
-    assert len(plan_notices(none, RULES, local("2026-11-20T12:00"))) == 1
+def test_no_offsets_are_no_reminders() -> None:
+    assert reminders(appointment(local("2026-12-02T14:00"), offsets=()), TEXTS, local("2026-11-20T12:00")) == []

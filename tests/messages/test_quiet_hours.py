@@ -9,7 +9,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from pitstop.domain.notices import Channel
+from pitstop.domain.notice_plan import told_by_text
+from pitstop.domain.notices import Channel, NoticeKind
 from pitstop.domain.quiet_hours import QuietHours, text_moment
 from pitstop.domain.reminder_plan import NOT_SET_UP, TOO_LATE, Appointment, TextRules, reminders
 from pitstop.domain.saga import OwedNotice
@@ -129,3 +130,20 @@ def test_without_consent_or_without_twilio_there_are_no_texts() -> None:
 
 def test_no_offsets_are_no_reminders() -> None:
     assert reminders(appointment(local("2026-12-02T14:00"), offsets=()), TEXTS, local("2026-11-20T12:00")) == []
+
+
+@pytest.mark.parametrize(
+    ("now", "urgent", "due"),
+    [
+        ("2026-12-01T14:00", False, None),
+        ("2026-12-01T23:00", False, "2026-12-02T08:00"),
+        ("2026-12-01T03:00", False, "2026-12-01T08:00"),
+        ("2026-12-01T03:00", True, None),
+    ],
+)
+def test_what_is_told_at_once_waits_for_the_morning_unless_it_is_urgent(
+    now: str, urgent: bool, due: str | None
+) -> None:
+    told = told_by_text(ID, NoticeKind.WAITLIST_OFFER, TORONTO, TEXTS, local(now), urgent=urgent, url="https://x")
+    assert told.due_at == (local(due) if due else None)
+    assert (told.key, told.about) == (f"{ID}/waitlist_offer/sms", {"url": "https://x"})

@@ -32,11 +32,17 @@ router = APIRouter(prefix="/webhooks", tags=["webhooks"])
 
 Signature = Annotated[str, Header(alias="X-Twilio-Signature", examples=["RSOYDt4T1cUTdK1PDd93/VVr8B8="])]
 Reference = Annotated[
-    str | None, Query(alias="notice", max_length=200, description="Which sending of which notice it is about.")
+    str | None,
+    Query(
+        alias="notice",
+        max_length=200,
+        description="Which sending of which notice it is about.",
+        examples=["7d0c9d1c-6a5e-5f0b-9f43-0a8a5d0f3c11.reminder.86400s.sms.1"],
+    ),
 ]
 
 
-@router.post("/twilio", status_code=204, responses=problems(400, 408, 413, 503), openapi_extra=_NEWS)
+@router.post("/twilio", status_code=204, responses=problems(400, 408, 413, 422, 503), openapi_extra=_NEWS)
 async def twilio_news(
     request: Request, rooms: InRooms, address: ClientAddress, notice: Reference = None, signature: Signature = ""
 ) -> Response:

@@ -67,13 +67,8 @@ class PostgresSaga:
                 mechanic = await _grant(connection, booking, first, hold)
             if mechanic is None:
                 return _refused(await connection.fetchval(_SQL["why_refused"], booking_id, now))
-            terms = await steps.terms_of(
-                connection,
-                booking,
-                reservation_id=reservation_id,
-                hold_expires_at=hold_expires_at,
-                mechanic_id=mechanic,
-            )
+            held = {"reservation_id": reservation_id, "hold_expires_at": hold_expires_at, "mechanic_id": mechanic}
+            terms = await steps.terms_of(connection, booking, **held, notices=())
             return HoldOutcome(terms=terms, chosen_instead=mechanic if mechanic != first else None)
 
     async def withdraw(self, booking_id: UUID, fingerprint: str) -> bool:

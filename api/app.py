@@ -24,6 +24,8 @@ from api.routes import (
     pages,
     privacy,
     sign_in,
+    waiver_pages,
+    waivers,
     webhooks,
 )
 from api.shedding import Lanes, Shedding
@@ -65,7 +67,10 @@ def create_app(settings: Settings | None = None, client: Client | None = None) -
     app.add_middleware(Measuring, meters=meters)
     app.state.registry = meters.registry
     guard.install(app, settings)
-    doors = (catalogue, bookings, invites, mechanics, privacy, webhooks, codec, sign_in, operations, audits, pages)
+    doors = (
+        *(catalogue, bookings, invites, waivers, mechanics, privacy, webhooks, codec, sign_in, operations, audits),
+        *(pages, waiver_pages),
+    )
     for routes in doors:
         app.include_router(routes.router)
     app.include_router(audits.page)

@@ -27,6 +27,7 @@ from pitstop.postgres import queries
 from pitstop.postgres.pool import Connection, Pool
 
 _SQL = queries.load("saga")
+_ERASE_WAIVERS = queries.load("erasure")["erase_waivers"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,9 +206,10 @@ class PostgresSaga:
         return len(await self._pool.fetch(_SQL["expire_lapsed_holds"], now, limit))
 
     async def forget_requests(self, before: datetime) -> int:
-        """Also what the limits need to know no more."""
+        """Also what the limits need to know no more, and evidence of erased customers that need not be kept."""
         await self._pool.execute(_SQL["forget_budgets"])
         await self._pool.execute(_SQL["forget_origins"])
+        await self._pool.execute(_ERASE_WAIVERS, before)
         return len(await self._pool.fetch(_SQL["forget_requests"], before))
 
     async def overdue_bookings(self, before: datetime, limit: int) -> list[Standing]:

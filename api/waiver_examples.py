@@ -13,7 +13,7 @@ DOCUMENT: Json = {
 PUBLISHED: Json = {
     "version": 1,
     "in_force_from": "2026-11-01T00:00:00Z",
-    "documents": [DOCUMENT, DOCUMENT | {"language": "fr", "text": "Décharge et consentement\n\nJ’ai réservé …"}],
+    "documents": [DOCUMENT, DOCUMENT | {"language": "fr", "text": "Décharge et consentement\n\nCette séance …"}],
 }
 WAIVER: Json = {
     "booking_id": BOOKING["id"],

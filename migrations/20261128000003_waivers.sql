@@ -192,7 +192,7 @@ CREATE FUNCTION sign_waiver(
 ) RETURNS text
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
-    found record;
+    standing record;
     at timestamptz;
     asked_at timestamptz;
     hash bytea;
@@ -201,10 +201,10 @@ BEGIN
     IF NOT FOUND THEN
         RETURN 'not_found';
     END IF;
-    SELECT b.status, waiver_status(b.id) AS waiver INTO found FROM bookings AS b WHERE b.id = booking;
-    IF found.waiver = 'not_required' THEN
+    SELECT b.status, waiver_status(b.id) AS waiver INTO standing FROM bookings AS b WHERE b.id = booking;
+    IF standing.waiver = 'not_required' THEN
         RETURN 'not_required';
-    ELSIF found.status NOT IN ('confirmed', 'pending') THEN
+    ELSIF standing.status NOT IN ('confirmed', 'pending') THEN
         RETURN 'not_signable';
     END IF;
     at := clock_timestamp();

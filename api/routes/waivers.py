@@ -85,16 +85,15 @@ async def sign_waiver(
 ) -> WaiverOut:
     """The customer signs, by token or manage link; a service passes on what its customer has signed.
 
-    409 `waiver_outdated`: another version is in force, and named. 409 `waiver_not_required`, 409 `not_signable`: there is
+    409 `waiver_outdated`: another version is in force, and named. 409 `waiver_not_required`, `not_signable`: there is
     nothing to sign, or not at this time. Signing again adds a signature, and takes none away.
     """
     if caller.role not in SIGNERS:
         raise forbidden("A waiver is signed by the customer, and by nobody in its place.")
     before = await state_of(rooms, caller, id)
     language = sent.language or before.language or Language.ENGLISH
-    return stated(
-        await sign(rooms, caller, id, typed(request, address, sent.signed_name, sent.document_version, language))
-    )
+    what = typed(request, address, sent.signed_name, sent.document_version, language)
+    return stated(await sign(rooms, caller, id, what))
 
 
 async def sign(rooms: Rooms, caller: Caller, id: UUID, what: Typed) -> WaiverState:

@@ -46,7 +46,7 @@ def document_hash(body: str) -> bytes:
 def request_due(kind: SessionKind, start: datetime | None, confirmed_at: datetime, zone: tzinfo) -> datetime | None:
     """When the customer is asked to sign, in the zone of `confirmed_at`; None where nothing is to be signed.
 
-    On the day of the session: at 08:00 in `zone` (the zone in which its times are shown), an hour before the start where
+    On the day of the session: at 08:00 in `zone` (in which its times are shown), an hour before the start where
     that is earlier, so that there is time to read; never before the booking is confirmed. An immediate session (`start`
     None) asks at once.
     """

@@ -53,7 +53,7 @@ async def test_read_type_tick_sign(booked: Booked, signer: MakeSigner, database:
     answer = await _send(who, page, signed_name="Zoé <b>Roy</b>", accepted="yes")
     assert answer.status_code == 303
     signed = await who.http.get(f"{who.url}{answer.headers['location']}")
-    assert "Zoé <b>Roy</b>" in _text(signed).replace("&lt;", "<") or "&lt;b&gt;Roy" in signed.text
+    assert "Zoé &lt;b&gt;Roy&lt;/b&gt;" in signed.text
     assert "<b>" not in signed.text
     [row] = await database.fetch("SELECT * FROM waiver_signatures WHERE booking_id = $1", who.case.booking_id)
     assert row["sha256"].hex() in signed.text
@@ -100,7 +100,8 @@ async def test_what_is_missing_is_said(booked: Booked, signer: MakeSigner, typed
     answer = await _send(who, await _read(who), **typed)
     assert answer.status_code == 422
     assert says in _text(answer)
-    assert _Form(answer.text).fields["signed_name"]["value"] == typed.get("signed_name", "").strip() or True
+    typed_before = _Form(answer.text).fields["signed_name"]["value"]
+    assert typed_before == typed.get("signed_name", "")
     assert (await who.read())["waiver_status"] == "required"
 
 

@@ -144,7 +144,7 @@ async def test_who_may_sign(booked: Booked, signer: MakeSigner, someone: Someone
 async def test_an_agent_is_text_and_has_an_end(booked: Booked, signer: MakeSigner, database: Any) -> None:
     who = await signer(await booked())
     body = {"signed_name": "Camille Roy", "document_version": await who.current(), "accepted": True}
-    for agent in (b"x" * 3000, "Zo\u00e9\x85\x1b[31m".encode("latin-1"), b""):
+    for agent in (b"x" * 3000, "Zo\u00e9\x85[31m".encode("latin-1"), b""):
         answer = await who.http.post(who.path, json=body, headers=[*who.headers.items(), (b"User-Agent", agent)])
         assert answer.status_code == 200, answer.text
     agents = [
@@ -154,11 +154,11 @@ async def test_an_agent_is_text_and_has_an_end(booked: Booked, signer: MakeSigne
             UUID(str(who.case.booking_id)),
         )
     ]
-    assert agents == ["x" * 500, "Zo\u00e9  [31m", ""]
+    assert agents == ["x" * 500, "Zo\u00e9 [31m", ""]
 
 
 @pytest.mark.parametrize(
-    "name", ["'; DROP TABLE waiver_signatures; --", "<script>alert(1)</script>", "{{7*7}}", "%s a"]
+    "name", ["'; DROP TABLE waiver_signatures; --", "<script>alert(1)</script>", "{{7*7}} a", "%s a"]
 )
 async def test_a_name_is_a_name(booked: Booked, signer: MakeSigner, name: str) -> None:
     who = await signer(await booked())
@@ -166,6 +166,6 @@ async def test_a_name_is_a_name(booked: Booked, signer: MakeSigner, name: str) -
     page = await who.http.get(f"{who.url}/bookings/{who.case.booking_id}/waiver", params={"token": who.link})
     assert page.status_code == 200
     assert "<script" not in page.text
-    assert "49" not in name
+    assert "49 a" not in page.text
     pdf = await who.http.get(f"{who.path}.pdf", headers=who.headers)
     assert (pdf.status_code, pdf.headers["content-type"]) == (200, "application/pdf")

@@ -1,5 +1,6 @@
 """Documents: published by operators, in force from a time on, never changed; and which version may be signed."""
 
+import asyncio
 import hashlib
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -93,8 +94,6 @@ async def test_when_it_comes_into_force(operator: Customer, http: httpx.AsyncCli
 
 
 async def _until(moment: datetime) -> None:
-    import asyncio
-
     await asyncio.sleep(max(0.0, (moment - datetime.now(UTC)).total_seconds()) + 0.1)
 
 
@@ -170,8 +169,6 @@ async def test_its_hash_is_that_of_its_text(database: Any) -> None:
 
 
 async def test_two_operators_at_once_publish_one_after_the_other(operator: Customer) -> None:
-    import asyncio
-
     answers = await asyncio.gather(*(_publish(operator) for _ in range(5)))
     # One that began later and came first is in force already.
     made = sorted(answer.json()["version"] for answer in answers if answer.status_code == 201)

@@ -1,7 +1,7 @@
 """Signing meets signing, and the start of the session, in both orders; and what the lock is for."""
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -32,8 +32,6 @@ async def _signs(waivers: Waivers, case: Case, name: str = "Camille Roy") -> Sig
 
 
 async def _current(waivers: Waivers) -> int:
-    from datetime import UTC, datetime
-
     document = await waivers.current(Language.ENGLISH, datetime.now(UTC))
     assert document is not None
     return document.version
@@ -104,10 +102,8 @@ async def test_without_the_lock_it_is_signed_after_the_start(
     assert text.count("FOR UPDATE") == 1
     await database.execute(text.replace("WHERE b.id = booking FOR UPDATE", "WHERE b.id = booking"))
     try:
-        async with worker.acquire() as connection, connection.transaction():
-            await connection.execute(_WAIT, case.booking_id)
-            await connection.execute("UPDATE bookings SET status = 'in_progress' WHERE id = $1", case.booking_id)
-            assert await asyncio.wait_for(_signs(waivers, case), 5) is Signing.SIGNED
+        acts: list[Callable[[], Awaitable[Any]]] = [lambda: _starts(worker, case), lambda: _signs(waivers, case)]
+        assert await in_order(database, case.booking_id, *acts) == [True, Signing.SIGNED]
     finally:
         await database.execute(text)
 

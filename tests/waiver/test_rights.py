@@ -86,8 +86,8 @@ async def test_the_api_signs_through_the_function_only(urls: Urls, booked: Booke
     async with _as(urls.api, "customer", str(case.customer_id)) as connection:
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await connection.execute(
-                "INSERT INTO waiver_signatures (booking_id, version, language, sha256, signed_name, address, user_agent,"
-                " signer_role, signer, keep_until) SELECT $1, version, language, sha256, 'A', '', '', 'link', '',"
+                "INSERT INTO waiver_signatures"
+                " (booking_id, version, language, sha256, signed_name, address, user_agent, signer_role, signer, keep_until) SELECT $1, version, language, sha256, 'A', '', '', 'link', '',"
                 " now() FROM waiver_documents",
                 case.booking_id,
             )
@@ -133,7 +133,7 @@ async def _tamper(connection: Any, case: Case) -> None:
     """Somebody rewrites the document that was signed, its hash with it: no constraint is broken."""
     await connection.execute("SET LOCAL session_replication_role = replica")
     await connection.execute(
-        "UPDATE waiver_documents SET body = body || ' And more.', sha256 = sha256(convert_to(body || ' And more.', 'UTF8'))"
+        "UPDATE waiver_documents SET body = body || ' More.', sha256 = sha256(convert_to(body || ' More.', 'UTF8'))"
         " WHERE version = (SELECT version FROM waiver_signatures WHERE booking_id = $1)",
         case.booking_id,
     )

@@ -144,8 +144,10 @@ async def test_who_may_sign(booked: Booked, signer: MakeSigner, someone: Someone
 async def test_an_agent_is_text_and_has_an_end(booked: Booked, signer: MakeSigner, database: Any) -> None:
     who = await signer(await booked())
     body = {"signed_name": "Camille Roy", "document_version": await who.current(), "accepted": True}
+    token = who.headers["Authorization"].encode()
     for agent in (b"x" * 3000, "Zo\u00e9\x85[31m".encode("latin-1"), b""):
-        answer = await who.http.post(who.path, json=body, headers=[*who.headers.items(), (b"User-Agent", agent)])
+        headers = {b"Authorization": token, b"User-Agent": agent}
+        answer = await who.http.post(who.path, json=body, headers=headers)
         assert answer.status_code == 200, answer.text
     agents = [
         row["user_agent"]

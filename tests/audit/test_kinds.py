@@ -17,9 +17,10 @@ from tests.audit.house import House, codes
 from tests.support.people import GOOD_CARD
 
 _SIGNED = (
-    "INSERT INTO waiver_signatures (booking_id, version, language, sha256, signed_name, address, user_agent, signer_role,"
-    " signer, keep_until) SELECT $1, version, language, sha256, 'A B', '', '', 'link', $1::text, now()"
-    " FROM waiver_documents WHERE version = 1 AND language = 'en'"
+    "INSERT INTO waiver_signatures (booking_id, version, language, sha256, signed_name, address, user_agent,"
+    " signer_role, signer, keep_until)"
+    " SELECT $1::uuid, version, language, source.sha256, 'A B', '', '', 'link', $1::uuid::text, now()"
+    " FROM waiver_documents AS source WHERE version = 1 AND language = 'en'"
 )
 _DIAGNOSTIC = "UPDATE sessions SET kind = 'diagnostic' WHERE booking_id = $1"
 _STARTED = (
@@ -186,13 +187,13 @@ PLANTED: dict[str, list[tuple[str, tuple[str, ...]]]] = {
         ("expired", ("UPDATE bookings SET status = 'payment_failed' WHERE id = $1",)),
     ],
     "waiver_tampered": [
-        ("confirmed", (_SIGNED.replace("sha256,", "sha256(sha256),"),)),
+        ("confirmed", (_SIGNED.replace("source.sha256", "sha256(sha256)"),)),
         ("confirmed", (_SIGNED, "UPDATE waiver_signatures SET version = 7 WHERE booking_id = $1")),
         ("completed", (_SIGNED, "UPDATE waiver_signatures SET language = 'fr' WHERE booking_id = $1")),
     ],
     "started_without_waiver": [
         ("confirmed", (*_STARTED, _DIAGNOSTIC)),
-        ("confirmed", (*_STARTED, _DIAGNOSTIC, _SIGNED.replace("sha256,", "sha256(sha256),"))),
+        ("confirmed", (*_STARTED, _DIAGNOSTIC, _SIGNED.replace("source.sha256", "sha256(sha256)"))),
         (
             "completed",
             (_DIAGNOSTIC, "INSERT INTO booking_events (booking_id, at, event) VALUES ($1, now(), 'started')"),

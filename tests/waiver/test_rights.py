@@ -87,8 +87,8 @@ async def test_the_api_signs_through_the_function_only(urls: Urls, booked: Booke
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await connection.execute(
                 "INSERT INTO waiver_signatures"
-                " (booking_id, version, language, sha256, signed_name, address, user_agent, signer_role, signer, keep_until) SELECT $1, version, language, sha256, 'A', '', '', 'link', '',"
-                " now() FROM waiver_documents",
+                " (booking_id, version, language, sha256, signed_name, address, user_agent, signer_role, signer, keep_until)"
+                " SELECT $1, version, language, sha256, 'A', '', '', 'link', '', now() FROM waiver_documents",
                 case.booking_id,
             )
 

@@ -81,9 +81,11 @@ CREATE TABLE waiver_signatures (
     signer text NOT NULL CHECK (length(signer) <= 255),
     -- Evidence is kept so long, whoever asks for its erasure.
     keep_until timestamptz NOT NULL,
+    -- Without it nobody can try out names on the digest in the audit log; it goes with them.
+    salt uuid DEFAULT gen_random_uuid(),
     erased_at timestamptz,
     FOREIGN KEY (version, language, sha256) REFERENCES waiver_documents (version, language, sha256),
-    CHECK (erased_at IS NOT NULL OR signed_name <> '')
+    CHECK (erased_at IS NOT NULL OR (signed_name <> '' AND salt IS NOT NULL))
 );
 CREATE INDEX waiver_signatures_of_booking ON waiver_signatures (booking_id, accepted_at, id);
 CREATE INDEX waiver_signatures_by_time ON waiver_signatures (accepted_at);
@@ -97,6 +99,7 @@ BEGIN
     emptied.signed_name := '';
     emptied.address := '';
     emptied.user_agent := '';
+    emptied.salt := NULL;
     emptied.erased_at := NEW.erased_at;
     IF OLD.erased_at IS NOT NULL OR NEW.erased_at IS NULL OR NEW.erased_at < OLD.keep_until
         OR NEW IS DISTINCT FROM emptied THEN
@@ -180,6 +183,16 @@ LANGUAGE sql STABLE AS $$
     WHERE b.id = booking
 $$;
 
+-- All of a signature in one number, which the sealed audit log keeps: a row that was changed by force no longer fits it.
+CREATE FUNCTION waiver_digest(signature waiver_signatures) RETURNS text
+LANGUAGE sql STABLE SET timezone = 'UTC' AS $$
+    SELECT encode(sha256(convert_to(jsonb_build_array(
+        signature.id, signature.booking_id, signature.version, signature.language, encode(signature.sha256, 'hex'),
+        signature.signed_name, signature.accepted_at, signature.address, signature.user_agent, signature.signer_role,
+        signature.signer, signature.keep_until, signature.salt
+    )::text, 'UTF8')), 'hex')
+$$;
+
 -- Whether this booking's session must not start. When in doubt it must not.
 CREATE FUNCTION waiver_missing(booking uuid) RETURNS boolean
 LANGUAGE sql STABLE AS $$ SELECT COALESCE(waiver_status(booking) = 'required', TRUE) $$;
@@ -235,7 +248,7 @@ GRANT SELECT ON waiver_documents, waiver_signatures TO pitstop_api, pitstop_work
 GRANT INSERT (version, language, body, sha256, in_force_from, published_by_role, published_by)
 ON waiver_documents TO pitstop_api;
 -- What the erasure of a customer's data makes empty, once it need not be kept any longer.
-GRANT UPDATE (signed_name, address, user_agent, erased_at) ON waiver_signatures TO pitstop_worker;
+GRANT UPDATE (signed_name, address, user_agent, salt, erased_at) ON waiver_signatures TO pitstop_worker;
 GRANT SELECT ON waiver_documents TO pitstop_audit;
 GRANT SELECT (id, booking_id, version, language, sha256, accepted_at) ON waiver_signatures TO pitstop_audit;
 GRANT SELECT (kind) ON sessions TO pitstop_audit;
@@ -250,7 +263,7 @@ DROP POLICY signing ON booking_events;
 DROP POLICY of_bookings_to_sign_for ON notifications;
 DROP POLICY of_bookings_to_sign_for ON sessions;
 DROP POLICY bookings_to_sign_for ON bookings;
-DROP FUNCTION waiver_missing, waiver_status, needs_waiver, waiver_in_force;
+DROP FUNCTION waiver_digest, waiver_missing, waiver_status, needs_waiver, waiver_in_force;
 DROP TABLE waiver_signatures, waiver_documents;
 DROP FUNCTION keep_evidence;
 RESET ROLE;

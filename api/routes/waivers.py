@@ -116,7 +116,7 @@ async def state_of(rooms: Rooms, caller: Caller, id: UUID) -> WaiverState:
     "/bookings/{id}/waiver.pdf",
     response_class=Response,
     responses={
-        200: {"description": "The evidence, with all signatures.", "content": {"application/pdf": {}}},
+        200: shown("%PDF-1.3 …", "application/pdf", description="The evidence, with all signatures."),
         **problems(401, 403, 404, 422, 503),
     },
 )

@@ -91,9 +91,15 @@ class Waivers:
         async with self._as(caller) as connection:
             outcome = Signing(await connection.fetchval(_SQL["sign"], booking_id, *what, self._kept_for))
             if outcome is Signing.SIGNED:
-                detail = {"version": typed.version, "language": typed.language}
-                await note(connection, caller, Entry(Action.SIGN_WAIVER, "booking", str(booking_id), detail=detail))
+                await self._note_signing(connection, caller, booking_id, typed)
         return outcome
+
+    async def _note_signing(self, connection: Connection, caller: Caller, booking_id: UUID, typed: Typed) -> None:
+        """With a digest of the signature, which the log's seals cover: a row that is changed by force contradicts it."""
+        row = await connection.fetchrow(_SQL["digest"], booking_id)
+        signature = {"signature": str(row["id"]), "digest": row["digest"]} if row else {}
+        detail = {"version": typed.version, "language": typed.language} | signature
+        await note(connection, caller, Entry(Action.SIGN_WAIVER, "booking", str(booking_id), detail=detail))
 
     async def state(self, caller: Caller, booking_id: UUID, now: datetime) -> WaiverState | None:
         """None when there is no such booking that this caller may see. What others read is on record."""

@@ -59,7 +59,7 @@ WORKER: dict[str, dict[str, str]] = {
     "audit_seals": {"SELECT": "", "INSERT": ""},
     "erasures": {"SELECT": "", "INSERT": "", "UPDATE": ""},
     "waiver_documents": {"SELECT": ""},
-    "waiver_signatures": {"SELECT": "", "UPDATE": "address erased_at signed_name user_agent"},
+    "waiver_signatures": {"SELECT": "", "UPDATE": "address erased_at salt signed_name user_agent"},
     "hold_origins": {"SELECT": "", "DELETE": ""},
     "rate_limits": {"SELECT": "", "DELETE": "", "UPDATE": "full_at"},
     **{table: {"SELECT": ""} for table in ("mechanics", "services", "plans", "mechanic_services")},

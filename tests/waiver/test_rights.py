@@ -10,7 +10,7 @@ import pytest
 from pitstop.domain.waiver import WaiverStatus
 from tests.support.databases import Urls
 from tests.support.rows import Case, add_signature
-from tests.waiver.conftest import Booked
+from tests.waiver.conftest import Booked, MakeSigner
 
 _BECOME = "SELECT set_config('pitstop.role', $1, TRUE), set_config('pitstop.subject', $2, TRUE)"
 _SIGN = "SELECT sign_waiver($1, waiver_in_force(now()), 'en', 'A B', '203.0.113.7', 'x', interval '1 day')"
@@ -37,9 +37,9 @@ CHANGES = [
     "UPDATE waiver_signatures SET accepted_at = now()",
     "UPDATE waiver_signatures SET version = 1",
     "UPDATE waiver_signatures SET signed_name = '', address = '', user_agent = ''",
-    "UPDATE waiver_signatures SET signed_name = '', address = '', user_agent = '', erased_at = now()",
-    "UPDATE waiver_signatures SET signed_name = '', address = 'x', user_agent = '', erased_at = 'infinity'",
-    "UPDATE waiver_signatures SET signed_name = '', address = '', user_agent = '', erased_at = 'infinity', version = 9",
+    "UPDATE waiver_signatures SET signed_name = '', address = '', user_agent = '', salt = NULL, erased_at = now()",
+    "UPDATE waiver_signatures SET signed_name = '', address = 'x', user_agent = '', salt = NULL, erased_at = 'infinity'",
+    "UPDATE waiver_signatures SET signed_name = '', address = '', user_agent = '', salt = NULL, erased_at = 'infinity', version = 9",
     "DELETE FROM waiver_signatures",
     "TRUNCATE waiver_signatures",
 ]
@@ -74,7 +74,7 @@ async def test_without_the_trigger_a_superuser_does(urls: Urls, booked: Booked, 
 
 async def test_the_worker_empties_what_need_not_be_kept_and_no_more(urls: Urls, booked: Booked, database: Any) -> None:
     signature = await add_signature(database, await booked())
-    empty = "UPDATE waiver_signatures SET signed_name = '', address = '', user_agent = '', erased_at = {} WHERE id = $1"
+    empty = "UPDATE waiver_signatures SET signed_name = '', address = '', user_agent = '', salt = NULL, erased_at = {} WHERE id = $1"
     async with _as(urls.worker) as connection:
         assert await connection.execute(empty.format("keep_until"), signature) == "UPDATE 1"
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
@@ -87,7 +87,8 @@ async def test_the_api_signs_through_the_function_only(urls: Urls, booked: Booke
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await connection.execute(
                 "INSERT INTO waiver_signatures"
-                " (booking_id, version, language, sha256, signed_name, address, user_agent, signer_role, signer, keep_until)"
+                " (booking_id, version, language, sha256, signed_name, address, user_agent, signer_role, signer,"
+                " keep_until)"
                 " SELECT $1, version, language, sha256, 'A', '', '', 'link', '', now() FROM waiver_documents",
                 case.booking_id,
             )
@@ -146,6 +147,22 @@ async def test_a_signature_that_fits_no_document_counts_for_nothing(urls: Urls, 
         assert await connection.fetchval(_STATUS, case.booking_id) == WaiverStatus.SIGNED
         await _tamper(connection, case)
         assert await connection.fetchval(_STATUS, case.booking_id) == WaiverStatus.REQUIRED
+
+
+async def test_a_name_that_was_rewritten_contradicts_the_sealed_log(
+    urls: Urls, booked: Booked, signer: MakeSigner, database: Any
+) -> None:
+    who = await signer(await booked())
+    await who.sign("Camille Roy")
+    logged = "SELECT detail ->> 'digest' FROM audit_log WHERE action = 'waiver.sign' AND object_id = $1"
+    digest = await database.fetchval(logged, str(who.case.booking_id))
+    query = "SELECT waiver_digest(w) FROM waiver_signatures AS w WHERE booking_id = $1"
+    assert await database.fetchval(query, who.case.booking_id) == digest
+    async with _as(urls.superuser) as connection:
+        await connection.execute("SET LOCAL session_replication_role = replica")
+        change = "UPDATE waiver_signatures SET signed_name = 'Camilla Roy' WHERE booking_id = $1"
+        await connection.execute(change, who.case.booking_id)
+        assert await connection.fetchval(query, who.case.booking_id) != digest
 
 
 async def test_others_have_no_state_to_see(urls: Urls, booked: Booked) -> None:

@@ -23,6 +23,10 @@ VALUES ($1, $2, $3, $4, $5, $6, $7)
 -- name: sign
 SELECT sign_waiver($1, $2, $3, $4, $5, $6, $7)
 
+-- name: digest
+-- Of the signature that was just given: its booking is still locked, so that none has come after it.
+SELECT id, waiver_digest(w) AS digest FROM waiver_signatures AS w WHERE booking_id = $1 ORDER BY accepted_at DESC, id DESC LIMIT 1
+
 -- name: state
 -- What a booking needs. The booking's own language, where it has one, names the text to show.
 SELECT

@@ -95,7 +95,7 @@ class Waivers:
         return outcome
 
     async def _note_signing(self, connection: Connection, caller: Caller, booking_id: UUID, typed: Typed) -> None:
-        """With a digest of the signature, which the log's seals cover: a row that is changed by force contradicts it."""
+        """With a digest of the signature, which the log's seals cover: a row changed by force contradicts it."""
         row = await connection.fetchrow(_SQL["digest"], booking_id)
         signature = {"signature": str(row["id"]), "digest": row["digest"]} if row else {}
         detail = {"version": typed.version, "language": typed.language} | signature

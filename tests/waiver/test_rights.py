@@ -32,14 +32,16 @@ async def _as(url: str, *caller: str) -> AsyncIterator[Any]:
         await connection.close()
 
 
+_EMPTY = "UPDATE waiver_signatures SET signed_name = '', address = '', user_agent = '', salt = NULL"
 CHANGES = [
     "UPDATE waiver_signatures SET signed_name = 'Somebody Else'",
     "UPDATE waiver_signatures SET accepted_at = now()",
     "UPDATE waiver_signatures SET version = 1",
     "UPDATE waiver_signatures SET signed_name = '', address = '', user_agent = ''",
-    "UPDATE waiver_signatures SET signed_name = '', address = '', user_agent = '', salt = NULL, erased_at = now()",
+    f"{_EMPTY}, erased_at = now()",
     "UPDATE waiver_signatures SET signed_name = '', address = 'x', user_agent = '', salt = NULL, erased_at = 'infinity'",
-    "UPDATE waiver_signatures SET signed_name = '', address = '', user_agent = '', salt = NULL, erased_at = 'infinity', version = 9",
+    f"{_EMPTY}, erased_at = 'infinity', version = 9",
+    f"{_EMPTY}, erased_at = 'infinity', sha256 = ''",
     "DELETE FROM waiver_signatures",
     "TRUNCATE waiver_signatures",
 ]
@@ -74,7 +76,7 @@ async def test_without_the_trigger_a_superuser_does(urls: Urls, booked: Booked, 
 
 async def test_the_worker_empties_what_need_not_be_kept_and_no_more(urls: Urls, booked: Booked, database: Any) -> None:
     signature = await add_signature(database, await booked())
-    empty = "UPDATE waiver_signatures SET signed_name = '', address = '', user_agent = '', salt = NULL, erased_at = {} WHERE id = $1"
+    empty = _EMPTY + ", erased_at = {} WHERE id = $1"
     async with _as(urls.worker) as connection:
         assert await connection.execute(empty.format("keep_until"), signature) == "UPDATE 1"
         with pytest.raises(asyncpg.InsufficientPrivilegeError):

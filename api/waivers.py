@@ -45,7 +45,7 @@ def _text(text: str) -> str:
 SignedName = Annotated[Name, AfterValidator(_with_letters)]
 DocumentText = Annotated[
     str,
-    StringConstraints(min_length=1, max_length=50_000),
+    StringConstraints(min_length=1, max_length=20_000),
     AfterValidator(_text),
     Field(
         description="Plain text. An empty line ends a paragraph; the first is the title.", examples=["Waiver\n\nI …"]

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from api import budgets
 from api.addresses import Address, ClientAddress
 from api.composition import InRooms, Rooms
-from api.routes.pages import LONGEST_TOKEN, WITH_FORM, PageRoute, page
+from api.routes.pages import LONGEST_TOKEN, WITH_FORM, PageRoute, from_own_page, page
 from api.sheets import Sheet, sheet_of
 from api.waiver_words import PAGE
 from api.waivers import SignedName, typed
@@ -60,13 +60,21 @@ async def read(
 async def sign(
     booking: str, request: Request, rooms: InRooms, address: ClientAddress, token: str = "", language: str = ""
 ) -> Response:
-    """Whoever has the link may sign: another site cannot send this form, as it does not know the token."""
+    """Whoever has the link may sign; a form that another site sends with it is refused all the same."""
     visit = await _visit(request, rooms, address, booking, token, language)
     if visit is None:
         return page("not_found.html", 404)
     await rooms.rates.spend(budgets.writes(rooms, address))
+    if not _from_here(request):
+        return await _shown(visit, "elsewhere", code=403)
     sent = {name: values[0] for name, values in parse_qs((await request.body()).decode(errors="replace")).items()}
     return await _signed(visit, request, address, sent)
+
+
+def _from_here(request: Request) -> bool:
+    """A browser without Fetch metadata hides the origin of our own forms, too: they go by `no-referrer`."""
+    hidden = "sec-fetch-site" not in request.headers and request.headers.get("origin") == "null"
+    return hidden or from_own_page(request)
 
 
 async def _visit(

@@ -150,6 +150,28 @@ async def test_nothing_to_sign(booked: Booked, signer: MakeSigner, kind: str, st
     assert (await who.http.post(path, params={"token": who.link}, data=form)).status_code == 409
 
 
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        ({"Sec-Fetch-Site": "same-origin", "Origin": "null"}, 303),
+        ({"Origin": "null"}, 303),
+        ({}, 303),
+        ({"Sec-Fetch-Site": "cross-site", "Origin": "null"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+        ({"Origin": "https://elsewhere.example"}, 403),
+    ],
+)
+async def test_where_the_form_was_sent_from(
+    booked: Booked, signer: MakeSigner, headers: dict[str, str], code: int
+) -> None:
+    who = await signer(await booked())
+    path = f"{who.url}/bookings/{who.case.booking_id}/waiver"
+    form = {"document_version": str(await who.current()), "signed_name": "Camille Roy", "accepted": "yes"}
+    answer = await who.http.post(path, params={"token": who.link}, data=form, headers=headers)
+    assert answer.status_code == code
+    assert (await who.read())["waiver_status"] == ("signed" if code == 303 else "required")
+
+
 async def test_another_link_opens_nothing(booked: Booked, signer: MakeSigner, http: httpx.AsyncClient) -> None:
     who, other = await signer(await booked()), await signer(await booked())
     path = f"{who.url}/bookings/{who.case.booking_id}/waiver"

@@ -39,7 +39,7 @@ CHANGES = [
     "UPDATE waiver_signatures SET version = 1",
     "UPDATE waiver_signatures SET signed_name = '', address = '', user_agent = ''",
     f"{_EMPTY}, erased_at = now()",
-    "UPDATE waiver_signatures SET signed_name = '', address = 'x', user_agent = '', salt = NULL, erased_at = 'infinity'",
+    _EMPTY.replace("address = ''", "address = 'x'") + ", erased_at = 'infinity'",
     f"{_EMPTY}, erased_at = 'infinity', version = 9",
     f"{_EMPTY}, erased_at = 'infinity', sha256 = ''",
     "DELETE FROM waiver_signatures",

@@ -78,6 +78,7 @@ def create_app(settings: Settings | None = None, client: Client | None = None) -
     return app
 
 
-logs.configure(quiet=("httpx",))
+# What is told of fonts names the letters of names.
+logs.configure(quiet=("httpx", "fontTools", "fpdf"))
 access_log.install()
 app = create_app()

@@ -1,7 +1,9 @@
 """The evidence as a PDF, read by another library than the one that writes it."""
 
 import hashlib
+import importlib
 import json
+import logging
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
@@ -122,6 +124,16 @@ def test_it_is_the_same_file_for_the_same_evidence() -> None:
     evidence = _evidence(_signature("山田 Zoé"))
     assert evidence_pdf(evidence) == evidence_pdf(evidence)
     assert evidence_pdf(evidence) != evidence_pdf(_evidence(_signature("山田 Zoe")))
+
+
+@pytest.mark.parametrize("quiet", [True, False])
+def test_the_log_has_no_letter_of_it(caplog: pytest.LogCaptureFixture, quiet: bool) -> None:
+    """The font tools list the glyphs of a name. As long as the API keeps them quiet, nothing is told; else it is."""
+    importlib.import_module("api.app")
+    for logger in () if quiet else ("fontTools",):
+        caplog.set_level(logging.INFO, logger=logger)
+    evidence_pdf(_evidence(_signature("\u0141ukasz")))
+    assert any("Lslash" in record.getMessage() for record in caplog.records) is not quiet
 
 
 def test_another_text_than_the_one_signed_shows() -> None:

@@ -18,6 +18,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from activities.audit import AuditActivities
 from activities.booking import PaymentActivities, ReservationActivities
+from activities.changes import ChangeActivities
 from activities.heartbeats import Heartbeats
 from activities.notices import NoticeActivities
 from activities.privacy import ErasureActivities, SealActivities
@@ -37,6 +38,7 @@ from pitstop.gateways.stripe_payments import StripePayments, stripe_client
 from pitstop.gateways.sweep_schedule import keep_sweeping
 from pitstop.ports import PaymentGateway
 from pitstop.postgres.audit_log import PostgresSeals
+from pitstop.postgres.changes import PostgresChanges
 from pitstop.postgres.erasure import PostgresErasure
 from pitstop.postgres.holidays import PostgresHolidays
 from pitstop.postgres.inbox import PostgresInbox
@@ -100,6 +102,7 @@ def _worker(
 ) -> Worker:
     saga = PostgresSaga(pool)
     reservations = ReservationActivities(saga)
+    changes = ChangeActivities(PostgresChanges(pool))
     payments = PaymentActivities(saga, gateway, _decline_limits(settings))
     notices = NoticeActivities(
         PostgresNotices(pool, ManageLinks(settings).url), LetterWriter(settings), SmtpMailer(settings)
@@ -122,7 +125,9 @@ def _worker(
             reservations.confirm,
             reservations.close_unpaid,
             reservations.call_off,
-            reservations.complete,
+            changes.apply,
+            changes.close,
+            changes.read_terms,
             payments.request,
             payments.record_decline,
             payments.cancel,

@@ -24,9 +24,7 @@ from pitstop.contracts.booking import (
     Withdrawal,
 )
 from pitstop.domain.limits import DeclineLimits
-from pitstop.domain.notices import NoticeKind, notice_key
-from pitstop.domain.reminders import ReminderDue
-from pitstop.domain.saga import CalledOff, HoldOutcome, IntentState, OwedNotice
+from pitstop.domain.saga import CalledOff, HoldOutcome, IntentState
 from pitstop.ports import PaymentGateway, PaymentsRefused, PaymentsUnavailable, SagaStore
 
 _log = logging.getLogger("pitstop.payments")
@@ -52,10 +50,10 @@ class ReservationActivities:
 
     @activity.defn(name=names.CONFIRM_BOOKING)
     async def confirm(self, paid: ConfirmBooking) -> Confirmation:
-        owed = [OwedNotice(notice_key(paid.booking_id, NoticeKind.CONFIRMATION), NoticeKind.CONFIRMATION)]
-        owed += [_owed_reminder(paid, reminder) for reminder in paid.reminders]
-        session = await self._store.confirm(paid.booking_id, paid.new_reservation_id, owed, paid.now)
-        return Confirmation(session_id=session)
+        confirmed = await self._store.confirm(paid.booking_id, paid.new_reservation_id, paid.reminder_offsets, paid.now)
+        if confirmed is None:
+            return Confirmation(session_id=None)
+        return Confirmation(session_id=confirmed.session_id, terms=confirmed.terms)
 
     @activity.defn(name=names.CLOSE_UNPAID)
     async def close_unpaid(self, unpaid: CloseUnpaid) -> None:
@@ -64,10 +62,6 @@ class ReservationActivities:
     @activity.defn(name=names.CALL_OFF)
     async def call_off(self, call: CallOff) -> CalledOff:
         return await self._store.call_off(call.booking_id, call.paid, call.reason, call.now)
-
-    @activity.defn(name=names.COMPLETE_SESSION)
-    async def complete(self, booking: BookingRef) -> None:
-        await self._store.complete(booking.booking_id, booking.now)
 
 
 class PaymentActivities:
@@ -132,17 +126,9 @@ class PaymentActivities:
 
     @activity.defn(name=names.REFUND_PAYMENT)
     async def refund(self, request: RefundPayment) -> None:
-        owed = await self._store.owe_refund(request.booking_id, request.reason, request.now)
-        if owed.issued:
-            return
-        refund_id = await self._payments.refund(owed.idempotency_key, owed.payment_intent_id, owed.amount, owed.reason)
-        await self._store.record_refund(request.booking_id, owed.idempotency_key, refund_id, not_before(request.now))
-
-
-def _owed_reminder(paid: ConfirmBooking, reminder: ReminderDue) -> OwedNotice:
-    return OwedNotice(
-        key=notice_key(paid.booking_id, NoticeKind.REMINDER, reminder.offset),
-        kind=NoticeKind.REMINDER,
-        due_at=reminder.due,
-        skip_reason="its moment had passed when the booking was confirmed" if reminder.skipped else None,
-    )
+        for owed in await self._store.owed_refunds(request.booking_id, request.reason, request.now):
+            refund_id = await self._payments.refund(
+                owed.idempotency_key, owed.payment_intent_id, owed.amount, owed.reason
+            )
+            moment = not_before(request.now)
+            await self._store.record_refund(request.booking_id, owed.idempotency_key, refund_id, moment)

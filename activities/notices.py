@@ -25,7 +25,7 @@ class NoticeActivities:
         A crash between the server's yes and our mark leads to a second copy, with the same Message-ID and marked as a
         second attempt: SMTP offers no better.
         """
-        key = notice_key(order.booking_id, order.kind, order.reminder_offset)
+        key = _key(order)
         claim = await self._store.claim(key, not_before(order.now))
         if claim is None:
             return NoticeOutcome.NOT_SENT
@@ -44,5 +44,9 @@ class NoticeActivities:
     @activity.defn(name=names.GIVE_UP_NOTICE)
     async def give_up(self, order: SendNotice) -> None:
         """The mail could not be sent while it was of use."""
-        key = notice_key(order.booking_id, order.kind, order.reminder_offset)
+        key = _key(order)
         await self._store.mark_not_sent(key, "the mail server did not take it in time", not_before(order.now))
+
+
+def _key(order: SendNotice) -> str:
+    return order.key or notice_key(order.booking_id, order.kind, order.reminder_offset)

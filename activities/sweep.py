@@ -1,6 +1,7 @@
 """The backstop's steps: what timers and webhooks left undone because something was down."""
 
 import logging
+from datetime import timedelta
 
 from temporalio import activity
 
@@ -59,7 +60,9 @@ class SweepActivities:
         Then it tops up public holidays: last, so that trouble with them keeps no booking waiting.
         """
         revived = 0
-        for standing in await self._store.overdue_bookings(step.now - step.order.overdue, step.order.batch):
+        before = step.now - step.order.overdue
+        ended_before = before - (step.order.spans.closing or timedelta(0))
+        for standing in await self._store.overdue_bookings(before, ended_before, step.order.batch):
             activity.heartbeat(str(standing.booking_id))
             revived += await self._engine.revive(standing, None)
         await self._holidays.top_up(step.now.date(), step.order.batch)

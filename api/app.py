@@ -17,6 +17,7 @@ from api.routes import (
     audits,
     bookings,
     catalogue,
+    changes,
     codec,
     invites,
     mechanics,
@@ -68,8 +69,8 @@ def create_app(settings: Settings | None = None, client: Client | None = None) -
     app.state.registry = meters.registry
     guard.install(app, settings)
     doors = (
-        *(catalogue, bookings, invites, waivers, mechanics, privacy, webhooks, codec, sign_in, operations, audits),
-        *(pages, waiver_pages),
+        *(catalogue, bookings, changes, invites, waivers, mechanics, privacy, webhooks, codec, sign_in, operations),
+        *(audits, pages, waiver_pages),
     )
     for routes in doors:
         app.include_router(routes.router)

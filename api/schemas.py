@@ -122,12 +122,58 @@ class BookingSummary(BaseModel):
     created_at: datetime
 
 
+class RefundTierOut(BaseModel):
+    minutes_before: int = Field(description="Until so many minutes before the start, that instant included.")
+    percent: int = Field(description="So much of the price goes back.")
+
+
+class PolicyOut(BaseModel):
+    """What was agreed with the booking; a later change of the rules does not touch it."""
+
+    refund_tiers: list[RefundTierOut]
+    reschedule_minutes_before: int = Field(description="Until when the customer may move the booking.")
+    reschedule_limit: int = Field(description="How often the customer may move it.")
+    no_show_percent: int = Field(description="What goes back to a customer who does not come.")
+    grace_minutes: int = Field(description="How long after the start somebody may be late.")
+
+
 class BookingOut(BookingSummary):
     session_id: UUID | None
     amount_refunded: int
+    amount_awaiting_refund: int = Field(description="Owed to the customer, and not yet accepted by Stripe.")
+    policy: PolicyOut
+    moves: int = Field(description="How often the booking has got another time.")
+    scheduled_for_original: datetime | None = Field(description="The time that was first booked.")
+    waiting_room_opens_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    absent: Literal["customer", "mechanic"] | None = Field(description="Who did not come.")
     payment: PaymentState | None
     waiver_status: WaiverStatus
     timeline: list[TimelineEntry]
+
+
+Reason = Annotated[
+    str | None, Field(default=None, max_length=1000, description="For the record.", examples=["I am ill."])
+]
+
+
+class RescheduleIn(Sent):
+    """`version`: that of the booking as it was looked at; if it has changed since, nothing is moved."""
+
+    start: Instant = Field(examples=["2026-12-02T15:00:00Z"])
+    mechanic_id: MechanicId | None = Field(default=None, description="Another mechanic; left out: the same one.")
+    version: int | None = Field(default=None, ge=1, le=2**31 - 1, examples=[4])
+    reason: Reason
+
+
+class CancelIn(Sent):
+    reason: Reason
+
+
+class NoShowIn(Sent):
+    absent: Literal["customer", "mechanic"] = Field(default="customer", description="Who did not come.")
+    reason: Reason
 
 
 class BookingPage(BaseModel):

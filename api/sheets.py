@@ -1,11 +1,13 @@
 """A booking as its customer sees it: for the page that manages it and for the calendar."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from api.composition import Rooms
+from api.problems import not_found
+from api.schemas import BookingOut, PaymentState
 from pitstop.domain.booking import BookingStatus
 from pitstop.domain.caller import Caller, Role
 from pitstop.domain.catalogue import SessionKind
@@ -29,6 +31,18 @@ class Sheet:
 def manage_url(rooms: Rooms, caller: Caller, booking_id: UUID, end: datetime) -> str | None:
     """Whoever holds the link acts as the customer: only the customer's side is given it."""
     return rooms.links.url(booking_id, end) if caller.role in _CUSTOMERS_SIDE else None
+
+
+async def booking_out(rooms: Rooms, caller: Caller, booking_id: UUID) -> BookingOut:
+    """The booking with its timeline. Raises 404 for one that this caller may not see."""
+    row = await rooms.desk.booking(caller, booking_id)
+    if row is None:
+        raise not_found()
+    payment = None
+    if row["payment_intent_id"]:
+        payment = PaymentState(payment_intent_id=row["payment_intent_id"], status=row["payment_status"])
+    opens = row["start"] - timedelta(seconds=rooms.settings.waiting_room_seconds)
+    return BookingOut.model_validate({**row, "payment": payment, "waiting_room_opens_at": opens})
 
 
 async def sheet_of(rooms: Rooms, caller: Caller, booking_id: UUID) -> Sheet | None:

@@ -31,6 +31,7 @@ from pitstop.devstack.stackfile import Stack
 REMINDERS_SECONDS = (20, 10)
 SETTINGS = {
     "PITSTOP_REMINDER_OFFSETS_SECONDS": str(list(REMINDERS_SECONDS)),
+    "PITSTOP_CLOSING_SECONDS": "0",
     "PITSTOP_SWEEP_INTERVAL_SECONDS": "3600",  # the backstop's work goes by time, not by booking
 }
 SESSION = timedelta(minutes=1)

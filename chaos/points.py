@@ -129,6 +129,7 @@ class _Pairs:
             hold_seconds=spans.hold,
             hold_grace_seconds=spans.grace,
             reminder_offsets_seconds=spans.reminders,
+            closing_seconds=spans.closing,
         )
 
 

@@ -24,12 +24,14 @@ class Spans:
     grace: float
     reminders: tuple[float, ...]
     sweep: float
+    closing: float = 1
 
     def settings(self) -> dict[str, str]:
         return {
             "PITSTOP_HOLD_SECONDS": str(self.hold),
             "PITSTOP_HOLD_GRACE_SECONDS": str(self.grace),
             "PITSTOP_REMINDER_OFFSETS_SECONDS": str(list(self.reminders)),
+            "PITSTOP_CLOSING_SECONDS": str(self.closing),
             "PITSTOP_SWEEP_INTERVAL_SECONDS": str(self.sweep),
         }
 

@@ -1,6 +1,6 @@
 """The ports: what activities and routes ask of the world outside. postgres/ and gateways/ implement them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Protocol
@@ -8,19 +8,22 @@ from uuid import UUID
 
 from pitstop.domain.booking import BookingStatus
 from pitstop.domain.caller import Caller
+from pitstop.domain.changes import ChangeKind, ChangeOutcome
+from pitstop.domain.course import Course
 from pitstop.domain.erasure import ErasedRecords
 from pitstop.domain.limits import Declines
 from pitstop.domain.notices import Claim, Notice
 from pitstop.domain.saga import (
     AgreedPayment,
     CalledOff,
+    Confirmed,
     HoldOutcome,
     IntentState,
-    OwedNotice,
     OwedRefund,
     PaymentEvent,
     PaymentTerms,
     Standing,
+    Terms,
 )
 
 
@@ -142,22 +145,33 @@ class SagaStore(Protocol):
         """The booking's PaymentIntent, if it got that far."""
 
     async def confirm(
-        self, booking_id: UUID, new_reservation_id: UUID, owed: list[OwedNotice], now: datetime
-    ) -> UUID | None:
-        """The session's id; None when the slot has gone to somebody else: then the money is owed back from here on."""
+        self, booking_id: UUID, new_reservation_id: UUID, offsets: Sequence[timedelta], now: datetime
+    ) -> Confirmed | None:
+        """The session, with reminders that long before it; None when the slot has gone to somebody else: then the money
+        is owed back from here on."""
 
     async def close_unpaid(self, booking_id: UUID, status: BookingStatus, now: datetime) -> None: ...
 
     async def call_off(self, booking_id: UUID, paid: bool, reason: str, now: datetime) -> CalledOff:
         """Frees slot and session of a booking that has not ended; if paid, all of the money is owed from here on."""
 
-    async def complete(self, booking_id: UUID, now: datetime) -> None: ...
-
-    async def owe_refund(self, booking_id: UUID, reason: str, now: datetime) -> OwedRefund:
-        """The full refund of the booking's payment, put on record now if it was not before."""
+    async def owed_refunds(self, booking_id: UUID, reason: str | None, now: datetime) -> list[OwedRefund]:
+        """What Stripe has not accepted yet. With a reason, a full refund is put on record if there was none before."""
 
     async def record_refund(self, booking_id: UUID, idempotency_key: str, refund_id: str, now: datetime) -> None:
         """A booking that was still waiting for its payment becomes `refunded`, and a mail about it is owed."""
+
+
+class ChangeStore(Protocol):
+    """What is asked of a booking that has its slot: each call is one transaction, and safe to repeat."""
+
+    async def terms(self, booking_id: UUID) -> Terms | None: ...
+
+    async def apply(self, booking_id: UUID, change_id: UUID, course: Course, now: datetime) -> ChangeOutcome:
+        """Decides on the change, and does it or leaves everything as it was."""
+
+    async def close(self, booking_id: UUID, course: Course, now: datetime) -> Terms | None:
+        """Ends a booking whose session's time is over, if nobody has ended it before."""
 
 
 class NoticeStore(Protocol):
@@ -181,7 +195,8 @@ class SweepStore(Protocol):
     async def forget_requests(self, before: datetime) -> int:
         """Removes requests that were made before then and never got a hold."""
 
-    async def overdue_bookings(self, before: datetime, limit: int) -> list[Standing]: ...
+    async def overdue_bookings(self, before: datetime, ended_before: datetime, limit: int) -> list[Standing]:
+        """Those whose next step was due `before`; of sessions, those whose time has `ended_before`."""
 
     async def standing(self, booking_id: UUID) -> Standing | None: ...
 
@@ -241,6 +256,12 @@ class BookingEngine(Protocol):
 
     async def hold(self, standing: Standing, summary: str) -> HoldOutcome:
         """Starts the booking's workflow, or joins the one that runs, and brings back its refusal, if there is one."""
+
+    async def change(self, standing: Standing, change_id: UUID, kind: ChangeKind) -> ChangeOutcome:
+        """Has the booking's workflow decide on a change that is on record. Without terms."""
+
+    async def tell_notices_owed(self, standing: Standing) -> None:
+        """Has the booking's workflow send the notices that somebody has put on record."""
 
     async def is_reachable(self) -> bool: ...
 

@@ -236,6 +236,12 @@ class Settings(BaseSettings):
     reminder_offsets_seconds: Annotated[tuple[float, ...], AfterValidator(_longest_first)] = Field(
         default=(86400, 3600), description="How long before the start reminders go out, as a JSON list."
     )
+    waiting_room_seconds: NonNegativeFloat = Field(
+        default=900, description="How long before the start customer and mechanic may come in."
+    )
+    closing_seconds: NonNegativeFloat = Field(
+        default=1800, description="How long after its end a session is closed that nobody has closed."
+    )
     sweep_interval_seconds: PositiveFloat = Field(
         default=60, description="How often the backstop expires lapsed holds and drains the webhook inbox."
     )

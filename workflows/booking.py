@@ -11,10 +11,13 @@ from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_e
 with workflow.unsafe.imports_passed_through():
     from pitstop.contracts import names
     from pitstop.contracts.booking import (
+        ApplyChange,
         BookingEnding,
         BookingOrder,
         BookingRef,
         CallOff,
+        Change,
+        ChangeAnswer,
         CloseUnpaid,
         Confirmation,
         ConfirmBooking,
@@ -26,13 +29,26 @@ with workflow.unsafe.imports_passed_through():
         RequestPayment,
         RequestRef,
         SendNotice,
+        SessionStep,
         Withdrawal,
     )
+    from pitstop.domain.agenda import due_notices, next_notice, unposted
     from pitstop.domain.booking import BookingStatus
+    from pitstop.domain.changes import ChangeKind, ChangeOutcome
     from pitstop.domain.notices import NoticeKind
-    from pitstop.domain.reminders import ReminderDue, plan_reminders
-    from pitstop.domain.saga import CalledOff, HoldOutcome, HoldRefusal, IntentState, NoticeOutcome, PaymentEvent, Terms
-    from workflows.policies import local, local_while_customer_waits, persistent, readable
+    from pitstop.domain.reminders import plan_reminders
+    from pitstop.domain.saga import (
+        CalledOff,
+        HoldOutcome,
+        HoldRefusal,
+        IntentState,
+        NoticeDue,
+        NoticeOutcome,
+        PaymentEvent,
+        Terms,
+    )
+    from workflows.early_releases import confirmed_by_0_1, ended_by_0_1
+    from workflows.policies import local, local_or_none, local_while_customer_waits, persistent, readable
 
 # What an operator can also query by BookingStatus, besides the booking's own states.
 AWAITING_REFUND = "awaiting_refund"
@@ -40,6 +56,14 @@ REFUSED = "refused"
 # How long a mail is tried that is not bound to the session's time.
 _LETTER_PATIENCE = timedelta(days=3)
 _SHORTEST_PATIENCE = timedelta(minutes=1)
+
+
+class _Asked:
+    """A change that somebody waits for."""
+
+    def __init__(self, change: Change) -> None:
+        self.change = change
+        self.answer: ChangeAnswer | None = None
 
 
 @workflow.defn(name=names.BOOKING_WORKFLOW)
@@ -54,11 +78,17 @@ class BookingWorkflow:
     def __init__(self, order: BookingOrder) -> None:
         self._order = order
         self._spans = order.spans
-        self._answer: HoldAnswer | None = None
+        self._held: HoldAnswer | None = None
         self._terms: Terms | None = None
         self._intent: str | None = None
         self._events: list[PaymentEvent] = []
-        self._letters: list[asyncio.Task[None]] = []
+        self._asked: list[_Asked] = []
+        self._has_news = False
+        # The run has nothing left to decide: whoever asks for a change is answered at once.
+        self._is_over = False
+        self._posted: set[str] = set()
+        self._letters: dict[str, asyncio.Task[None]] = {}
+        self._to_answer: list[tuple[_Asked, ChangeAnswer]] = []
         self._shown: str = BookingStatus.AWAITING_PAYMENT
         self._declined = False
         self._confirmed = False
@@ -69,6 +99,7 @@ class BookingWorkflow:
             ending = await self._see_through()
         except (asyncio.CancelledError, FailureError):
             # Called off by an operator, or a step cannot succeed: nothing stays held, nobody is charged for nothing.
+            self._is_over = True
             await self._undo()
             await self._answer_all(HoldRefusal.WITHDRAWN)
             raise
@@ -78,9 +109,9 @@ class BookingWorkflow:
     @workflow.update(name=names.HOLD_UPDATE)
     async def hold(self, fingerprint: str) -> HoldAnswer:
         """Brings back the hold or the refusal, to everybody who asks with the same request."""
-        await workflow.wait_condition(lambda: self._answer is not None)
-        assert self._answer is not None  # noqa: S101 - just waited for
-        return self._answer
+        await workflow.wait_condition(lambda: self._held is not None)
+        assert self._held is not None  # noqa: S101 - just waited for
+        return self._held
 
     @hold.validator
     def _same_request(self, fingerprint: str) -> None:
@@ -92,6 +123,22 @@ class BookingWorkflow:
         """A verified event of Stripe. It may come before the hold is answered, late, twice, or out of order."""
         self._events.append(event)
 
+    @workflow.update(name=names.CHANGE_UPDATE)
+    async def change(self, change: Change) -> ChangeAnswer:
+        """Decides on a change that is on record. Changes and what the clock asks come one after another."""
+        asked = _Asked(change)
+        self._asked.append(asked)
+        await workflow.wait_condition(lambda: asked.answer is not None or (self._is_over and asked in self._asked))
+        if asked.answer is None:
+            self._asked.remove(asked)
+            await self._apply(asked)
+        return asked.answer or ChangeAnswer()
+
+    @workflow.signal(name=names.NOTICES_SIGNAL)
+    def notices_owed(self) -> None:
+        """Somebody has put notices on record."""
+        self._has_news = True
+
     # The order of events
 
     async def _see_through(self) -> BookingEnding:
@@ -99,12 +146,14 @@ class BookingWorkflow:
         if held.terms is None:
             return self._refused(held)
         terms = held.terms
-        self._answer = HoldAnswer()
+        self._held = HoldAnswer()
         if terms.status.is_end:
             return await self._after_the_end(terms)
         if terms.status in (BookingStatus.HOLDING, BookingStatus.AWAITING_PAYMENT):
             return await self._through_payment(terms)
-        return await self._through_session(terms, terms.unsent_reminders)
+        if terms.notices is None:
+            terms = confirmed_by_0_1(terms, terms.unsent_reminders)
+        return await self._through_session(terms)
 
     async def _hold_and_request_payment(self) -> HoldOutcome:
         """The terms of a booking that has its slot and its PaymentIntent; otherwise nothing is left of the request."""
@@ -120,45 +169,89 @@ class BookingWorkflow:
 
     async def _through_payment(self, terms: Terms) -> BookingEnding:
         self._show(BookingStatus.AWAITING_PAYMENT, f"The customer may pay until {terms.hold_expires_at:%H:%M:%S} UTC.")
-        if not (terms.paid or await self._payment_arrives(terms) or await self._void_payment()):
+        paid = terms.paid or await self._payment_arrives(terms) or await self._void_payment()
+        while self._is_called_off():
+            # It is so whether or not a payment came in that moment.
+            called_off = (await self._apply(self._asked.pop(0), paid)).terms
+            if called_off is not None and called_off.status.is_end:
+                return await self._settle(called_off)
+        if not paid:
             return await self._close_unpaid()
-        reminders = self._all_reminders(terms)
-        if not await self._confirm(reminders):
+        confirmed = await self._confirm(terms)
+        if confirmed is None:
             await self._refund("slot_gone")
             ending = self._ended(BookingStatus.REFUNDED)
             await self._notify(NoticeKind.REFUND)
             return ending
-        return await self._through_session(terms, [reminder for reminder in reminders if not reminder.skipped])
+        return await self._through_session(confirmed)
 
-    async def _through_session(self, terms: Terms, reminders: Sequence[ReminderDue]) -> BookingEnding:
+    async def _through_session(self, terms: Terms) -> BookingEnding:
+        """Does what is due by the clock and what is asked for, whichever comes first, until the booking has ended."""
         self._confirmed = True
-        self._show(
-            BookingStatus.CONFIRMED, f"The session is from {terms.start:%Y-%m-%d %H:%M} to {terms.end:%H:%M} UTC."
-        )
-        self._post(terms, NoticeKind.CONFIRMATION)
-        for reminder in reminders:
-            await _until(reminder.due, f"reminder {readable(reminder.offset)} before the session")
-            self._post(terms, NoticeKind.REMINDER, reminder)
-        await _until(terms.end, "end of the session")
-        await asyncio.gather(*self._letters)
-        await self._step(names.COMPLETE_SESSION, self._here(), "complete the session")
-        return self._ended(BookingStatus.COMPLETED)
+        while not terms.status.is_end:
+            self._take(terms)
+            self._post(due_notices(terms, self._posted, workflow.now()), terms)
+            closing = terms.end + (self._spans.closing or timedelta(0))
+            coming = next_notice(terms, self._posted, closing)
+            moment = coming.due if coming and coming.due else closing
+            if not await self._something_comes_before(moment, _summary(coming)):
+                terms = terms if coming else await self._close(terms)
+            elif self._asked:
+                terms = (await self._apply(self._asked.pop(0))).terms or terms
+            else:
+                terms = await self._news() or terms
+        return await self._settle(terms)
+
+    async def _something_comes_before(self, moment: datetime, summary: str) -> bool:
+        """False when the moment has come first."""
+        remaining = moment - workflow.now()
+        if remaining > timedelta(0):
+            try:
+                await workflow.wait_condition(self._is_wanted, timeout=remaining, timeout_summary=summary)
+            except TimeoutError:
+                return False
+        return self._is_wanted()
+
+    def _is_wanted(self) -> bool:
+        return bool(self._asked) or self._has_news
+
+    async def _close(self, terms: Terms) -> Terms:
+        """The session's time is over, and nobody has closed it. Its mails have been tried until now."""
+        await asyncio.gather(*self._letters.values())
+        step = SessionStep(**self._ref(), **self._course())
+        limit = self._spans.database_activity
+        closed = await local_or_none(names.COMPLETE_SESSION, step, Terms, limit, "complete the session")
+        return closed or terms.model_copy(update={"status": BookingStatus.COMPLETED})
+
+    async def _settle(self, terms: Terms) -> BookingEnding:
+        """The booking has ended: the money goes back that is owed, and what is to be told is told."""
+        self._is_over = True
+        paying_back = [self._refund(None)] if terms.refund_due else []
+        await asyncio.gather(*paying_back, self._send_the_last(terms))
+        return self._ended(terms.status)
+
+    async def _send_the_last(self, terms: Terms) -> None:
+        if terms.status is not BookingStatus.COMPLETED:
+            await self._stop_letters()
+        self._post(unposted(terms, self._posted), terms, _LETTER_PATIENCE)
+        while self._has_news:
+            self._post(unposted(await self._news() or terms, self._posted), terms, _LETTER_PATIENCE)
+        await asyncio.gather(*self._letters.values())
 
     async def _after_the_end(self, terms: Terms) -> BookingEnding:
         """An earlier run has ended the booking. Nothing brings it back: money that came late goes back."""
+        self._is_over = True
         if terms.refund_due or (self._is_paid() and not terms.paid):
             await self._refund("booking_ended")
-        for kind in (NoticeKind.CONFIRMATION, NoticeKind.CANCELLATION, NoticeKind.REFUND):
-            await self._notify(kind)
-        for reminder in terms.unsent_reminders:
-            await self._notify(NoticeKind.REMINDER, reminder)
+        for notice in ended_by_0_1(terms) if terms.notices is None else terms.notices:
+            await self._notify(notice.kind, notice)
         return self._ended(terms.status)
 
     # The undo: right at every point, because it goes by what the database and Stripe say was done
 
     async def _undo(self) -> None:
         await self._stop_letters()
-        if self._answer is None:
+        if self._held is None:
             await self._withdraw()
         paid = self._confirmed or await self._void_payment()
         called_off = await self._call_off(paid)
@@ -183,7 +276,7 @@ class BookingWorkflow:
 
     def _refused(self, outcome: HoldOutcome) -> BookingEnding:
         self._show(REFUSED, f"Not held: {outcome.refusal}.")
-        self._answer = HoldAnswer(refusal=outcome.refusal, reason=outcome.reason)
+        self._held = HoldAnswer(refusal=outcome.refusal, reason=outcome.reason)
         return BookingEnding(status=None, refusal=outcome.refusal)
 
     # The steps
@@ -235,19 +328,34 @@ class BookingWorkflow:
         return False
 
     async def _next_event(self, deadline: datetime) -> PaymentEvent | None:
-        """The oldest event not yet dealt with; a payment goes before everything else that has come. None in the end."""
-        remaining = deadline - workflow.now()
-        try:
-            if not self._events:
-                await workflow.wait_condition(
-                    lambda: bool(self._events), timeout=remaining, timeout_summary="time to pay"
-                )
-        except TimeoutError:
-            return None
+        """The oldest event not yet dealt with; a payment goes before everything else that has come.
+
+        None in the end, and when the customer calls it off. Nothing else can be asked of a booking that is not paid.
+        """
+        while not self._events:
+            if self._is_called_off():
+                return None
+            if self._asked:
+                await self._apply(self._asked.pop(0))
+            elif not await self._payment_or_change_before(deadline):
+                return None
         paid = [event for event in self._events if event.kind == "succeeded"]
         event = (paid or self._events)[0]
         self._events.remove(event)
         return event
+
+    async def _payment_or_change_before(self, deadline: datetime) -> bool:
+        remaining = deadline - workflow.now()
+        try:
+            await workflow.wait_condition(
+                lambda: bool(self._events or self._asked), timeout=remaining, timeout_summary="time to pay"
+            )
+        except TimeoutError:
+            return False
+        return True
+
+    def _is_called_off(self) -> bool:
+        return any(asked.change.kind is ChangeKind.CANCEL for asked in self._asked)
 
     def _is_paid(self) -> bool:
         return any(event.kind == "succeeded" and self._concerns(event) for event in self._events)
@@ -281,34 +389,77 @@ class BookingWorkflow:
         await self._step(names.CLOSE_UNPAID, CloseUnpaid(**self._ref(), status=status), "release the slot")
         return self._ended(status)
 
-    async def _confirm(self, reminders: list[ReminderDue]) -> bool:
-        """False when the slot had gone to somebody else: then the refund is owed from the same transaction on."""
-        request = ConfirmBooking(**self._ref(), new_reservation_id=workflow.uuid4(), reminders=tuple(reminders))
+    async def _confirm(self, terms: Terms) -> Terms | None:
+        """None when the slot had gone to somebody else: then the refund is owed from the same transaction on."""
+        offsets = self._spans.reminder_offsets
+        request = ConfirmBooking(**self._ref(), new_reservation_id=workflow.uuid4(), reminder_offsets=offsets)
+        reminders = plan_reminders(terms.start, offsets, workflow.now())
         summary = "create the session and confirm"
         confirmation = await local(names.CONFIRM_BOOKING, request, Confirmation, self._spans.database_activity, summary)
-        return confirmation.session_id is not None
+        if confirmation.session_id is None:
+            return None
+        return confirmation.terms or confirmed_by_0_1(terms, reminders)
 
-    async def _refund(self, reason: str) -> None:
-        self._show(AWAITING_REFUND, f"All of the money goes back: {reason}.")
+    async def _apply(self, asked: _Asked, paid: bool | None = None) -> ChangeOutcome:
+        """Decides on the change. Whoever has cancelled is answered when Stripe has been asked for the refund once."""
+        change = ApplyChange(**self._ref(), **self._course(), change_id=asked.change.change_id, paid=paid)
+        summary = asked.change.kind.replace("_", " ")
+        try:
+            outcome = await local(names.APPLY_CHANGE, change, ChangeOutcome, self._spans.database_activity, summary)
+        except (asyncio.CancelledError, FailureError):
+            # An operator stops the run: it is decided on once more, when all is undone.
+            self._asked.append(asked)
+            raise
+        answer = ChangeAnswer(refusal=outcome.refusal, reason=outcome.reason, why=outcome.why)
+        terms = outcome.terms
+        if terms is not None and terms.status.is_end and terms.refund_due and not self._is_over:
+            self._to_answer.append((asked, answer))
+        else:
+            asked.answer = answer
+        return outcome
+
+    def _answer(self) -> None:
+        for asked, answer in self._to_answer:
+            asked.answer = answer
+        self._to_answer.clear()
+
+    async def _news(self) -> Terms | None:
+        """The booking with the notices that somebody has put on record; what was sent before may be sent again."""
+        self._has_news = False
+        under_way = {key for key, letter in self._letters.items() if not letter.done()}
+        limit = self._spans.database_activity
+        terms = await local_or_none(names.READ_TERMS, self._here(), Terms, limit, "read the booking")
+        self._posted = under_way
+        return terms
+
+    async def _refund(self, reason: str | None) -> None:
+        self._show(AWAITING_REFUND, f"Money goes back: {reason or 'the booking has ended'}.")
         request = RefundPayment(**self._ref(), reason=reason)
-        await persistent(names.REFUND_PAYMENT, request, type(None), self._spans.stripe_activity, "refund the payment")
+        limit = self._spans.stripe_activity
+        await persistent(
+            names.REFUND_PAYMENT, request, type(None), limit, "refund the payment", when_delayed=self._answer
+        )
+        self._answer()
 
-    def _post(self, terms: Terms, kind: NoticeKind, reminder: ReminderDue | None = None) -> None:
-        """Sends a mail beside the timers: one that does not get through holds up neither the next nor the session."""
-        patience = max(terms.end - workflow.now(), _SHORTEST_PATIENCE)
-        self._letters.append(asyncio.create_task(self._notify(kind, reminder, patience)))
+    def _post(self, notices: Sequence[NoticeDue], terms: Terms, patience: timedelta | None = None) -> None:
+        """Sends them beside the timers: one that does not get through holds up neither the next nor the session."""
+        patience = patience or max(terms.end - workflow.now(), _SHORTEST_PATIENCE)
+        for notice in notices:
+            self._posted.add(notice.key)
+            self._letters[notice.key] = asyncio.create_task(self._notify(notice.kind, notice, patience))
 
     async def _stop_letters(self) -> None:
         """A try that is under way is waited for: a confirmation must not come after the cancellation."""
-        for letter in self._letters:
+        for letter in self._letters.values():
             letter.cancel()
-        await asyncio.gather(*self._letters, return_exceptions=True)
+        await asyncio.gather(*self._letters.values(), return_exceptions=True)
 
     async def _notify(
-        self, kind: NoticeKind, reminder: ReminderDue | None = None, patience: timedelta = _LETTER_PATIENCE
+        self, kind: NoticeKind, due: NoticeDue | None = None, patience: timedelta = _LETTER_PATIENCE
     ) -> None:
-        """Sends the mail if it is owed: the database knows, and knows whether it was sent before."""
-        notice = SendNotice(**self._ref(), kind=kind, reminder_offset=reminder.offset if reminder else None)
+        """Sends the notice if it is owed: the database knows, and knows whether it was sent before."""
+        offset, key = (due.offset, due.key) if due else (None, None)
+        notice = SendNotice(**self._ref(), kind=kind, reminder_offset=offset, key=key)
         limit = self._spans.mail_activity
         try:
             await persistent(
@@ -337,8 +488,17 @@ class BookingWorkflow:
     def _here(self) -> BookingRef:
         return BookingRef(**self._ref())
 
-    def _all_reminders(self, terms: Terms) -> list[ReminderDue]:
-        return plan_reminders(terms.start, self._spans.reminder_offsets, workflow.now())
+    def _course(self) -> dict[str, Any]:
+        return {"reminder_offsets": self._spans.reminder_offsets, "waiting_room": self._spans.waiting_room}
+
+    def _take(self, terms: Terms) -> None:
+        """The booking is as these terms have it, and operators see it so."""
+        before, self._terms = self._terms, terms
+        if before is not None and before.start != terms.start:
+            workflow.upsert_search_attributes([names.SCHEDULED_FOR.value_set(terms.start)])
+        if before is not None and before.mechanic_id not in (None, terms.mechanic_id):
+            workflow.upsert_search_attributes([names.MECHANIC_ID.value_set(str(terms.mechanic_id))])
+        self._show(terms.status, f"The session is from {terms.start:%Y-%m-%d %H:%M} to {terms.end:%H:%M} UTC.")
 
     def _show(self, status: str, details: str) -> None:
         """What operators see: the status as a search attribute (set at the start, too), the rest as current details."""
@@ -353,16 +513,21 @@ class BookingWorkflow:
 
     async def _answer_all(self, refusal: HoldRefusal | None) -> None:
         """Nobody who asked for the hold is left without an answer when the run ends."""
-        self._answer = self._answer or HoldAnswer(refusal=refusal)
+        self._held = self._held or HoldAnswer(refusal=refusal)
+        self._is_over = True
+        self._answer()
         await workflow.wait_condition(workflow.all_handlers_finished)
+
+
+def _summary(coming: NoticeDue | None) -> str:
+    """What a timer is for, as an operator reads it."""
+    if coming is None:
+        return "end of the session"
+    if coming.offset is None:
+        return coming.kind.replace("_", " ")
+    return f"{coming.kind} {readable(coming.offset)} before the session"
 
 
 def _is_being_stopped() -> bool:
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
-
-
-async def _until(moment: datetime, summary: str) -> None:
-    remaining = moment - workflow.now()
-    if remaining > timedelta(0):
-        await workflow.sleep(remaining, summary=summary)

@@ -5,8 +5,9 @@ each of them is safe to run again after a crash. What has to outlast an outage b
 operator sees waiting in the UI.
 """
 
+from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
@@ -47,6 +48,13 @@ async def local(activity: str, argument: Any, result: type[Result], limit: timed
     return outcome
 
 
+async def local_or_none(
+    activity: str, argument: Any, result: type[Result], limit: timedelta, summary: str
+) -> Result | None:
+    """As `local`, for a step that may have nothing to bring back."""
+    return await local(activity, argument, cast("type[Result | None]", result | None), limit, summary)
+
+
 async def local_while_customer_waits(
     activity: str, argument: Any, result: type[Result], patience: timedelta, summary: str
 ) -> Result:
@@ -73,10 +81,11 @@ async def persistent(
     summary: str,
     patience: timedelta | None = None,
     cancellation: ActivityCancellationType = ActivityCancellationType.TRY_CANCEL,
+    when_delayed: Callable[[], None] | None = None,
 ) -> Result:
     """A step on somebody else's server: one quick local try, and if that fails an activity that never gives up.
 
-    With `patience` it gives up after so long, with `FailureError`.
+    With `patience` it gives up after so long, with `FailureError`. `when_delayed` is called when the first try fails.
     """
     try:
         first: Result = await workflow.execute_local_activity(
@@ -91,6 +100,8 @@ async def persistent(
     except FailureError as failure:
         if is_cancelled_exception(failure):
             raise
+    if when_delayed is not None:
+        when_delayed()
     later: Result = await workflow.execute_activity(
         activity,
         argument,

@@ -23,10 +23,9 @@ from api.schemas import (
     BookingPage,
     BookingQuery,
     BookingSummary,
-    PaymentState,
     PaymentToMake,
 )
-from api.sheets import manage_url
+from api.sheets import booking_out, manage_url
 from api.streams import follow
 from pitstop.domain.caller import Caller
 from pitstop.postgres.desk import BookingFilter
@@ -34,12 +33,12 @@ from pitstop.postgres.desk import BookingFilter
 _LAST_BIGINT = 2**63 - 1
 
 
-async def _no_store(response: Response) -> None:
+async def no_store(response: Response) -> None:
     """A booking's answer bears a client secret or a link, and is the caller's own: nothing on the way keeps it."""
     response.headers["Cache-Control"] = "no-store"
 
 
-router = APIRouter(dependencies=[Depends(_no_store)], prefix="/v1/bookings", tags=["bookings"], route_class=StrictRoute)
+router = APIRouter(dependencies=[Depends(no_store)], prefix="/v1/bookings", tags=["bookings"], route_class=StrictRoute)
 
 IdempotencyKey = Annotated[
     str,
@@ -98,13 +97,7 @@ async def list_bookings(query: Annotated[BookingQuery, Query()], caller: Authent
 @router.get("/{id}", responses={200: shown(BOOKING), **problems(401, 404, 422, 503)})
 async def read_booking(id: BookingId, caller: Reader, rooms: InRooms) -> BookingOut:
     """The booking with its timeline."""
-    row = await rooms.desk.booking(caller, id)
-    if row is None:
-        raise not_found()
-    payment = None
-    if row["payment_intent_id"]:
-        payment = PaymentState(payment_intent_id=row["payment_intent_id"], status=row["payment_status"])
-    return BookingOut.model_validate({**row, "payment": payment})
+    return await booking_out(rooms, caller, id)
 
 
 async def _bell(id: BookingId, caller: Reader, rooms: InRooms) -> AsyncIterator[asyncio.Event]:

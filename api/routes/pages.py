@@ -104,6 +104,9 @@ _EVENTS = {
     "payment_declined": "A card was declined.",
     "payment_succeeded": "The payment arrived.",
     "confirmed": "The booking was confirmed.",
+    "rescheduled": "The booking was moved.",
+    "checked_in": "Somebody came to the session.",
+    "in_progress": "The session began.",
     "completed": "The session ended.",
     "expired": "The time to pay ran out.",
     "payment_failed": "The time to pay ran out; no card had gone through.",
@@ -118,6 +121,8 @@ _MAILS = {
     "reminder": "a reminder",
     "cancellation": "the cancellation",
     "refund": "the news of your refund",
+    "rescheduled": "the new time",
+    "no_show": "what becomes of the missed session",
 }
 _PLACES = {
     SessionKind.VIDEO: "Online, by video",

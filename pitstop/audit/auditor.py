@@ -49,9 +49,10 @@ class Tempo:
     settle: timedelta
     patience: timedelta
     hold_grace: timedelta
+    closing: timedelta = timedelta(0)
 
     def moment(self, now: datetime) -> Moment:
-        return Moment(now, self.patience, self.hold_grace)
+        return Moment(now, self.patience, self.hold_grace, self.closing)
 
 
 @dataclass(slots=True)

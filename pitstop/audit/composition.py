@@ -65,4 +65,5 @@ def _tempo(settings: Settings) -> Tempo:
         settle=timedelta(seconds=settings.audit_settle_seconds),
         patience=timedelta(seconds=settings.audit_patience_seconds),
         hold_grace=timedelta(seconds=settings.hold_grace_seconds),
+        closing=timedelta(seconds=settings.closing_seconds),
     )

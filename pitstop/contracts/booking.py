@@ -10,9 +10,9 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict
 
 from pitstop.domain.booking import BookingStatus, SlotRefusal
+from pitstop.domain.changes import ChangeKind, ChangeRefusal
 from pitstop.domain.notices import NoticeKind
-from pitstop.domain.reminders import ReminderDue
-from pitstop.domain.saga import HoldRefusal
+from pitstop.domain.saga import HoldRefusal, Terms
 
 
 class Payload(BaseModel):
@@ -20,7 +20,11 @@ class Payload(BaseModel):
 
 
 class Spans(Payload):
-    """The time spans of a booking's saga. They travel with it: a later change of the settings does not touch it."""
+    """The time spans of a booking's saga. They travel with it: a later change of the settings does not touch it.
+
+    `waiting_room`: how long before the start one may come in. `closing`: how long after the end a session that nobody
+    has closed is closed; None in bookings of 0.1.0, which end with their time.
+    """
 
     hold: timedelta
     hold_grace: timedelta
@@ -29,6 +33,8 @@ class Spans(Payload):
     stripe_activity: timedelta
     mail_activity: timedelta
     intent_patience: timedelta
+    waiting_room: timedelta = timedelta(minutes=15)
+    closing: timedelta | None = None
 
 
 class BookingOrder(Payload):
@@ -80,16 +86,20 @@ class RecordDecline(BookingRef):
 
 
 class Confirmation(Payload):
-    """The session made; none when the slot had gone to somebody else."""
+    """The session made, and the terms from then on; no session when the slot had gone to somebody else.
+
+    `terms` None with a session: a history of 0.1.0.
+    """
 
     session_id: UUID | None
+    terms: Terms | None = None
 
 
 class ConfirmBooking(BookingRef):
     """`new_reservation_id` names the reservation that is made if the hold has gone and the slot is still free."""
 
     new_reservation_id: UUID
-    reminders: tuple[ReminderDue, ...]
+    reminder_offsets: tuple[timedelta, ...]
 
 
 class CloseUnpaid(BookingRef):
@@ -104,9 +114,9 @@ class CallOff(BookingRef):
 
 
 class RefundPayment(BookingRef):
-    """All of the payment goes back."""
+    """What is on record goes back. With a reason, and nothing on record yet: all of the payment."""
 
-    reason: str
+    reason: str | None
 
 
 class Withdrawal(Payload):
@@ -116,8 +126,40 @@ class Withdrawal(Payload):
 
 
 class SendNotice(BookingRef):
+    """`key` None: an order of 0.1.0, whose key is made from kind and offset."""
+
     kind: NoticeKind
     reminder_offset: timedelta | None = None
+    key: str | None = None
+
+
+class Change(Payload):
+    """The update `change`: decide on what is on record under this id."""
+
+    change_id: UUID
+    kind: ChangeKind
+
+
+class ChangeAnswer(Payload):
+    """No refusal: it is done. `why` says in words why not."""
+
+    refusal: ChangeRefusal | None = None
+    reason: SlotRefusal | None = None
+    why: str | None = None
+
+
+class SessionStep(BookingRef):
+    """A step in a booking's life, with what its run brings along."""
+
+    reminder_offsets: tuple[timedelta, ...]
+    waiting_room: timedelta
+
+
+class ApplyChange(SessionStep):
+    """`paid`: whether the customer has paid, where the run knows it better than the database; None: as on record."""
+
+    change_id: UUID
+    paid: bool | None = None
 
 
 class BookingEnding(Payload):

@@ -12,6 +12,8 @@ class Action(StrEnum):
     WITHDRAW_BOOKING = "booking.withdraw"
     READ_BOOKING = "booking.read"
     LIST_BOOKINGS = "booking.list"
+    CHANGE_BOOKING = "booking.change"
+    TAKE_CHANGE_BACK = "booking.change_taken_back"
     READ_RULES = "rules.read"
     SET_SCHEDULE = "schedule.set"
     SET_ONLINE = "online.set"

@@ -15,6 +15,15 @@ class NoticeKind(StrEnum):
     REMINDER = "reminder"
     CANCELLATION = "cancellation"
     REFUND = "refund"
+    RESCHEDULED = "rescheduled"
+    NO_SHOW = "no_show"
+
+
+class Channel(StrEnum):
+    """The way by which a notice goes."""
+
+    EMAIL = "email"
+    SMS = "sms"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +75,23 @@ class Claim:
     facts: BookingFacts
 
 
-def notice_key(booking_id: UUID, kind: NoticeKind, reminder_offset: timedelta | None = None) -> str:
-    """Names one mail for ever: the same key is never sent twice."""
-    if reminder_offset is None:
-        return f"{booking_id}/{kind}"
-    return f"{booking_id}/{kind}/{int(reminder_offset.total_seconds())}s"
+def notice_key(
+    booking_id: UUID,
+    kind: NoticeKind,
+    reminder_offset: timedelta | None = None,
+    *,
+    move: int = 0,
+    channel: Channel = Channel.EMAIL,
+) -> str:
+    """Names one notice for ever: the same key is never sent twice.
+
+    `move`: how often the booking had been moved when the notice was owed, since a new time has notices of its own.
+    """
+    parts = [str(booking_id), str(kind)]
+    if reminder_offset is not None:
+        parts.append(f"{int(reminder_offset.total_seconds())}s")
+    if move:
+        parts.append(f"move-{move}")
+    if channel is not Channel.EMAIL:
+        parts.append(str(channel))
+    return "/".join(parts)

@@ -1,13 +1,14 @@
 """What the steps of a booking's saga bring back. Instants are aware and in UTC, amounts minor units (cents)."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
 from pitstop.domain.booking import BookingStatus, SlotRefusal
+from pitstop.domain.notices import Channel, NoticeKind
 from pitstop.domain.reminders import ReminderDue
 
 
@@ -26,11 +27,22 @@ class Message(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
+class NoticeDue(Message):
+    """A mail or message that is owed and not yet sent. `due` None: at once. `offset`: how long before the session."""
+
+    key: str
+    kind: NoticeKind
+    channel: Channel = Channel.EMAIL
+    due: datetime | None = None
+    offset: timedelta | None = None
+
+
 class Terms(Message):
     """What was agreed, as the database has it: the snapshot that the whole saga goes by.
 
     `reservation_id` is that of the live reservation. `refund_due`: money is owed to the customer and not yet sent.
-    `unsent_reminders`: of a confirmed booking, those that are owed, earliest first.
+    `notices`: all that are owed and unsent, earliest first; None in histories of 0.1.0, which had `unsent_reminders`
+    instead. `mechanic_id`: None there, too.
     """
 
     booking_id: UUID
@@ -45,6 +57,16 @@ class Terms(Message):
     paid: bool
     refund_due: bool
     unsent_reminders: tuple[ReminderDue, ...] = ()
+    notices: tuple[NoticeDue, ...] | None = None
+    mechanic_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """A session that was made, and the terms that its booking has now."""
+
+    session_id: UUID
+    terms: Terms
 
 
 class HoldOutcome(Message):
@@ -108,23 +130,27 @@ class PaymentEvent(Message):
 
 @dataclass(frozen=True, slots=True)
 class OwedNotice:
-    """A mail that a confirmed booking will get, or (`skip_reason`) will not get because its moment has passed."""
+    """A mail or message that a booking will get, or (`skip_reason`) will not get because its moment has passed.
+
+    `move`: how often the booking had been moved when it was put on record.
+    """
 
     key: str
-    kind: str
+    kind: NoticeKind
     due_at: datetime | None = None
     skip_reason: str | None = None
+    channel: Channel = Channel.EMAIL
+    move: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class OwedRefund:
-    """Money that is to go back; `issued` once Stripe has accepted it."""
+    """Money that is to go back, and that Stripe has not accepted yet."""
 
     idempotency_key: str
     payment_intent_id: str
     amount: int
     reason: str
-    issued: bool
 
 
 class NoticeOutcome(StrEnum):

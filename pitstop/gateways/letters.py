@@ -21,9 +21,15 @@ _SUBJECTS = {
     NoticeKind.REMINDER: "Reminder: {session}",
     NoticeKind.CANCELLATION: "Cancelled: {session}",
     NoticeKind.REFUND: "Refund of {refunded}: {session}",
+    NoticeKind.RESCHEDULED: "Moved: {session}",
+    NoticeKind.NO_SHOW: "Missed: {session}",
 }
 # A reminder leaves the calendar entry as it is; a refund may be for a booking that never had one.
-_INVITES: dict[NoticeKind, Method] = {NoticeKind.CONFIRMATION: "REQUEST", NoticeKind.CANCELLATION: "CANCEL"}
+_INVITES: dict[NoticeKind, Method] = {
+    NoticeKind.CONFIRMATION: "REQUEST",
+    NoticeKind.RESCHEDULED: "REQUEST",
+    NoticeKind.CANCELLATION: "CANCEL",
+}
 
 
 def _utc_now() -> datetime:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Coroutine
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from temporalio.client import (
@@ -18,15 +18,18 @@ from temporalio.runtime import Runtime
 from temporalio.service import RetryConfig, RPCError, RPCStatusCode
 
 from pitstop.contracts import names
-from pitstop.contracts.booking import BookingOrder, HoldAnswer, Spans
+from pitstop.contracts.booking import BookingOrder, Change, ChangeAnswer, HoldAnswer, Spans
 from pitstop.contracts.privacy import ErasureOrder
 from pitstop.domain.booking import BookingStatus
 from pitstop.domain.caller import Caller
+from pitstop.domain.changes import ChangeKind, ChangeOutcome
 from pitstop.domain.erasure import ErasedRecords
 from pitstop.domain.saga import HoldOutcome, PaymentEvent, Standing
 from pitstop.gateways.payload_codec import data_converter
 from pitstop.ports import EngineUnavailable, IdempotencyKeyReused, NoRunningWorkflow
 from pitstop.settings import Settings
+
+Answer = TypeVar("Answer")
 
 # A caller that waits is told soon that the engine is away; the client's own retries would go on for longer.
 _PATIENCE = RetryConfig(max_elapsed_time_millis=2000)
@@ -50,6 +53,8 @@ def spans_of(settings: Settings) -> Spans:
         stripe_activity=timedelta(seconds=settings.stripe_activity_seconds),
         mail_activity=timedelta(seconds=settings.mail_activity_seconds),
         intent_patience=timedelta(seconds=settings.intent_patience_seconds),
+        waiting_room=timedelta(seconds=settings.waiting_room_seconds),
+        closing=timedelta(seconds=settings.closing_seconds),
     )
 
 
@@ -81,7 +86,8 @@ class TemporalEngine:
         request that was refused could never be made again. The handler gives all who ask the same answer.
         """
         try:
-            answer = await self._while_reachable(self._ask_for_hold(standing, summary))
+            asking = self._update(standing, summary, names.HOLD_UPDATE, standing.fingerprint, HoldAnswer)
+            answer = await self._while_reachable(asking)
         except WorkflowUpdateFailedError as failure:
             if isinstance(failure.cause, ApplicationError) and failure.cause.type == names.KEY_REUSED:
                 raise IdempotencyKeyReused from failure
@@ -91,20 +97,43 @@ class TemporalEngine:
             raise EngineUnavailable from failure
         return HoldOutcome(refusal=answer.refusal, reason=answer.reason)
 
-    async def _ask_for_hold(self, standing: Standing, summary: str) -> HoldAnswer:
+    async def change(self, standing: Standing, change_id: UUID, kind: ChangeKind) -> ChangeOutcome:
+        """Has the booking's run decide on a change that is on record; a run that was terminated is taken up again."""
+        change = Change(change_id=change_id, kind=kind)
+        try:
+            asking = self._update(standing, "taken up again by a change", names.CHANGE_UPDATE, change, ChangeAnswer)
+            answer = await self._while_reachable(asking)
+        except (*_AWAY, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError, TimeoutError) as failure:
+            raise EngineUnavailable from failure
+        return ChangeOutcome(refusal=answer.refusal, reason=answer.reason, why=answer.why)
+
+    async def tell_notices_owed(self, standing: Standing) -> None:
+        """Has the run send what somebody has put on record."""
+        handle = self._client.get_workflow_handle(names.booking_workflow_id(standing.booking_id))
+        try:
+            await handle.signal(names.NOTICES_SIGNAL, rpc_timeout=_SIGNAL_LIMIT)
+        except _AWAY as failure:
+            if not (isinstance(failure, RPCError) and failure.status is RPCStatusCode.NOT_FOUND):
+                raise EngineUnavailable from failure
+            await self.revive(standing, None)
+
+    async def _update(
+        self, standing: Standing, summary: str, update: str, argument: object, answer: type[Answer]
+    ) -> Answer:
+        """Starts the booking's run, or joins the one that runs, and brings back what its update answers."""
         operation = self._start(standing, summary)
         # The operation has a failure of its own, which is logged at some later time unless somebody has seen it.
         started = asyncio.ensure_future(operation.workflow_handle())
         started.add_done_callback(lambda seen: seen.cancelled() or seen.exception())
         try:
-            answer: HoldAnswer = await self._client.execute_update_with_start_workflow(
-                names.HOLD_UPDATE, standing.fingerprint, result_type=HoldAnswer, start_workflow_operation=operation
+            answered: Answer = await self._client.execute_update_with_start_workflow(
+                update, argument, result_type=answer, start_workflow_operation=operation
             )
-            return answer
+            return answered
         finally:
             started.cancel()
 
-    async def _while_reachable(self, asking: Coroutine[Any, Any, HoldAnswer]) -> HoldAnswer:
+    async def _while_reachable(self, asking: Coroutine[Any, Any, Answer]) -> Answer:
         """The answer, for which a busy worker is given its time; but nobody waits for a server that hangs."""
         task = asyncio.create_task(asking)
         try:

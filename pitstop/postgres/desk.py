@@ -12,11 +12,14 @@ import asyncpg
 from pitstop.domain.audit_log import Action, Entry
 from pitstop.domain.booking import BookingStatus, SlotRefusal
 from pitstop.domain.caller import Caller, Role
+from pitstop.domain.changes import ChangeKind, ChangeOutcome
 from pitstop.domain.limits import HoldLimits, HoldsExhausted
+from pitstop.domain.saga import Standing
 from pitstop.postgres import queries
 from pitstop.postgres.audit_log import note
 from pitstop.postgres.limits import claim_hold
 from pitstop.postgres.pool import Connection, Pool
+from pitstop.postgres.steps import decided, standing_of
 
 _SQL = queries.load("desk")
 
@@ -88,6 +91,16 @@ class BookingFilter:
     starts_before: datetime | None
     after: tuple[datetime, UUID] | None
     limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A change that somebody asks for. `wanted` is JSON, `reason` in their own words."""
+
+    id: UUID
+    kind: ChangeKind
+    wanted: dict[str, Any]
+    reason: str | None
 
 
 class BookingDesk:
@@ -168,6 +181,32 @@ class BookingDesk:
             await _note_reading(connection, caller, Entry(Action.LIST_BOOKINGS, "booking", detail={"count": len(rows)}))
         return [dict(row) for row in rows]
 
+    async def standing(self, caller: Caller, booking_id: UUID) -> Standing | None:
+        """The booking as the engine has to know it; None when there is none that this caller may see."""
+        async with self._as(caller) as connection:
+            row = await connection.fetchrow(_SQL["standing"], booking_id)
+        return standing_of(row) if row else None
+
+    async def ask(self, caller: Caller, booking_id: UUID, wish: Wish) -> None:
+        """Puts a change on record, for the booking's run to decide on."""
+        who = (caller.role, caller.subject)
+        async with self._as(caller) as connection:
+            await connection.execute(_SQL["ask"], wish.id, booking_id, wish.kind, *who, wish.wanted, wish.reason)
+            await note(
+                connection,
+                caller,
+                Entry(Action.CHANGE_BOOKING, "booking", str(booking_id), detail={"kind": str(wish.kind)}),
+            )
+
+    async def take_back(self, caller: Caller, booking_id: UUID, change_id: UUID) -> ChangeOutcome | None:
+        """Takes back what nobody has decided on; otherwise brings back what was decided."""
+        async with self._as(caller) as connection:
+            if await connection.fetchval(_SQL["take_back"], change_id) is not None:
+                await note(connection, caller, Entry(Action.TAKE_CHANGE_BACK, "booking", str(booking_id)))
+                return None
+            row = await connection.fetchrow(_SQL["decided"], change_id)
+        return decided(row["outcome"], row["detail"]) if row else None
+
     async def erasure(self, caller: Caller, customer_id: UUID) -> dict[str, Any] | None:
         """How far a customer's erasure has got; None when there is none that this caller may see."""
         async with self._as(caller) as connection:
@@ -234,6 +273,7 @@ class BookingDesk:
             offer["buffer_after_minutes"],
             offer["amount"],
             offer["currency"],
+            offer["policy"],
         )
         return inserted is not None
 

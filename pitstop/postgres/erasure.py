@@ -15,6 +15,7 @@ _SQL = queries.load("erasure")
 _ERASE = (
     "erase_sessions",
     "erase_events",
+    "erase_reasons",
     "erase_notices",
     "erase_webhooks",
     "erase_client_secrets",

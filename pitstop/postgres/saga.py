@@ -1,29 +1,28 @@
 """The saga's steps on PostgreSQL: each method is one transaction, and safe to repeat."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 import asyncpg
 
+from pitstop.domain import notice_plan
 from pitstop.domain.booking import BookingStatus, SlotRefusal
 from pitstop.domain.limits import Declines
-from pitstop.domain.notices import NoticeKind, notice_key
-from pitstop.domain.reminders import ReminderDue
+from pitstop.domain.notices import NoticeKind
 from pitstop.domain.saga import (
     AgreedPayment,
     CalledOff,
+    Confirmed,
     HoldOutcome,
     HoldRefusal,
-    OwedNotice,
     OwedRefund,
     PaymentTerms,
     Standing,
-    Terms,
 )
 from pitstop.ports import PaymentIntent
-from pitstop.postgres import queries
+from pitstop.postgres import queries, steps
 from pitstop.postgres.pool import Connection, Pool
 
 _SQL = queries.load("saga")
@@ -56,7 +55,7 @@ class PostgresSaga:
         lapses_at: datetime,
     ) -> HoldOutcome:
         async with self._pool.acquire() as connection, connection.transaction():
-            booking = await _lock(connection, booking_id)
+            booking = await steps.lock(connection, booking_id)
             if booking is None or booking["fingerprint"] != fingerprint:
                 return HoldOutcome(refusal=HoldRefusal.WITHDRAWN)
             if booking["hold_expires_at"] is not None:
@@ -69,12 +68,18 @@ class PostgresSaga:
                 mechanic = await _grant(connection, booking, first, hold)
             if mechanic is None:
                 return _refused(await connection.fetchval(_SQL["why_refused"], booking_id, now))
-            terms = _terms(booking, reservation_id=reservation_id, hold_expires_at=hold_expires_at)
+            terms = await steps.terms_of(
+                connection,
+                booking,
+                reservation_id=reservation_id,
+                hold_expires_at=hold_expires_at,
+                mechanic_id=mechanic,
+            )
             return HoldOutcome(terms=terms, chosen_instead=mechanic if mechanic != first else None)
 
     async def withdraw(self, booking_id: UUID, fingerprint: str) -> bool:
         async with self._pool.acquire() as connection, connection.transaction():
-            booking = await _lock(connection, booking_id)
+            booking = await steps.lock(connection, booking_id)
             if booking is None or booking["fingerprint"] != fingerprint:
                 return True
             if booking["status"] != BookingStatus.HOLDING:
@@ -123,22 +128,26 @@ class PostgresSaga:
         return intent
 
     async def confirm(
-        self, booking_id: UUID, new_reservation_id: UUID, owed: list[OwedNotice], now: datetime
-    ) -> UUID | None:
+        self, booking_id: UUID, new_reservation_id: UUID, offsets: Sequence[timedelta], now: datetime
+    ) -> Confirmed | None:
         async with self._pool.acquire() as connection, connection.transaction():
-            booking = await _lock(connection, booking_id)
+            booking = await steps.lock(connection, booking_id)
             if booking is None or booking["status"] != BookingStatus.AWAITING_PAYMENT:
-                return await _uuid(connection, "session_of_booking", booking_id)
+                return await _made(connection, booking)
             await connection.execute(_SQL["record_payment"], booking_id, now)
             if booking["refund_owed"]:
                 return None
             kept = await _uuid(connection, "confirm_hold", booking_id)
             reservation = kept or await self._retake(connection, booking, new_reservation_id, now)
             if reservation is None:
-                await connection.execute(_SQL["request_refund"], booking_id, "slot_gone", now)
+                await steps.owe_refund(connection, booking_id, None, "slot_gone", now)
                 return None
-            arguments = (booking_id, reservation, now, kept is None, *_columns(owed))
-            return await _uuid(connection, "confirm_booking", *arguments)
+            owed = [notice_plan.told_now(booking_id, NoticeKind.CONFIRMATION)]
+            owed += notice_plan.reminders(booking_id, booking["starts_at"], offsets, now)
+            arguments = (booking_id, reservation, now, kept is None, len(owed))
+            await connection.execute(_SQL["confirm_booking"], *arguments)
+            await steps.owe(connection, booking_id, *owed)
+            return await _made(connection, await steps.lock(connection, booking_id))
 
     async def _retake(
         self, connection: Connection, booking: asyncpg.Record, reservation_id: UUID, now: datetime
@@ -149,80 +158,70 @@ class PostgresSaga:
 
     async def close_unpaid(self, booking_id: UUID, status: BookingStatus, now: datetime) -> None:
         async with self._pool.acquire() as connection, connection.transaction():
-            await _lock(connection, booking_id)
+            await steps.lock(connection, booking_id)
             await connection.execute(_SQL["release_reservation"], booking_id, "expired")
             await connection.execute(_SQL["void_payment_record"], booking_id, now)
-            await _end(connection, booking_id, status, [BookingStatus.AWAITING_PAYMENT], now)
+            await steps.end(connection, booking_id, status, [BookingStatus.AWAITING_PAYMENT], now)
 
     async def call_off(self, booking_id: UUID, paid: bool, reason: str, now: datetime) -> CalledOff:
         async with self._pool.acquire() as connection, connection.transaction():
-            booking = await _lock(connection, booking_id)
+            booking = await steps.lock(connection, booking_id)
             if booking is None:
                 return CalledOff(status=None, refund_due=False)
             had_session = await connection.fetchval(_SQL["session_of_booking"], booking_id) is not None
             standing = [BookingStatus.AWAITING_PAYMENT, BookingStatus.PENDING, BookingStatus.CONFIRMED]
-            if not await _end(connection, booking_id, BookingStatus.CANCELLED, standing, now, invite_change=1):
+            if not await steps.end(
+                connection, booking_id, BookingStatus.CANCELLED, standing, now, invite_change=1, kept=0
+            ):
                 return await _ended_before(connection, booking, paid, reason, now)
             await connection.execute(_SQL["release_reservation"], booking_id, "cancelled")
             await connection.execute(_SQL["cancel_session"], booking_id)
-            await _skip_notices(connection, booking_id, "the booking was cancelled", *NoticeKind)
+            await steps.skip_notices(connection, booking_id, "the booking was cancelled", *NoticeKind)
             if paid:
                 await connection.execute(_SQL["record_payment"], booking_id, now)
-                await connection.execute(_SQL["request_refund"], booking_id, reason, now)
+                await steps.owe_refund(connection, booking_id, None, reason, now)
             await connection.execute(_SQL["void_payment_record"], booking_id, now)
             if had_session or paid:
                 kind = NoticeKind.CANCELLATION if had_session else NoticeKind.REFUND
-                await _owe(connection, booking_id, kind)
+                await steps.owe(connection, booking_id, notice_plan.told_now(booking_id, kind))
             return CalledOff(status=BookingStatus.CANCELLED, refund_due=paid)
 
-    async def complete(self, booking_id: UUID, now: datetime) -> None:
+    async def owed_refunds(self, booking_id: UUID, reason: str | None, now: datetime) -> list[OwedRefund]:
         async with self._pool.acquire() as connection, connection.transaction():
-            await _lock(connection, booking_id)
-            await connection.execute(_SQL["complete_session"], booking_id)
-            await _skip_notices(connection, booking_id, "the session is over", NoticeKind.REMINDER)
-            running = [BookingStatus.CONFIRMED, BookingStatus.IN_PROGRESS]
-            await _end(connection, booking_id, BookingStatus.COMPLETED, running, now)
-
-    async def owe_refund(self, booking_id: UUID, reason: str, now: datetime) -> OwedRefund:
-        async with self._pool.acquire() as connection, connection.transaction():
-            await _lock(connection, booking_id)
-            await connection.execute(_SQL["record_payment"], booking_id, now)
-            await connection.execute(_SQL["request_refund"], booking_id, reason, now)
-            row = await connection.fetchrow(_SQL["owed_refund"], booking_id)
-        if row is None:
-            raise LookupError(f"booking {booking_id} has no payment to refund")
-        return OwedRefund(**row)
+            await steps.lock(connection, booking_id)
+            if reason is not None:
+                await connection.execute(_SQL["record_payment"], booking_id, now)
+                await steps.owe_refund(connection, booking_id, None, reason, now)
+            rows = await connection.fetch(_SQL["owed_refunds"], booking_id)
+        return [OwedRefund(**row) for row in rows]
 
     async def record_refund(self, booking_id: UUID, idempotency_key: str, refund_id: str, now: datetime) -> None:
         async with self._pool.acquire() as connection, connection.transaction():
-            await _lock(connection, booking_id)
+            await steps.lock(connection, booking_id)
             await connection.execute(_SQL["record_refund"], idempotency_key, refund_id, now)
             waiting = [BookingStatus.AWAITING_PAYMENT]
-            if await _end(connection, booking_id, BookingStatus.REFUNDED, waiting, now):
+            if await steps.end(connection, booking_id, BookingStatus.REFUNDED, waiting, now, kept=0):
                 await connection.execute(_SQL["release_reservation"], booking_id, "cancelled")
-                await _owe(connection, booking_id, NoticeKind.REFUND)
+                await steps.owe(connection, booking_id, notice_plan.told_now(booking_id, NoticeKind.REFUND))
 
     async def expire_lapsed_holds(self, now: datetime, limit: int) -> int:
         return len(await self._pool.fetch(_SQL["expire_lapsed_holds"], now, limit))
 
     async def forget_requests(self, before: datetime) -> int:
-        """Also what the limits need to know no more, and evidence of erased customers that need not be kept."""
+        """Also changes that nobody decided on, what the limits need to know no more, and old waivers of the erased."""
         await self._pool.execute(_SQL["forget_budgets"])
         await self._pool.execute(_SQL["forget_origins"])
+        await self._pool.execute(_SQL["forget_wishes"], before)
         await self._pool.execute(_ERASE_WAIVERS, before)
         return len(await self._pool.fetch(_SQL["forget_requests"], before))
 
-    async def overdue_bookings(self, before: datetime, limit: int) -> list[Standing]:
-        return [_standing(row) for row in await self._pool.fetch(_SQL["stranded_bookings"], before, limit)]
+    async def overdue_bookings(self, before: datetime, ended_before: datetime, limit: int) -> list[Standing]:
+        rows = await self._pool.fetch(_SQL["stranded_bookings"], before, limit, ended_before)
+        return [steps.standing_of(row) for row in rows]
 
     async def standing(self, booking_id: UUID) -> Standing | None:
         row = await self._pool.fetchrow(_SQL["booking_order"], booking_id)
-        return _standing(row) if row else None
-
-
-async def _lock(connection: Connection, booking_id: UUID) -> asyncpg.Record | None:
-    await connection.execute(_SQL["wait_for_booking"], booking_id)
-    return await connection.fetchrow(_SQL["lock_booking"], booking_id)
+        return steps.standing_of(row) if row else None
 
 
 async def _grant(connection: Connection, booking: asyncpg.Record, mechanic_id: UUID, hold: _Hold) -> UUID | None:
@@ -258,27 +257,6 @@ async def _uuid(connection: Connection, query: str, *arguments: object) -> UUID 
     return found
 
 
-async def _end(
-    connection: Connection,
-    booking_id: UUID,
-    status: BookingStatus,
-    from_states: list[BookingStatus],
-    now: datetime,
-    invite_change: int = 0,
-) -> bool:
-    """Whether the booking went to this end now; False when it was not in one of `from_states`."""
-    ended = await connection.fetchval(_SQL["end_booking"], booking_id, status, from_states, invite_change, now, {})
-    return ended is not None
-
-
-async def _owe(connection: Connection, booking_id: UUID, kind: NoticeKind) -> None:
-    await connection.execute(_SQL["owe_notice"], notice_key(booking_id, kind), booking_id, kind)
-
-
-def _terms(row: asyncpg.Record, **changed: Any) -> Terms:
-    return Terms.model_validate({**row, "start": row["starts_at"], "end": row["ends_at"], **changed})
-
-
 async def _ended_before(
     connection: Connection, booking: asyncpg.Record, paid: bool, reason: str, now: datetime
 ) -> CalledOff:
@@ -286,21 +264,21 @@ async def _ended_before(
     came_late = paid and not booking["paid"]
     if came_late:
         await connection.execute(_SQL["record_payment"], booking["booking_id"], now)
-        await connection.execute(_SQL["request_refund"], booking["booking_id"], reason, now)
+        await steps.owe_refund(connection, booking["booking_id"], None, reason, now)
     return CalledOff(status=BookingStatus(booking["status"]), refund_due=came_late or booking["refund_due"])
-
-
-async def _skip_notices(connection: Connection, booking_id: UUID, why: str, *kinds: NoticeKind) -> None:
-    await connection.execute(_SQL["skip_unsent_notices"], booking_id, why, kinds)
 
 
 async def _held_before(connection: Connection, booking: asyncpg.Record) -> HoldOutcome:
     """The hold of an earlier try; it is of no use if it was lost before anybody could be told of it."""
     if booking["status"] == BookingStatus.HOLDING and booking["reservation_id"] is None:
         return HoldOutcome(refusal=HoldRefusal.SLOT_UNAVAILABLE, reason=SlotRefusal.TAKEN)
-    unsent = await connection.fetch(_SQL["unsent_reminders"], booking["booking_id"])
-    reminders = [ReminderDue(booking["starts_at"] - row["due"], row["due"], skipped=False) for row in unsent]
-    return HoldOutcome(terms=_terms(booking, unsent_reminders=reminders))
+    return HoldOutcome(terms=await steps.terms_of(connection, booking))
+
+
+async def _made(connection: Connection, booking: asyncpg.Record | None) -> Confirmed | None:
+    """The session and the terms that a confirmation has made; None when there is none."""
+    session = await _uuid(connection, "session_of_booking", booking["booking_id"]) if booking else None
+    return Confirmed(session, await steps.terms_of(connection, booking)) if booking and session else None
 
 
 def _refused(reason: str | None) -> HoldOutcome:
@@ -308,25 +286,3 @@ def _refused(reason: str | None) -> HoldOutcome:
     refusal = SlotRefusal(reason) if reason else SlotRefusal.TAKEN
     taken = refusal is SlotRefusal.TAKEN
     return HoldOutcome(refusal=HoldRefusal.SLOT_UNAVAILABLE if taken else HoldRefusal.SLOT_NOT_OFFERED, reason=refusal)
-
-
-def _standing(row: asyncpg.Record) -> Standing:
-    return Standing(
-        booking_id=row["booking_id"],
-        fingerprint=row["fingerprint"],
-        mechanic_id=row["mechanic_id"],
-        customer_id=row["customer_id"],
-        start=row["starts_at"],
-        status=BookingStatus(row["status"]),
-    )
-
-
-def _columns(owed: list[OwedNotice]) -> tuple[list[Any], ...]:
-    """The notices as the columns that `unnest` wants: key, kind, status, due_at, detail."""
-    return (
-        [notice.key for notice in owed],
-        [notice.kind for notice in owed],
-        ["skipped" if notice.skip_reason else "pending" for notice in owed],
-        [notice.due_at for notice in owed],
-        [notice.skip_reason for notice in owed],
-    )

@@ -196,7 +196,7 @@ PLANTED: dict[str, list[tuple[str, tuple[str, ...]]]] = {
         ("confirmed", (*_STARTED, _DIAGNOSTIC, _SIGNED.replace("source.sha256", "sha256(sha256)"))),
         (
             "completed",
-            (_DIAGNOSTIC, "INSERT INTO booking_events (booking_id, at, event) VALUES ($1, now(), 'started')"),
+            (_DIAGNOSTIC, "INSERT INTO booking_events (booking_id, at, event) VALUES ($1, now(), 'in_progress')"),
         ),
     ],
 }

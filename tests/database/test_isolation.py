@@ -23,7 +23,9 @@ Identity = tuple[str | None, str]
 _BOOKS = ("audit_runs", "audit_findings", "audit_log", "audit_seals", "erasures", "waiver_documents")
 # Mechanics' rules, which everybody reads and their mechanic alone changes (test_own_rules.py).
 _RULES = ("mechanics", "mechanic_services", "availability_rules", "date_exceptions")
-APART = {"time_off", "webhook_inbox", "rate_limits", *_BOOKS, *_RULES}
+# What is agreed with bookings, for anybody to read.
+_AGREED = ("booking_policies",)
+APART = {"time_off", "webhook_inbox", "rate_limits", *_BOOKS, *_RULES, *_AGREED}
 _GUARDED = """
 SELECT
     c.relname AS name,

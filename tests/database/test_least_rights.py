@@ -16,8 +16,9 @@ WORKER: dict[str, dict[str, str]] = {
     "bookings": {
         "SELECT": "",
         "DELETE": "",
-        "UPDATE": "buffer_after_minutes buffer_before_minutes city customer_email customer_name customer_phone "
-        "erased_at hold_expires_at intake invite_sequence mechanic_id postal_code request_fingerprint status",
+        "UPDATE": "buffer_after_minutes buffer_before_minutes city customer_email customer_moves "
+        "customer_name customer_phone ends_at erased_at hold_expires_at intake invite_sequence kept_amount "
+        "mechanic_id moves postal_code refund_percent_at_most request_fingerprint starts_at status",
     },
     "booking_events": {
         "SELECT": "at booking_id detail event",
@@ -28,13 +29,13 @@ WORKER: dict[str, dict[str, str]] = {
         "SELECT": "",
         "INSERT": "booking_id city country currency customer_id intake kind mechanic_id plan_id postal_code "
         "preferred_mechanic_id price_paid scheduled_for scheduled_for_original slot_reservation_id status",
-        "UPDATE": "city intake postal_code status",
+        "UPDATE": "absent city ended_at intake mechanic_id postal_code scheduled_for started_at status",
     },
     "slot_reservations": {
         "SELECT": "",
         "DELETE": "",
         "INSERT": "bay_id blocked booking_id ends_at expires_at id mechanic_id starts_at status",
-        "UPDATE": "session_id status",
+        "UPDATE": "bay_id blocked ends_at mechanic_id session_id starts_at status",
     },
     "payments": {
         "SELECT": "",
@@ -49,9 +50,11 @@ WORKER: dict[str, dict[str, str]] = {
     "webhook_inbox": {"SELECT": "", "UPDATE": "applied_at outcome payload"},
     "notifications": {
         "SELECT": "",
-        "INSERT": "booking_id detail due_at key kind status",
+        "INSERT": "booking_id channel detail due_at key kind move status",
         "UPDATE": "attempts detail sent_at status",
     },
+    "booking_changes": {"SELECT": "", "DELETE": "", "UPDATE": "decided_at detail outcome reason"},
+    "check_ins": {"SELECT": "", "INSERT": ""},
     "audit_log": {
         "SELECT": "",
         "INSERT": "action actor actor_role address detail object_id object_kind outcome request_id",

@@ -10,6 +10,7 @@ USERS = {
     "audit_board": ["api"],
     "audit_log": ["api"],
     "catalogue": ["api"],
+    "changes": ["worker"],
     "desk": ["api"],
     "erasure": ["worker"],
     "holidays": ["api", "worker"],

@@ -46,7 +46,8 @@ async def test_an_erasure_meets_a_refund(pool: Pool, paid_late: Case, database: 
     store, erasure, now = PostgresSaga(pool), PostgresErasure(pool), datetime.now(UTC)
 
     async def owe() -> OwedRefund:
-        return await store.owe_refund(paid_late.booking_id, "booking_ended", now)
+        [owed] = await store.owed_refunds(paid_late.booking_id, "booking_ended", now)
+        return owed
 
     async def erase() -> Any:
         return await erasure.erase(paid_late.customer_id, OPERATOR, now)

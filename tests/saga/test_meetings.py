@@ -117,7 +117,8 @@ async def test_a_revived_booking_keeps_the_reminders_that_it_was_confirmed_with(
         assert await TemporalEngine(temporal, after).revive(standing, None)
         await clock.to_the_end(booking)
         assert await customer.subjects() == ["Confirmed", "Reminder", "Reminder"]
-        overdue = await saga.overdue_bookings(datetime.now(UTC) + timedelta(days=10), 10_000)
+        later = datetime.now(UTC) + timedelta(days=10)
+        overdue = await saga.overdue_bookings(later, later, 10_000)
         assert UUID(booking["id"]) not in {late.booking_id for late in overdue}
 
 

@@ -1,6 +1,5 @@
 """The next release's booking, as a test has it: it does something before each session that 0.1.0 does not do."""
 
-from collections.abc import Sequence
 from datetime import timedelta
 
 from temporalio import workflow
@@ -8,7 +7,6 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from pitstop.contracts import names
     from pitstop.contracts.booking import BookingEnding, BookingOrder
-    from pitstop.domain.reminders import ReminderDue
     from pitstop.domain.saga import Terms
     from workflows.booking import BookingWorkflow
 
@@ -23,10 +21,10 @@ class NextBooking(BookingWorkflow):
     async def run(self, order: BookingOrder) -> BookingEnding:
         return await super().run(order)
 
-    async def _through_session(self, terms: Terms, reminders: Sequence[ReminderDue]) -> BookingEnding:
+    async def _through_session(self, terms: Terms) -> BookingEnding:
         if self._takes_new_step():
             await workflow.sleep(timedelta(milliseconds=10), summary=NEW_STEP)
-        return await super()._through_session(terms, reminders)
+        return await super()._through_session(terms)
 
     def _takes_new_step(self) -> bool:
         return workflow.patched("breath")

@@ -94,6 +94,11 @@ class Customer:
     async def get(self, path: str, **query: Any) -> httpx.Response:
         return await self.http.get(f"{self.api_url}{path}", params=query, headers=self.headers)
 
+    async def ask(self, booking: Json, what: str, **sent: Any) -> httpx.Response:
+        """`POST /v1/bookings/{id}/<what>`: reschedule, cancel, check-in, start, complete, no-show."""
+        path = f"{self.api_url}/v1/bookings/{booking['id']}/{what}"
+        return await self.http.post(path, json=sent or None, headers=self.headers)
+
     async def read(self, booking: Json) -> Json:
         answer = await self.get(f"/v1/bookings/{booking['id']}")
         assert answer.status_code == 200, answer.text

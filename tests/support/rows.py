@@ -98,6 +98,13 @@ async def add_everything(connection: Any, shop: Shop, start: datetime, by: str =
         intent,
     )
     await connection.execute(
+        "INSERT INTO booking_changes (id, booking_id, kind, asked_by_role, asked_by)"
+        " VALUES ($1, $2, 'cancel', 'operator', 'an operator')",
+        uuid4(),
+        id,
+    )
+    await connection.execute("INSERT INTO check_ins (booking_id, party, at) VALUES ($1, 'customer', now())", id)
+    await connection.execute(
         "INSERT INTO notifications (key, booking_id, kind, status) VALUES ($1, $2, 'confirmation', 'sent')",
         f"{id}/confirmation",
         id,

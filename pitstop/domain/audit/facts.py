@@ -226,11 +226,15 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """When the database was read, by its clock, and how long what is under way may take."""
+    """When the database was read, by its clock, and how long what is under way may take.
+
+    `closing`: how long after its end a session may be open.
+    """
 
     now: datetime
     patience: timedelta
     hold_grace: timedelta
+    closing: timedelta = timedelta(0)
 
     def is_late(self, due: datetime) -> bool:
         """Whether what was to happen at `due` should have happened by now, retries included."""

@@ -7,7 +7,8 @@ from pitstop.domain.audit.facts import Case, Moment
 from pitstop.domain.audit.findings import Finding
 from pitstop.domain.booking import BookingStatus
 
-_STARTS = ("started", "session_started")
+# The entry of the timeline that tells of the start.
+_STARTED = "in_progress"
 
 
 def waiver_tampered(case: Case, at: Moment) -> Iterator[Finding]:
@@ -22,7 +23,7 @@ def started_without_waiver(case: Case, at: Moment) -> Iterator[Finding]:
     record = case.record
     if record is None or not record.needs_waiver or any(waiver.fits for waiver in record.waivers):
         return
-    if record.status is BookingStatus.IN_PROGRESS or any(entry.event in _STARTS for entry in record.trail):
+    if record.status is BookingStatus.IN_PROGRESS or any(entry.event == _STARTED for entry in record.trail):
         what = f"{record.status}, with {len(record.waivers)} signatures, none of which counts"
         yield kinds.STARTED_WITHOUT_WAIVER.found(case.booking_id, what)
 

@@ -136,6 +136,7 @@ guarded AS (
     SELECT unnest(ARRAY[
         'time_off', 'bookings', 'booking_events', 'sessions', 'slot_reservations', 'payments', 'refunds', 'webhook_inbox',
         'notifications', 'audit_runs', 'audit_findings', 'rate_limits', 'hold_origins', 'audit_log', 'audit_seals', 'erasures',
+        'booking_changes', 'check_ins', 'booking_policies',
         'waiver_documents', 'waiver_signatures'
     ])
 )

@@ -17,11 +17,13 @@ SELECT
     s.id AS service_id, s.name AS service_name, p.id AS plan_id, p.amount, p.currency, s.duration_minutes,
     greatest(s.buffer_before_minutes, ms.buffer_before_minutes) AS buffer_before_minutes,
     greatest(s.buffer_after_minutes, ms.buffer_after_minutes) AS buffer_after_minutes,
-    m.id AS mechanic_id, m.name AS mechanic_name, slot_refusal(m.id, s.id, $4, $5) AS reason
+    COALESCE(own.terms, standard.terms) AS policy, m.id AS mechanic_id, m.name AS mechanic_name, slot_refusal(m.id, s.id, $4, $5) AS reason
 FROM services AS s
 JOIN plans AS p ON p.service_id = s.id AND p.id = $2 AND p.active
 JOIN mechanic_services AS ms ON ms.service_id = s.id AND ms.mechanic_id = $3
 JOIN mechanics AS m ON m.id = ms.mechanic_id
+JOIN booking_policies AS standard ON standard.name = 'standard'
+LEFT JOIN booking_policies AS own ON own.id = s.policy_id
 WHERE s.id = $1 AND s.active
 
 -- name: why_nobody
@@ -54,8 +56,8 @@ END
 INSERT INTO bookings (
     id, request_fingerprint, created_by, customer_id, customer_name, customer_email, customer_phone, country, city, postal_code,
     intake, timezone, service_id, plan_id, mechanic_id, preferred_mechanic_id, starts_at, ends_at, buffer_before_minutes,
-    buffer_after_minutes, amount, currency
-) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
+    buffer_after_minutes, amount, currency, policy
+) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)
 ON CONFLICT (id) DO NOTHING
 RETURNING id
 
@@ -72,11 +74,28 @@ SELECT
     p.payment_intent_id, client_secret_of(b.id) AS client_secret, p.status AS payment_status, encode(b.request_fingerprint, 'hex') AS fingerprint,
     COALESCE(
         (SELECT sum(r.amount) FROM refunds AS r WHERE r.booking_id = b.id AND r.refunded_at IS NOT NULL), 0
-    )::bigint AS amount_refunded
+    )::bigint AS amount_refunded,
+    COALESCE(
+        (SELECT sum(r.amount) FROM refunds AS r WHERE r.booking_id = b.id AND r.refunded_at IS NULL), 0
+    )::bigint AS amount_awaiting_refund,
+    b.policy, b.moves, s.scheduled_for_original, s.started_at, s.ended_at, s.absent
 FROM bookings AS b
 LEFT JOIN sessions AS s ON s.booking_id = b.id
 LEFT JOIN payments AS p ON p.booking_id = b.id
 WHERE b.id = $1
+
+-- name: standing
+SELECT id AS booking_id, encode(request_fingerprint, 'hex') AS fingerprint, mechanic_id, customer_id, starts_at, status
+FROM bookings WHERE id = $1
+
+-- name: ask
+INSERT INTO booking_changes (id, booking_id, kind, asked_by_role, asked_by, wanted, reason) VALUES ($1, $2, $3, $4, $5, $6, $7)
+
+-- name: take_back
+DELETE FROM booking_changes WHERE id = $1 AND outcome IS NULL RETURNING id
+
+-- name: decided
+SELECT outcome, detail FROM booking_changes WHERE id = $1
 
 -- name: events
 SELECT id, at, event, detail FROM booking_events WHERE booking_id = $1 AND id > $2 ORDER BY id

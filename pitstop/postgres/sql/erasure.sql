@@ -29,6 +29,9 @@ UPDATE sessions SET city = '', postal_code = '', intake = '{}' WHERE booking_id 
 -- Why a mail was not sent are the words of the mail server, which may quote the address.
 UPDATE booking_events SET detail = detail - 'why' WHERE booking_id = ANY($1::uuid[]) AND detail ? 'why'
 
+-- name: erase_reasons
+UPDATE booking_changes SET reason = NULL WHERE booking_id = ANY($1::uuid[])
+
 -- name: erase_notices
 -- What was still to be sent has nobody to go to.
 UPDATE notifications SET

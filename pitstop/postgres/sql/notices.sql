@@ -2,12 +2,13 @@
 
 -- name: claim_notice
 -- Claims the mail for sending unless it was sent, or no longer holds: a reminder and a confirmation want a booking that
--- stands, a reminder also one that has not begun; none goes to somebody who was erased. Brings back what the mail is written from.
+-- stands, a reminder also its present time, which has not begun; none goes to somebody who was erased. Brings back what the mail is written from.
 WITH judged AS (
     SELECT
         o.key,
         b.erased_at IS NULL AND CASE o.kind
-            WHEN 'reminder' THEN b.status = 'confirmed' AND b.starts_at > $2
+            WHEN 'reminder' THEN b.status = 'confirmed' AND b.starts_at > $2 AND o.move = b.moves
+            WHEN 'rescheduled' THEN b.status IN ('confirmed', 'in_progress') AND o.move = b.moves
             WHEN 'confirmation' THEN b.status IN ('confirmed', 'in_progress', 'completed')
             ELSE TRUE
         END AS stands
@@ -30,8 +31,8 @@ SELECT
     b.customer_name, b.customer_email, b.starts_at AS start, b.ends_at AS "end", b.timezone AS customer_timezone,
     m.timezone AS venue_timezone, CASE s.kind WHEN 'in_person' THEN COALESCE(w.address, m.address) END AS venue_address,
     b.amount, b.currency, b.invite_sequence,
-    COALESCE((SELECT sum(r.amount) FROM refunds AS r WHERE r.booking_id = b.id AND r.refunded_at IS NOT NULL), 0)::bigint
-    AS amount_refunded
+    -- What goes back, whether or not Stripe has accepted it yet.
+    COALESCE((SELECT sum(r.amount) FROM refunds AS r WHERE r.booking_id = b.id), 0)::bigint AS amount_refunded
 FROM claimed
 JOIN bookings AS b ON b.id = claimed.booking_id
 JOIN services AS s ON s.id = b.service_id

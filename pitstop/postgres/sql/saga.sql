@@ -9,7 +9,7 @@ SELECT FROM bookings WHERE id = $1 FOR UPDATE
 -- The booking as it stands, locked.
 SELECT
     b.id AS booking_id, b.status, b.mechanic_id, b.service_id, b.hold_expires_at, b.starts_at, b.ends_at,
-    b.amount, b.currency,
+    b.amount, b.currency, b.version, b.policy, b.moves, b.customer_moves, b.refund_percent_at_most,
     tstzrange(
         b.starts_at - make_interval(mins => b.buffer_before_minutes), b.ends_at + make_interval(mins => b.buffer_after_minutes)
     ) AS blocked,
@@ -23,10 +23,12 @@ LEFT JOIN payments AS p ON p.booking_id = b.id
 WHERE b.id = $1
 FOR UPDATE OF b
 
--- name: unsent_reminders
-SELECT due_at AS due FROM notifications
-WHERE booking_id = $1 AND kind = 'reminder' AND status IN ('pending', 'sending')
-ORDER BY due_at
+-- name: unsent_notices
+SELECT n.key, n.kind, n.channel, n.due_at AS due, CASE n.kind WHEN 'reminder' THEN b.starts_at - n.due_at END AS "offset"
+FROM notifications AS n
+JOIN bookings AS b ON b.id = n.booking_id
+WHERE n.booking_id = $1 AND n.status IN ('pending', 'sending')
+ORDER BY n.due_at NULLS FIRST, n.created_at, n.key
 
 -- name: next_choice
 -- For a booking that any mechanic may have: who of those not yet tried should get it.
@@ -211,15 +213,9 @@ noted AS (
         ('payment_succeeded', '{}'::jsonb),
         ('confirmed', jsonb_build_object(
             -- How many mails are owed from here on: the audit counts them.
-            'reservation_id', $2::uuid, 'retaken', $4::boolean, 'notices', cardinality($5::text[])
+            'reservation_id', $2::uuid, 'retaken', $4::boolean, 'notices', $5::integer
         ))
     ) AS noted (event, detail)
-),
-owed AS (
-    INSERT INTO notifications (key, booking_id, kind, status, due_at, detail)
-    SELECT owed.key, booking_id, owed.kind, owed.status, owed.due_at, owed.detail
-    FROM made, unnest($5::text[], $6::text[], $7::text[], $8::timestamptz[], $9::text[]) AS owed (key, kind, status, due_at, detail)
-    ON CONFLICT (key) DO NOTHING
 )
 SELECT id FROM made
 
@@ -235,7 +231,7 @@ UPDATE sessions SET status = 'cancelled' WHERE booking_id = $1 AND status IN ('s
 -- name: end_booking
 -- A guarded step to an end: no row back means that the booking was somewhere else already.
 WITH ended AS (
-    UPDATE bookings SET status = $2, invite_sequence = invite_sequence + $4
+    UPDATE bookings SET status = $2, invite_sequence = invite_sequence + $4, kept_amount = COALESCE($7::bigint, kept_amount)
     WHERE id = $1 AND status = ANY($3::text[])
     RETURNING id
 )
@@ -253,19 +249,31 @@ UPDATE payments SET status = 'canceled', updated_at = $2 WHERE booking_id = $1 A
 UPDATE notifications SET status = 'skipped', detail = $2
 WHERE booking_id = $1 AND status IN ('pending', 'sending') AND kind = ANY($3::text[])
 
--- name: owe_notice
-INSERT INTO notifications (key, booking_id, kind, status) VALUES ($1, $2, $3, 'pending') ON CONFLICT (key) DO NOTHING
+-- name: owe_notices
+INSERT INTO notifications (key, booking_id, kind, status, due_at, detail, channel, move)
+SELECT owed.key, $1, owed.kind, owed.status, owed.due_at, owed.detail, owed.channel, owed.move
+FROM unnest($2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::text[], $7::text[], $8::integer[])
+AS owed (key, kind, status, due_at, detail, channel, move)
+ON CONFLICT (key) DO NOTHING
 
 -- name: request_refund
 -- The refund is on record before Stripe is asked: what is owed can be seen while Stripe is away, and is not forgotten.
+-- A booking ends once, and has one refund for that: all that is left of the payment, or the part that is said.
 INSERT INTO refunds (idempotency_key, booking_id, payment_intent_id, amount, reason, requested_at)
-SELECT 'refund/' || p.payment_intent_id || '/full', p.booking_id, p.payment_intent_id, p.amount, $2, $3
-FROM payments AS p WHERE p.booking_id = $1
+SELECT 'refund/' || p.payment_intent_id || '/full', p.booking_id, p.payment_intent_id, wanted.amount, $2, $3
+FROM payments AS p
+CROSS JOIN LATERAL (
+    SELECT LEAST($4::bigint, p.amount - COALESCE(sum(r.amount), 0)::bigint) AS amount
+    FROM refunds AS r WHERE r.payment_intent_id = p.payment_intent_id
+) AS wanted
+WHERE p.booking_id = $1 AND wanted.amount > 0
 ON CONFLICT (idempotency_key) DO NOTHING
 
--- name: owed_refund
-SELECT idempotency_key, payment_intent_id, amount, reason, stripe_refund_id IS NOT NULL AS issued
-FROM refunds WHERE booking_id = $1
+-- name: owed_refunds
+-- Those that Stripe has not accepted yet.
+SELECT idempotency_key, payment_intent_id, amount, reason
+FROM refunds WHERE booking_id = $1 AND stripe_refund_id IS NULL
+ORDER BY requested_at, idempotency_key
 
 -- name: record_refund
 WITH refunded AS (
@@ -275,9 +283,6 @@ WITH refunded AS (
 )
 INSERT INTO booking_events (booking_id, at, event, detail)
 SELECT booking_id, $3, 'refund_issued', jsonb_build_object('amount', amount, 'reason', reason) FROM refunded
-
--- name: complete_session
-UPDATE sessions SET status = 'completed' WHERE booking_id = $1 AND status IN ('scheduled', 'in_progress')
 
 -- name: expire_lapsed_holds
 -- The backstop: only rows change their word; a lapsed hold has blocked nothing since it lapsed.
@@ -291,6 +296,10 @@ RETURNING r.id
 -- name: forget_requests
 -- Requests that never got as far as a hold: whoever made them has no answer, and asks again with the same key.
 DELETE FROM bookings WHERE status = 'holding' AND hold_expires_at IS NULL AND created_at < $1 RETURNING id
+
+-- name: forget_wishes
+-- Changes that nobody has decided on: whoever asked has been told so, and asks again.
+DELETE FROM booking_changes WHERE outcome IS NULL AND asked_at < $1
 
 -- name: forget_budgets
 -- A bucket that is full again says nothing. Those in use at this moment are left for the next time.
@@ -307,7 +316,7 @@ DELETE FROM hold_origins WHERE lapses_at < clock_timestamp() - interval '1 day'
 WITH overdue AS (
     SELECT id FROM bookings WHERE status IN ('holding', 'awaiting_payment') AND hold_expires_at < $1
     UNION
-    SELECT id FROM bookings WHERE status IN ('confirmed', 'in_progress') AND ends_at < $1
+    SELECT id FROM bookings WHERE status IN ('confirmed', 'in_progress') AND ends_at < $3
     UNION
     SELECT booking_id FROM refunds WHERE refunded_at IS NULL AND requested_at < $1
     UNION

@@ -1,0 +1,82 @@
+"""Changing a booking: from a wish that is well formed to the booking as it is then, or to the reason why not."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from api.composition import Rooms
+from api.problems import FieldError, Problem, not_found
+from api.schemas import BookingOut
+from api.sheets import booking_out
+from pitstop.domain.caller import Caller
+from pitstop.domain.changes import ChangeKind, ChangeOutcome, ChangeRefusal, is_done_by, refusal_in
+from pitstop.domain.saga import Standing
+from pitstop.ports import EngineUnavailable
+from pitstop.postgres.desk import Wish
+
+_TITLES = {
+    ChangeRefusal.SLOT_UNAVAILABLE: "The slot is taken",
+    ChangeRefusal.SLOT_NOT_OFFERED: "Not offered",
+    ChangeRefusal.VERSION_CONFLICT: "The booking has changed",
+    ChangeRefusal.NOT_RESCHEDULABLE: "It cannot be moved",
+    ChangeRefusal.NOT_CANCELLABLE: "It cannot be cancelled",
+    ChangeRefusal.NOT_OPEN: "There is nothing to come to",
+    ChangeRefusal.TOO_EARLY: "Too early",
+    ChangeRefusal.NOT_STARTABLE: "It cannot be started",
+    ChangeRefusal.NOT_COMPLETABLE: "It cannot be completed",
+    ChangeRefusal.NOT_ABSENT: "Nobody is missing",
+}
+
+
+async def change_booking(
+    rooms: Rooms,
+    caller: Caller,
+    booking_id: UUID,
+    kind: ChangeKind,
+    wanted: dict[str, Any] | None = None,
+    reason: str | None = None,
+) -> BookingOut:
+    """Has the booking's run decide. Refused, or not decided at all: the booking is as it was."""
+    standing = await rooms.desk.standing(caller, booking_id)
+    if standing is None:
+        raise not_found()
+    if standing.status.is_end:
+        _refuse_after_the_end(kind, standing)
+        return await booking_out(rooms, caller, booking_id)
+    wish = Wish(uuid4(), kind, {name: _json(value) for name, value in (wanted or {}).items()}, reason)
+    await rooms.desk.ask(caller, booking_id, wish)
+    outcome = await _decided(rooms, caller, standing, wish)
+    if outcome.refusal is not None:
+        raise _refused(outcome.refusal, outcome.why)
+    return await booking_out(rooms, caller, booking_id)
+
+
+def _json(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else str(value) if isinstance(value, UUID) else value
+
+
+async def _decided(rooms: Rooms, caller: Caller, standing: Standing, wish: Wish) -> ChangeOutcome:
+    """What the run has decided. While it cannot be asked the wish is taken back: it will not come true later."""
+    try:
+        outcome = await rooms.engine.change(standing, wish.id, wish.kind)
+    except EngineUnavailable:
+        known = await rooms.desk.take_back(caller, standing.booking_id, wish.id)
+        if known is None:
+            raise
+        return known
+    if outcome.refusal is ChangeRefusal.WITHDRAWN:
+        raise EngineUnavailable
+    return outcome
+
+
+def _refuse_after_the_end(kind: ChangeKind, standing: Standing) -> None:
+    if not is_done_by(kind, standing.status):
+        raise _refused(refusal_in(kind), f"The booking is {standing.status}.")
+
+
+def _refused(refusal: ChangeRefusal, why: str | None) -> Problem:
+    detail = why or "The booking stays as it was."
+    if refusal is ChangeRefusal.SLOT_NOT_OFFERED:
+        error = FieldError(field="body.start", message=f"{detail} Take a start from GET /v1/availability.")
+        return Problem(422, refusal, _TITLES[refusal], error.message, [error])
+    return Problem(409, refusal, _TITLES[refusal], detail)

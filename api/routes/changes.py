@@ -1,0 +1,72 @@
+"""What can be done with a booking once it has its slot."""
+
+from fastapi import APIRouter, Depends
+
+from api.callers import BookingId, Reader, forbidden
+from api.changing import change_booking
+from api.composition import InRooms
+from api.examples import BOOKING, shown
+from api.openapi import problems
+from api.reading import StrictRoute
+from api.routes.bookings import no_store
+from api.schemas import BookingOut, CancelIn, NoShowIn, RescheduleIn
+from pitstop.domain.caller import Caller, Role
+from pitstop.domain.changes import ChangeKind
+
+router = APIRouter(dependencies=[Depends(no_store)], prefix="/v1/bookings", tags=["bookings"], route_class=StrictRoute)
+_RESPONSES = {200: shown(BOOKING), **problems(400, 401, 403, 404, 408, 409, 413, 415, 422, 503)}
+
+
+@router.post("/{id}/reschedule", responses=_RESPONSES)
+async def reschedule(id: BookingId, sent: RescheduleIn, caller: Reader, rooms: InRooms) -> BookingOut:
+    """Takes the new time as it lets the old one go: there is no moment without a slot, and none with two.
+
+    409 `slot_unavailable`, `version_conflict`, `not_reschedulable`, 422 `slot_not_offered`: the booking is as it was.
+    """
+    if caller.role is Role.MECHANIC:
+        raise forbidden("A booking is moved by its customer, or by an operator.")
+    return await change_booking(
+        rooms, caller, id, ChangeKind.RESCHEDULE, sent.model_dump(exclude={"reason"}, exclude_none=True), sent.reason
+    )
+
+
+@router.post("/{id}/cancel", responses=_RESPONSES)
+async def cancel(id: BookingId, caller: Reader, rooms: InRooms, sent: CancelIn | None = None) -> BookingOut:
+    """Frees the slot at once. A customer gets back what the booking's policy says; when a mechanic or an operator
+    cancels, all. What Stripe cannot give back at once is `amount_awaiting_refund`."""
+    return await change_booking(rooms, caller, id, ChangeKind.CANCEL, reason=sent.reason if sent else None)
+
+
+@router.post("/{id}/check-in", responses=_RESPONSES)
+async def check_in(id: BookingId, caller: Reader, rooms: InRooms) -> BookingOut:
+    """The caller has come. The waiting room opens some time before the start: `waiting_room_opens_at`."""
+    if caller.role is Role.OPERATOR:
+        raise forbidden("Customer and mechanic come to a session.")
+    return await change_booking(rooms, caller, id, ChangeKind.CHECK_IN)
+
+
+@router.post("/{id}/start", responses=_RESPONSES)
+async def start(id: BookingId, caller: Reader, rooms: InRooms) -> BookingOut:
+    """The session has begun."""
+    _require_mechanic(caller)
+    return await change_booking(rooms, caller, id, ChangeKind.START)
+
+
+@router.post("/{id}/complete", responses=_RESPONSES)
+async def complete(id: BookingId, caller: Reader, rooms: InRooms) -> BookingOut:
+    """The session has ended. One that nobody completes is closed some time after its end."""
+    _require_mechanic(caller)
+    return await change_booking(rooms, caller, id, ChangeKind.COMPLETE)
+
+
+@router.post("/{id}/no-show", responses=_RESPONSES)
+async def no_show(id: BookingId, caller: Reader, rooms: InRooms, sent: NoShowIn | None = None) -> BookingOut:
+    """Somebody has not come, and the policy's grace is over. If it is the mechanic, all of the money goes back."""
+    _require_mechanic(caller)
+    absent, reason = (sent.absent, sent.reason) if sent else ("customer", None)
+    return await change_booking(rooms, caller, id, ChangeKind.NO_SHOW, {"absent": absent}, reason)
+
+
+def _require_mechanic(caller: Caller) -> None:
+    if caller.role not in (Role.MECHANIC, Role.OPERATOR):
+        raise forbidden("This is for the booking's mechanic, or an operator.")

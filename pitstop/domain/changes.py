@@ -1,0 +1,70 @@
+"""What can be asked of a booking that has its slot, and why it is refused."""
+
+from enum import StrEnum
+
+from pitstop.domain.booking import BookingStatus, SlotRefusal
+from pitstop.domain.saga import Message, Terms
+
+
+class ChangeKind(StrEnum):
+    """What somebody asks for."""
+
+    RESCHEDULE = "reschedule"
+    CANCEL = "cancel"
+    CHECK_IN = "check_in"
+    START = "start"
+    COMPLETE = "complete"
+    NO_SHOW = "no_show"
+
+
+class ChangeRefusal(StrEnum):
+    """Why nothing was changed. `withdrawn`: whoever asked has taken it back, or the booking has gone."""
+
+    WITHDRAWN = "withdrawn"
+    SLOT_UNAVAILABLE = "slot_unavailable"
+    SLOT_NOT_OFFERED = "slot_not_offered"
+    VERSION_CONFLICT = "version_conflict"
+    NOT_RESCHEDULABLE = "not_reschedulable"
+    NOT_CANCELLABLE = "not_cancellable"
+    NOT_OPEN = "not_open"
+    TOO_EARLY = "too_early"
+    NOT_STARTABLE = "not_startable"
+    NOT_COMPLETABLE = "not_completable"
+    NOT_ABSENT = "not_absent"
+
+
+class ChangeOutcome(Message):
+    """The booking's terms after the change, or as they were where it was refused; none where there is no booking.
+
+    `reason` says why a slot cannot be had, `why` in words why the change is refused.
+    """
+
+    refusal: ChangeRefusal | None = None
+    reason: SlotRefusal | None = None
+    why: str | None = None
+    terms: Terms | None = None
+
+
+_ENDS_IN = {
+    ChangeKind.CANCEL: BookingStatus.CANCELLED,
+    ChangeKind.COMPLETE: BookingStatus.COMPLETED,
+    ChangeKind.NO_SHOW: BookingStatus.NO_SHOW,
+}
+_TOO_LATE_FOR = {
+    ChangeKind.RESCHEDULE: ChangeRefusal.NOT_RESCHEDULABLE,
+    ChangeKind.CANCEL: ChangeRefusal.NOT_CANCELLABLE,
+    ChangeKind.CHECK_IN: ChangeRefusal.NOT_OPEN,
+    ChangeKind.START: ChangeRefusal.NOT_STARTABLE,
+    ChangeKind.COMPLETE: ChangeRefusal.NOT_COMPLETABLE,
+    ChangeKind.NO_SHOW: ChangeRefusal.NOT_ABSENT,
+}
+
+
+def is_done_by(kind: ChangeKind, status: BookingStatus) -> bool:
+    """Whether the booking is where this change would bring it: asking again changes nothing, and is no mistake."""
+    return _ENDS_IN.get(kind) is status
+
+
+def refusal_in(kind: ChangeKind) -> ChangeRefusal:
+    """How it is called that a booking cannot be changed in this way, as it stands."""
+    return _TOO_LATE_FOR[kind]

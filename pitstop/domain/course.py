@@ -1,0 +1,17 @@
+"""What a booking's run brings along to its steps: agreed when it was made, and the same for all its life."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """How long before the start it reminds (`offsets`) and lets people in (`waiting_room`).
+
+    `paid`: whether the customer has paid, where the run has it from Stripe; None: as it is on record.
+    """
+
+    offsets: Sequence[timedelta]
+    waiting_room: timedelta
+    paid: bool | None = None

@@ -1,0 +1,355 @@
+"""What is asked of a booking that has its slot, on PostgreSQL: decided and done in one transaction, or refused."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from pitstop.domain import notice_plan
+from pitstop.domain.booking import BookingStatus, SlotRefusal
+from pitstop.domain.caller import Role
+from pitstop.domain.changes import ChangeKind, ChangeOutcome, ChangeRefusal, is_done_by
+from pitstop.domain.course import Course
+from pitstop.domain.notices import NoticeKind
+from pitstop.domain.policy import Party, Policy, acts_for_customer, part_of
+from pitstop.domain.saga import Terms
+from pitstop.postgres import queries, steps
+from pitstop.postgres.pool import Connection, Pool
+
+_SQL = queries.load("changes")
+_SAGA = queries.load("saga")
+
+
+class Refused(Exception):
+    """Nothing is changed; everything in the transaction is undone."""
+
+    def __init__(self, refusal: ChangeRefusal, why: str, reason: SlotRefusal | None = None) -> None:
+        super().__init__(why)
+        self.refusal = refusal
+        self.why = why
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A change that is asked for, of a booking that this transaction has locked. `role` None: the clock asks."""
+
+    connection: Connection
+    booking: asyncpg.Record
+    role: Role | None
+    wanted: dict[str, Any]
+    course: Course
+    now: datetime
+
+    @property
+    def booking_id(self) -> UUID:
+        id: UUID = self.booking["booking_id"]
+        return id
+
+    @property
+    def policy(self) -> Policy:
+        return Policy.model_validate(self.booking["policy"])
+
+    @property
+    def start(self) -> datetime:
+        start: datetime = self.booking["starts_at"]
+        return start
+
+    @property
+    def for_customer(self) -> bool:
+        return self.role is not None and acts_for_customer(self.role)
+
+    @property
+    def by(self) -> str:
+        """Who has asked, as the timeline says it."""
+        return "clock" if self.role is None else Role.CUSTOMER if self.role is Role.LINK else self.role
+
+    def is_in(self, *states: BookingStatus) -> bool:
+        return self.booking["status"] in states
+
+    async def note(self, event: str, **detail: Any) -> None:
+        """An entry of the booking's timeline, which says who has asked."""
+        entry = {"by": self.by, **detail}
+        await self.connection.execute(_SQL["note"], self.booking_id, self.now, event, entry)
+
+    async def do(self, name: str, *arguments: Any) -> Any:
+        return await self.connection.fetchval(_SQL[name], self.booking_id, *arguments)
+
+
+class PostgresChanges:
+    """Implements the port `ChangeStore` as the role `pitstop_worker`."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def terms(self, booking_id: UUID) -> Terms | None:
+        async with self._pool.acquire() as connection, connection.transaction():
+            return await _terms(connection, await steps.lock(connection, booking_id))
+
+    async def apply(self, booking_id: UUID, change_id: UUID, course: Course, now: datetime) -> ChangeOutcome:
+        """Decides on the change, once: a repeated call brings back what was decided, with the terms as they are."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            booking = await steps.lock(connection, booking_id)
+            change = await connection.fetchrow(_SQL["change"], change_id, booking_id)
+            if booking is None or change is None:
+                return ChangeOutcome(refusal=ChangeRefusal.WITHDRAWN, terms=await _terms(connection, booking))
+            outcome, detail = change["outcome"], change["detail"]
+            if outcome is None:
+                asked = Asked(connection, booking, Role(change["asked_by_role"]), change["wanted"], course, now)
+                outcome, detail = await _decide(asked, ChangeKind(change["kind"]))
+                await connection.execute(_SQL["decide"], change_id, now, outcome, detail)
+                booking = await steps.lock(connection, booking_id) or booking
+            return steps.decided(outcome, detail, await steps.terms_of(connection, booking))
+
+    async def close(self, booking_id: UUID, course: Course, now: datetime) -> Terms | None:
+        """The time is over. Nobody has to press a button; but a customer who came and was left alone pays nothing."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            booking = await steps.lock(connection, booking_id)
+            if booking is None:
+                return None
+            asked = Asked(connection, booking, None, {}, course, now)
+            if asked.is_in(BookingStatus.CONFIRMED, BookingStatus.IN_PROGRESS):
+                await _close(asked)
+                booking = await steps.lock(connection, booking_id) or booking
+            return await steps.terms_of(connection, booking)
+
+
+async def _terms(connection: Connection, booking: asyncpg.Record | None) -> Terms | None:
+    """Of a booking that has got as far as a hold."""
+    return await steps.terms_of(connection, booking) if booking and booking["hold_expires_at"] else None
+
+
+async def _close(asked: Asked) -> None:
+    came = {row["party"] for row in await asked.connection.fetch(_SQL["who_came"], asked.booking_id)}
+    if asked.is_in(BookingStatus.CONFIRMED) and came == {"customer"}:
+        await _nobody_came(asked, "mechanic")
+    else:
+        await asked.do("close_session", "completed", asked.now, None)
+        await _settle(asked, BookingStatus.COMPLETED, 0, True, {}, None)
+
+
+async def _decide(asked: Asked, kind: ChangeKind) -> tuple[str, dict[str, Any]]:
+    if is_done_by(kind, BookingStatus(asked.booking["status"])):
+        return steps.DONE, {"unchanged": True}
+    attempt = asked.connection.transaction()
+    await attempt.start()
+    try:
+        detail = await _DEEDS[kind](asked)
+    except Refused as refused:
+        await attempt.rollback()
+        return refused.refusal, {"why": refused.why, "reason": refused.reason}
+    except asyncpg.ExclusionViolationError:
+        await attempt.rollback()
+        return ChangeRefusal.SLOT_UNAVAILABLE, {"why": "Somebody else has this time.", "reason": SlotRefusal.TAKEN}
+    await attempt.commit()
+    return steps.DONE, detail
+
+
+async def _reschedule(asked: Asked) -> dict[str, Any]:
+    """Takes the new time as it lets the old one go. A booking that is there already stays as it is."""
+    start = datetime.fromisoformat(asked.wanted["start"]) if asked.wanted.get("start") else asked.start
+    mechanic = UUID(asked.wanted["mechanic_id"]) if asked.wanted.get("mechanic_id") else asked.booking["mechanic_id"]
+    _require_version(asked)
+    if not asked.is_in(BookingStatus.CONFIRMED):
+        raise Refused(ChangeRefusal.NOT_RESCHEDULABLE, f"The booking is {asked.booking['status']}.")
+    if (start, mechanic) == (asked.start, asked.booking["mechanic_id"]):
+        return {"to": start.isoformat(), "unchanged": True}
+    _require_movable(asked)
+    target = await _take(asked, start, mechanic)
+    await asked.do("move_session", start, mechanic)
+    move = await asked.do(
+        "move_booking",
+        start,
+        mechanic,
+        target["buffer_before_minutes"],
+        target["buffer_after_minutes"],
+        1 if asked.for_customer else 0,
+        asked.policy.percent_back(asked.start, asked.now) if asked.for_customer else 100,
+    )
+    return await _told_of_move(asked, start, mechanic, move)
+
+
+def _require_version(asked: Asked) -> None:
+    version = asked.wanted.get("version")
+    if version is not None and version != asked.booking["version"]:
+        why = f"The booking has changed: its version is {asked.booking['version']}. Read it again, then decide."
+        raise Refused(ChangeRefusal.VERSION_CONFLICT, why)
+
+
+def _require_movable(asked: Asked) -> None:
+    if asked.start <= asked.now:
+        raise Refused(ChangeRefusal.NOT_RESCHEDULABLE, "The session's time has begun.")
+    if not asked.for_customer:
+        return
+    if not asked.policy.may_be_moved(asked.start, asked.now):
+        why = f"It could be moved until {asked.policy.reschedule_minutes_before} minutes before its start."
+        raise Refused(ChangeRefusal.NOT_RESCHEDULABLE, why)
+    if asked.booking["customer_moves"] >= asked.policy.reschedule_limit:
+        why = f"It has been moved {asked.booking['customer_moves']} times, which is as often as it may be."
+        raise Refused(ChangeRefusal.NOT_RESCHEDULABLE, why)
+
+
+async def _take(asked: Asked, start: datetime, mechanic: UUID) -> asyncpg.Record:
+    """Moves the reservation there. Judged by the predicate that search and hold go by, the booking itself aside."""
+    mechanics = sorted({mechanic, asked.booking["mechanic_id"]})
+    await asked.connection.execute(_SQL["keep_all_still"], mechanics, asked.booking["service_id"])
+    target = await asked.connection.fetchrow(_SQL["target"], asked.booking_id, mechanic, start, asked.now)
+    refusal = SlotRefusal(target["refusal"]) if target and target["refusal"] else None
+    if target is None or refusal not in (None, SlotRefusal.TAKEN):
+        reason = refusal or SlotRefusal.NOT_OFFERED
+        raise Refused(ChangeRefusal.SLOT_NOT_OFFERED, f"It cannot be had then: {reason}.", reason)
+    await asked.connection.execute(_SAGA["lapse_rivals"], mechanic, target["blocked"], asked.now)
+    if refusal or not await asked.do("move_reservation", mechanic, start, target["blocked"], asked.now):
+        raise Refused(ChangeRefusal.SLOT_UNAVAILABLE, "Somebody else has this time.", SlotRefusal.TAKEN)
+    row: asyncpg.Record = target
+    return row
+
+
+async def _told_of_move(asked: Asked, start: datetime, mechanic: UUID, move: int) -> dict[str, Any]:
+    await steps.skip_notices(asked.connection, asked.booking_id, "the booking was moved", NoticeKind.REMINDER)
+    owed = [notice_plan.told_now(asked.booking_id, NoticeKind.RESCHEDULED, move)]
+    owed += notice_plan.reminders(asked.booking_id, start, asked.course.offsets, asked.now, move)
+    await steps.owe(asked.connection, asked.booking_id, *owed)
+    moved = {"from": asked.start.isoformat(), "to": start.isoformat()}
+    if mechanic != asked.booking["mechanic_id"]:
+        moved |= {"from_mechanic_id": str(asked.booking["mechanic_id"]), "to_mechanic_id": str(mechanic)}
+    await asked.note("rescheduled", **moved, notices=len(owed))
+    return moved
+
+
+async def _cancel(asked: Asked) -> dict[str, Any]:
+    """Frees the slot; what goes back is said by the frozen policy, and is owed from here on."""
+    if asked.is_in(BookingStatus.AWAITING_PAYMENT):
+        return await _call_off(asked, 100)
+    if not asked.is_in(BookingStatus.CONFIRMED, BookingStatus.PENDING):
+        raise Refused(ChangeRefusal.NOT_CANCELLABLE, f"The booking is {asked.booking['status']}.")
+    if asked.for_customer and asked.is_in(BookingStatus.CONFIRMED) and asked.start <= asked.now:
+        raise Refused(ChangeRefusal.NOT_CANCELLABLE, "The session's time has begun.")
+    return await _call_off(asked, _percent_back(asked))
+
+
+def _percent_back(asked: Asked) -> int:
+    """All, unless the customer cancels."""
+    if not asked.for_customer or asked.is_in(BookingStatus.PENDING):
+        return 100
+    most: int = asked.booking["refund_percent_at_most"]
+    return min(asked.policy.percent_back(asked.start, asked.now), most)
+
+
+async def _call_off(asked: Asked, percent: int) -> dict[str, Any]:
+    had_session = not asked.is_in(BookingStatus.AWAITING_PAYMENT)
+    paid = had_session if asked.course.paid is None else asked.course.paid
+    back = part_of(asked.booking["amount"], percent) if paid else 0
+    await asked.connection.execute(_SAGA["release_reservation"], asked.booking_id, "cancelled")
+    await asked.connection.execute(_SAGA["cancel_session"], asked.booking_id)
+    if paid:
+        await asked.connection.execute(_SAGA["record_payment"], asked.booking_id, asked.now)
+    await asked.connection.execute(_SAGA["void_payment_record"], asked.booking_id, asked.now)
+    told = NoticeKind.CANCELLATION if had_session else NoticeKind.REFUND if paid else None
+    settled = {"refund": back, "percent": percent} if paid else {}
+    await _settle(asked, BookingStatus.CANCELLED, back, paid, settled, told, invite_change=1)
+    return settled
+
+
+async def _settle(
+    asked: Asked,
+    status: BookingStatus,
+    back: int,
+    paid: bool,
+    detail: dict[str, Any],
+    told: NoticeKind | None,
+    invite_change: int = 0,
+) -> None:
+    """The booking's end: what stays of the money, what goes back, and what the customer is told."""
+    # A confirmation is of use after the session, too.
+    moot = [NoticeKind.REMINDER] if status is BookingStatus.COMPLETED else list(NoticeKind)
+    await steps.skip_notices(asked.connection, asked.booking_id, f"the booking is {status}", *moot)
+    standing = [BookingStatus(asked.booking["status"])]
+    kept = asked.booking["amount"] - back if paid else 0
+    await steps.end(
+        asked.connection,
+        asked.booking_id,
+        status,
+        standing,
+        asked.now,
+        invite_change=invite_change,
+        kept=kept,
+        detail={"by": asked.by, **detail},
+    )
+    if back:
+        await steps.owe_refund(asked.connection, asked.booking_id, back, status, asked.now)
+    if told:
+        await steps.owe(asked.connection, asked.booking_id, notice_plan.told_now(asked.booking_id, told))
+
+
+async def _check_in(asked: Asked) -> dict[str, Any]:
+    """Somebody has come, to the waiting room or the workshop."""
+    party: Party = "mechanic" if asked.role is Role.MECHANIC else "customer"
+    if not asked.is_in(BookingStatus.CONFIRMED, BookingStatus.IN_PROGRESS):
+        raise Refused(ChangeRefusal.NOT_OPEN, f"The booking is {asked.booking['status']}.")
+    _require_open(asked)
+    if await asked.do("check_in", party, asked.now) is not None:
+        await asked.note("checked_in", party=party)
+    return {"party": party}
+
+
+def _require_open(asked: Asked) -> None:
+    """The waiting room opens before the start."""
+    opens = asked.start - asked.course.waiting_room
+    if asked.now < opens:
+        raise Refused(ChangeRefusal.TOO_EARLY, f"The waiting room opens at {opens:%Y-%m-%dT%H:%M:%SZ}.")
+
+
+async def _start(asked: Asked) -> dict[str, Any]:
+    if asked.is_in(BookingStatus.IN_PROGRESS):
+        return {"unchanged": True}
+    if not asked.is_in(BookingStatus.CONFIRMED):
+        raise Refused(ChangeRefusal.NOT_STARTABLE, f"The booking is {asked.booking['status']}.")
+    _require_open(asked)
+    await asked.do("start_session", asked.now)
+    await asked.do("check_in", "mechanic", asked.now)
+    await steps.skip_notices(asked.connection, asked.booking_id, "the session has begun", NoticeKind.REMINDER)
+    await asked.note("in_progress")
+    return {}
+
+
+async def _complete(asked: Asked) -> dict[str, Any]:
+    if not asked.is_in(BookingStatus.IN_PROGRESS):
+        why = f"The booking is {asked.booking['status']}; only a session that has been started can be completed."
+        raise Refused(ChangeRefusal.NOT_COMPLETABLE, why)
+    await asked.do("close_session", "completed", asked.now, None)
+    await _settle(asked, BookingStatus.COMPLETED, 0, True, {}, None)
+    return {}
+
+
+async def _no_show(asked: Asked) -> dict[str, Any]:
+    """The customer has not come (`absent`, by default), or the mechanic. The policy says what becomes of the money."""
+    absent: Party = asked.wanted.get("absent", "customer")
+    if not asked.is_in(BookingStatus.CONFIRMED, BookingStatus.IN_PROGRESS):
+        raise Refused(ChangeRefusal.NOT_ABSENT, f"The booking is {asked.booking['status']}.")
+    late = asked.policy.nobody_is_late_after(asked.start)
+    if asked.now < late:
+        raise Refused(ChangeRefusal.TOO_EARLY, f"Somebody may be late until {late:%Y-%m-%dT%H:%M:%SZ}.")
+    return await _nobody_came(asked, absent)
+
+
+async def _nobody_came(asked: Asked, absent: Party) -> dict[str, Any]:
+    percent = asked.policy.no_show_percent if absent == "customer" else 100
+    back = part_of(asked.booking["amount"], percent)
+    await asked.do("close_session", "no_show", asked.now, absent)
+    settled = {"absent": absent, "refund": back, "percent": percent}
+    await _settle(asked, BookingStatus.NO_SHOW, back, True, settled, NoticeKind.NO_SHOW)
+    return settled
+
+
+_DEEDS: dict[ChangeKind, Callable[[Asked], Awaitable[dict[str, Any]]]] = {
+    ChangeKind.RESCHEDULE: _reschedule,
+    ChangeKind.CANCEL: _cancel,
+    ChangeKind.CHECK_IN: _check_in,
+    ChangeKind.START: _start,
+    ChangeKind.COMPLETE: _complete,
+    ChangeKind.NO_SHOW: _no_show,
+}

@@ -1,0 +1,100 @@
+"""What all steps on a booking have in common: it is locked first, and each of them is safe to repeat."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from pitstop.domain.booking import BookingStatus
+from pitstop.domain.changes import ChangeOutcome, ChangeRefusal
+from pitstop.domain.notices import NoticeKind
+from pitstop.domain.saga import NoticeDue, OwedNotice, Standing, Terms
+from pitstop.postgres import queries
+from pitstop.postgres.pool import Connection
+
+_SQL = queries.load("saga")
+# The outcome of a change that was made.
+DONE = "done"
+
+
+async def lock(connection: Connection, booking_id: UUID) -> asyncpg.Record | None:
+    """The booking as it stands, which nobody else changes before this transaction ends; None when there is none."""
+    await connection.execute(_SQL["wait_for_booking"], booking_id)
+    return await connection.fetchrow(_SQL["lock_booking"], booking_id)
+
+
+async def terms_of(connection: Connection, booking: asyncpg.Record, **changed: Any) -> Terms:
+    """The booking's terms with all notices that are owed; `changed` is what has changed since it was read."""
+    unsent = await connection.fetch(_SQL["unsent_notices"], booking["booking_id"])
+    notices = tuple(NoticeDue.model_validate(dict(row)) for row in unsent)
+    row = {**booking, "start": booking["starts_at"], "end": booking["ends_at"], "notices": notices}
+    return Terms.model_validate(row | changed)
+
+
+async def end(
+    connection: Connection,
+    booking_id: UUID,
+    status: BookingStatus,
+    from_states: list[BookingStatus],
+    now: datetime,
+    *,
+    invite_change: int = 0,
+    kept: int | None = None,
+    detail: dict[str, Any] | None = None,
+) -> bool:
+    """Whether the booking went to this end now; False when it was not in one of `from_states`.
+
+    `kept`: what stays of the money; None leaves that open.
+    """
+    arguments = (booking_id, status, from_states, invite_change, now, detail or {}, kept)
+    return await connection.fetchval(_SQL["end_booking"], *arguments) is not None
+
+
+async def owe(connection: Connection, booking_id: UUID, *owed: OwedNotice) -> None:
+    """Puts the notices on record; those that are there stay as they are."""
+    await connection.execute(_SQL["owe_notices"], booking_id, *columns(owed))
+
+
+async def skip_notices(connection: Connection, booking_id: UUID, why: str, *kinds: NoticeKind) -> None:
+    await connection.execute(_SQL["skip_unsent_notices"], booking_id, why, kinds)
+
+
+async def owe_refund(connection: Connection, booking_id: UUID, amount: int | None, reason: str, now: datetime) -> None:
+    """Money that goes back at the end of a booking is on record, once; `amount` None: all that is still there."""
+    await connection.execute(_SQL["request_refund"], booking_id, reason, now, amount)
+
+
+def columns(owed: Iterable[OwedNotice]) -> tuple[list[Any], ...]:
+    """The notices as the columns that `unnest` wants: key, kind, status, due_at, detail, channel, move."""
+    owed = list(owed)
+    return (
+        [notice.key for notice in owed],
+        [notice.kind for notice in owed],
+        ["skipped" if notice.skip_reason else "pending" for notice in owed],
+        [notice.due_at for notice in owed],
+        [notice.skip_reason for notice in owed],
+        [notice.channel for notice in owed],
+        [notice.move for notice in owed],
+    )
+
+
+def standing_of(row: asyncpg.Record) -> Standing:
+    return Standing(
+        booking_id=row["booking_id"],
+        fingerprint=row["fingerprint"],
+        mechanic_id=row["mechanic_id"],
+        customer_id=row["customer_id"],
+        start=row["starts_at"],
+        status=BookingStatus(row["status"]),
+    )
+
+
+def decided(outcome: str, detail: dict[str, Any], terms: Terms | None = None) -> ChangeOutcome:
+    """What became of a change, as it is on record."""
+    if outcome == DONE:
+        return ChangeOutcome(terms=terms)
+    return ChangeOutcome(
+        refusal=ChangeRefusal(outcome), why=detail.get("why"), reason=detail.get("reason"), terms=terms
+    )

@@ -26,6 +26,8 @@ from api.routes import (
     pages,
     privacy,
     sign_in,
+    waiver_pages,
+    waivers,
     webhooks,
 )
 from api.shedding import Lanes, Shedding
@@ -68,8 +70,8 @@ def create_app(settings: Settings | None = None, client: Client | None = None) -
     app.state.registry = meters.registry
     guard.install(app, settings)
     doors = (
-        *(catalogue, bookings, changes, invites, mechanics, feeds, privacy, webhooks),
-        *(codec, sign_in, operations, audits, pages),
+        *(catalogue, bookings, changes, invites, waivers, mechanics, feeds, privacy, webhooks),
+        *(codec, sign_in, operations, audits, pages, waiver_pages),
     )
     for routes in doors:
         app.include_router(routes.router)
@@ -78,6 +80,7 @@ def create_app(settings: Settings | None = None, client: Client | None = None) -
     return app
 
 
-logs.configure(quiet=("httpx",))
+# What is told of fonts names the letters of names.
+logs.configure(quiet=("httpx", "fontTools", "fpdf"))
 access_log.install()
 app = create_app()

@@ -22,6 +22,7 @@ USERS = {
     "rules": ["api"],
     "saga": ["worker"],
     "sealing": ["worker"],
+    "waivers": ["api"],
 }
 _NARROWER = {
     "audit_log.note": ["api", "worker"],

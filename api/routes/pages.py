@@ -25,8 +25,8 @@ from pitstop.domain.booking import BookingStatus
 from pitstop.domain.caller import Caller, Role
 from pitstop.domain.catalogue import SessionKind
 from pitstop.domain.notices import BookingFacts
-from pitstop.gateways.calendar_links import NAMES, calendar_links
 from pitstop.domain.waiver import NEEDING
+from pitstop.gateways.calendar_links import NAMES, calendar_links
 from pitstop.gateways.wording import money, session_time, shown_zone, tidied
 from pitstop.ports import EngineUnavailable
 

@@ -29,6 +29,8 @@ from api.routes import (
     short_links,
     sign_in,
     texts,
+    waiver_pages,
+    waivers,
     webhooks,
 )
 from api.shedding import Lanes, Shedding
@@ -71,8 +73,8 @@ def create_app(settings: Settings | None = None, client: Client | None = None) -
     app.state.registry = meters.registry
     guard.install(app, settings)
     doors = (
-        *(catalogue, bookings, changes, notices, invites, mechanics, feeds, privacy, webhooks, texts),
-        *(codec, sign_in, operations, audits, pages, short_links),
+        *(catalogue, bookings, changes, notices, invites, waivers, mechanics, feeds, privacy, webhooks, texts),
+        *(codec, sign_in, operations, audits, pages, waiver_pages, short_links),
     )
     for routes in doors:
         app.include_router(routes.router)
@@ -81,6 +83,7 @@ def create_app(settings: Settings | None = None, client: Client | None = None) -
     return app
 
 
-logs.configure(quiet=("httpx",))
+# What is told of fonts names the letters of names.
+logs.configure(quiet=("httpx", "fontTools", "fpdf"))
 access_log.install()
 app = create_app()

@@ -23,7 +23,7 @@ def of_call(rooms: Rooms, caller: Caller, address: Address, *, reading: bool) ->
     if caller.role is Role.SERVICE:
         return [Budget("service", names.of("service", subject), settings.rate_service)]
     own = _own(settings, names, subject, reading=reading)
-    return [own, reads(rooms, address) if reading else _writes(rooms, address)]
+    return [own, reads(rooms, address) if reading else writes(rooms, address)]
 
 
 def _own(settings: Settings, names: Pseudonyms, subject: str, *, reading: bool) -> Budget:
@@ -40,7 +40,7 @@ def searches(rooms: Rooms, address: Address) -> Budget:
     return _of_address(rooms, "address-searches", address, rooms.settings.rate_address_searches)
 
 
-def _writes(rooms: Rooms, address: Address) -> Budget:
+def writes(rooms: Rooms, address: Address) -> Budget:
     return _of_address(rooms, "address-writes", address, rooms.settings.rate_address_writes)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Annotated, cast
 
 import httpx
@@ -34,6 +35,7 @@ from pitstop.postgres.pulse import Pulse
 from pitstop.postgres.resending import NoticeBoard
 from pitstop.postgres.rules import MechanicRules
 from pitstop.postgres.texts import TextNews
+from pitstop.postgres.waivers import Waivers
 from pitstop.settings import Settings
 
 _CONNECTIONS_FOR_LIMITS = 2
@@ -71,6 +73,7 @@ class Rooms:
     audit: AuditLog
     codec: EncryptingCodec
     sessions: OperatorSessions
+    waivers: Waivers
 
 
 @asynccontextmanager
@@ -113,6 +116,7 @@ async def build(settings: Settings, client: Client | None = None) -> AsyncIterat
             audit=AuditLog(pool),
             codec=payload_codec(settings),
             sessions=OperatorSessions(settings),
+            waivers=Waivers(pool, timedelta(days=settings.waiver_retention_days)),
         )
 
 

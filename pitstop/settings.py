@@ -251,6 +251,10 @@ class Settings(BaseSettings):
     )
 
     hold_seconds: PositiveFloat = Field(default=900, description="How long a slot is held for the payment.")
+    waiver_retention_days: PositiveInt = Field(
+        default=1095,
+        description="How long a waiver's signature is kept as evidence; until then an erasure leaves it.",
+    )
     hold_grace_seconds: PositiveFloat = Field(
         default=30, description="How much later than the workflow's timer the database itself lets a hold lapse."
     )

@@ -25,6 +25,7 @@ from pitstop.domain.booking import BookingStatus
 from pitstop.domain.caller import Caller, Role
 from pitstop.domain.catalogue import SessionKind
 from pitstop.domain.notices import BookingFacts
+from pitstop.domain.waiver import NEEDING
 from pitstop.gateways.calendar_links import NAMES, calendar_links
 from pitstop.gateways.wording import money, session_time, shown_zone, tidied
 from pitstop.ports import EngineUnavailable
@@ -37,7 +38,7 @@ WITH_FORM = STYLED.replace("form-action 'none'", "form-action 'self'")
 _DOCUMENTED = (
     f"{NOTHING}; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'"
 )
-_LONGEST_TOKEN = 2000
+LONGEST_TOKEN = 2000
 
 
 class PageRoute(APIRoute):
@@ -113,6 +114,7 @@ _EVENTS = {
     "cancelled": "The booking was cancelled.",
     "refunded": "All of the money went back.",
     "no_show": "Somebody did not come.",
+    "waiver_signed": "The waiver was signed.",
     "wrong_payment": "Money came that is not the agreed amount. Please get in touch with us.",
 }
 _MAILS = {
@@ -149,7 +151,7 @@ async def manage(booking: str, rooms: InRooms, address: ClientAddress, token: st
 
     `/join` is what stands in calendars as the place of an online session.
     """
-    opened = rooms.links.booking_of(token) if len(token) <= _LONGEST_TOKEN else None
+    opened = rooms.links.booking_of(token) if len(token) <= LONGEST_TOKEN else None
     if opened is None or booking != str(opened):
         await rooms.rates.spend(budgets.failures(rooms, address))
         return page("not_found.html", 404)
@@ -163,7 +165,8 @@ async def _manage(rooms: Rooms, booking: UUID, token: str) -> HTMLResponse:
         return page("not_found.html", 404)
     query = urlencode({"token": token})
     invite = f"/v1/bookings/{booking}/invite.ics?{query}" if sheet.was_confirmed else None
-    return page("manage.html", here=f"/manage/{booking}?{query}", invite=invite, **_words(sheet))
+    waiver = f"/bookings/{booking}/waiver?{query}" if sheet.was_confirmed and sheet.facts.kind in NEEDING else None
+    return page("manage.html", here=f"/manage/{booking}?{query}", invite=invite, waiver=waiver, **_words(sheet))
 
 
 def _words(sheet: Sheet) -> dict[str, Any]:

@@ -29,6 +29,9 @@ class Action(StrEnum):
     OPEN_PAYLOADS = "payloads.open"
     SIGN_IN = "operator.sign_in"
     READ_AUDIT_LOG = "audit_log.read"
+    PUBLISH_WAIVER = "waiver.publish"
+    SIGN_WAIVER = "waiver.sign"
+    READ_WAIVER = "waiver.read"
     REQUEST = "request"
 
 

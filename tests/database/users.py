@@ -24,6 +24,7 @@ USERS = {
     "sealing": ["worker"],
     "texts": ["api"],
     "resending": ["api"],
+    "waivers": ["api"],
 }
 _NARROWER = {
     "audit_log.note": ["api", "worker"],

@@ -89,6 +89,16 @@ class InboxRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class WaiverRecord:
+    """A signature. `fits`: the text on record has the hash that was signed, and is the text of that hash."""
+
+    id: UUID
+    version: int
+    language: str
+    fits: bool
+
+
+@dataclass(frozen=True, slots=True)
 class BookingRecord:
     """The booking's rows, read in one snapshot. `trail` is in the order of the events.
 
@@ -119,6 +129,8 @@ class BookingRecord:
     notices: tuple[NoticeRecord, ...] = ()
     trail: tuple[TrailEntry, ...] = ()
     inbox: tuple[InboxRecord, ...] = ()
+    needs_waiver: bool = False
+    waivers: tuple[WaiverRecord, ...] = ()
 
     @property
     def payment(self) -> PaymentRecord | None:

@@ -22,6 +22,8 @@ from pitstop.postgres.pool import Connection, Pool
 
 _SQL = queries.load("changes")
 _SAGA = queries.load("saga")
+# What is of no use once the session has begun, or has another time.
+_OF_ITS_TIME = (NoticeKind.REMINDER, NoticeKind.WAIVER_REQUEST)
 
 
 class Refused(Exception):
@@ -213,11 +215,12 @@ async def _take(asked: Asked, start: datetime, mechanic: UUID) -> asyncpg.Record
 
 
 async def _told_of_move(asked: Asked, start: datetime, mechanic: UUID, move: int) -> dict[str, Any]:
-    await steps.skip_notices(asked.connection, asked.booking_id, "the booking was moved", NoticeKind.REMINDER)
+    await steps.skip_notices(asked.connection, asked.booking_id, "the booking was moved", *_OF_ITS_TIME)
     before = asked.start.isoformat()
     owed = [notice_plan.told_now(asked.booking_id, NoticeKind.RESCHEDULED, move, previous_start=before)]
     owed += steps.reminders(asked.booking, start, asked.course.offsets, asked.texts, asked.now, move)
-    await steps.owe(asked.connection, asked.booking_id, *owed)
+    waiver = steps.waiver_request(asked.booking, start, asked.now, move)
+    await steps.owe(asked.connection, asked.booking_id, *owed, *waiver)
     moved = {"from": asked.start.isoformat(), "to": start.isoformat()}
     if mechanic != asked.booking["mechanic_id"]:
         moved |= {"from_mechanic_id": str(asked.booking["mechanic_id"]), "to_mechanic_id": str(mechanic)}
@@ -270,7 +273,7 @@ async def _settle(
 ) -> None:
     """The booking's end: what stays of the money, what goes back, and what the customer is told."""
     # A confirmation is of use after the session, too.
-    moot = [NoticeKind.REMINDER] if status is BookingStatus.COMPLETED else list(NoticeKind)
+    moot = _OF_ITS_TIME if status is BookingStatus.COMPLETED else list(NoticeKind)
     await steps.skip_notices(asked.connection, asked.booking_id, f"the booking is {status}", *moot)
     standing = [BookingStatus(asked.booking["status"])]
     kept = asked.booking["amount"] - back if paid else 0
@@ -319,7 +322,7 @@ async def _start(asked: Asked) -> dict[str, Any]:
         raise Refused(ChangeRefusal.WAIVER_MISSING, "The customer has not signed the waiver yet.")
     await asked.do("start_session", asked.now)
     await asked.do("check_in", "mechanic", asked.now)
-    await steps.skip_notices(asked.connection, asked.booking_id, "the session has begun", NoticeKind.REMINDER)
+    await steps.skip_notices(asked.connection, asked.booking_id, "the session has begun", *_OF_ITS_TIME)
     await asked.note("in_progress")
     return {}
 

@@ -20,7 +20,8 @@ WITH judged AS (
                 WHEN 'taken' THEN b.status IN ('in_progress', 'completed')
                 WHEN 'at_risk' THEN b.status = 'confirmed' AND b.starts_at > $2
                 WHEN 'proposal' THEN b.status IN ('confirmed', 'pending')
-                WHEN 'waiver_request' THEN b.status IN ('confirmed', 'in_progress')
+                WHEN 'waiver_request' THEN
+                    b.status = 'confirmed' AND b.starts_at > $2 AND o.move = b.moves AND waiver_missing(b.id)
                 ELSE TRUE
             END THEN 'the booking no longer stands, or its session has begun'
             WHEN o.channel = 'sms' AND (b.customer_phone IS NULL OR NOT b.sms_consent)

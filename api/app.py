@@ -24,6 +24,8 @@ from api.routes import (
     operations,
     pages,
     privacy,
+    proposal_pages,
+    proposals,
     sign_in,
     webhooks,
 )
@@ -70,6 +72,7 @@ def create_app(settings: Settings | None = None, client: Client | None = None) -
         catalogue,
         bookings,
         changes,
+        proposals,
         invites,
         mechanics,
         privacy,
@@ -79,6 +82,7 @@ def create_app(settings: Settings | None = None, client: Client | None = None) -
         operations,
         audits,
         pages,
+        proposal_pages,
     )
     for routes in doors:
         app.include_router(routes.router)

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Annotated, cast
 
 import httpx
@@ -81,7 +82,7 @@ async def build(settings: Settings, client: Client | None = None) -> AsyncIterat
             settings=settings,
             desk=BookingDesk(pool),
             catalogue=Catalogue(pool),
-            rules=MechanicRules(pool, HolidayLibrary()),
+            rules=MechanicRules(pool, HolidayLibrary(), timedelta(seconds=settings.offline_flag_seconds)),
             inbox=PostgresInbox(spare),
             audits=audits,
             engine=TemporalEngine(client or await connect(settings, lazy=True), settings),

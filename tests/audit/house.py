@@ -38,6 +38,8 @@ _TABLES = {
     "refunds": "booking_id",
     "webhook_inbox": "booking_id",
     "notifications": "booking_id",
+    "booking_flags": "booking_id",
+    "proposals": "booking_id",
     "booking_events": "booking_id",
 }
 # Neither triggers nor foreign keys stand in the way of somebody who plants a discrepancy.

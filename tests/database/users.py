@@ -13,10 +13,12 @@ USERS = {
     "changes": ["worker"],
     "desk": ["api"],
     "erasure": ["worker"],
+    "flags": ["worker"],
     "holidays": ["api", "worker"],
     "inbox": ["api", "worker"],
     "limits": ["api"],
     "notices": ["worker"],
+    "proposals": ["worker"],
     "pulse": ["api"],
     "rules": ["api"],
     "saga": ["worker"],
@@ -24,6 +26,8 @@ USERS = {
 }
 _NARROWER = {
     "audit_log.note": ["api", "worker"],
+    "flags.raise_flags": ["api"],
+    "flags.take_back_flags": ["api"],
     "holidays.put_off": ["worker"],
     "holidays.stale_regions": ["worker"],
     "inbox.store": ["api"],

@@ -25,6 +25,10 @@ SELECT booking_id FROM notifications WHERE status IN ('pending', 'sending')
 UNION
 SELECT booking_id FROM webhook_inbox WHERE applied_at IS NULL AND booking_id IS NOT NULL
 UNION
+SELECT booking_id FROM booking_flags WHERE is_news OR resolved_at IS NULL
+UNION
+SELECT booking_id FROM proposals WHERE status = 'open'
+UNION
 SELECT booking_id FROM audit_findings
 WHERE booking_id IS NOT NULL AND run_id = (SELECT id FROM audit_runs ORDER BY seen_at DESC LIMIT 1)
 
@@ -80,7 +84,12 @@ SELECT
             'event_id', w.event_id, 'type', w.type, 'received_at', w.received_at, 'applied_at', w.applied_at
         ))
         FROM webhook_inbox AS w WHERE w.booking_id = b.id
-    ), '[]') AS inbox
+    ), '[]') AS inbox,
+    COALESCE((
+        SELECT jsonb_agg(jsonb_build_object('id', f.id, 'since', f.since, 'is_news', f.is_news, 'is_open', f.resolved_at IS NULL))
+        FROM booking_flags AS f WHERE f.booking_id = b.id
+    ), '[]') AS flags,
+    (SELECT o.expires_at FROM proposals AS o WHERE o.booking_id = b.id AND o.status = 'open') AS proposed_until
 FROM bookings AS b
 LEFT JOIN mechanics AS m ON m.id = b.mechanic_id
 WHERE b.id = ANY($1::uuid[])
@@ -122,7 +131,7 @@ guarded AS (
     SELECT unnest(ARRAY[
         'time_off', 'bookings', 'booking_events', 'sessions', 'slot_reservations', 'payments', 'refunds', 'webhook_inbox',
         'notifications', 'audit_runs', 'audit_findings', 'rate_limits', 'hold_origins', 'audit_log', 'audit_seals', 'erasures',
-        'booking_changes', 'check_ins', 'booking_policies'
+        'booking_changes', 'check_ins', 'booking_policies', 'booking_flags', 'proposals'
     ])
 )
 SELECT 'constraint one_booking_at_a_time on slot_reservations' AS guard

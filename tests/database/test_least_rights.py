@@ -77,7 +77,7 @@ WORKER: dict[str, dict[str, str]] = {
     "rate_limits": {"SELECT": "", "DELETE": "", "UPDATE": "full_at"},
     **{table: {"SELECT": ""} for table in ("mechanics", "services", "plans", "mechanic_services")},
     **{table: {"SELECT": ""} for table in ("availability_rules", "status_transitions", "date_exceptions")},
-    **{table: {"SELECT": ""} for table in ("workshops", "bays")},
+    **{table: {"SELECT": ""} for table in ("workshops", "bays", "booking_policies")},
     "holiday_calendars": {"SELECT": "", "INSERT": "", "UPDATE": "refreshed_on through"},
     "public_holidays": {"SELECT": "", "INSERT": "", "DELETE": ""},
 }

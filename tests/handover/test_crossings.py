@@ -101,6 +101,7 @@ async def meeting(urls: Urls, database: Any) -> AsyncIterator[Meeting]:
     shop: Shop = await open_shop(database)
     other = await hire(database, shop)
     case = await add_booking(database, shop, shop.start(days=3))
+    await database.execute("UPDATE bookings SET hold_expires_at = now() WHERE id = $1", case.booking_id)
     await add_session(database, case, reservation=await add_reservation(database, case))
     async with open_pool(urls.api, 2, "test") as api, open_pool(urls.worker, 2, "test") as worker:
         yield Meeting(database, MechanicRules(api, HolidayLibrary()), PostgresChanges(worker), case, other)

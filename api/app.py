@@ -19,6 +19,7 @@ from api.routes import (
     catalogue,
     changes,
     codec,
+    feeds,
     invites,
     mechanics,
     operations,
@@ -27,6 +28,8 @@ from api.routes import (
     proposal_pages,
     proposals,
     sign_in,
+    waiver_pages,
+    waivers,
     webhooks,
 )
 from api.shedding import Lanes, Shedding
@@ -69,20 +72,8 @@ def create_app(settings: Settings | None = None, client: Client | None = None) -
     app.state.registry = meters.registry
     guard.install(app, settings)
     doors = (
-        catalogue,
-        bookings,
-        changes,
-        proposals,
-        invites,
-        mechanics,
-        privacy,
-        webhooks,
-        codec,
-        sign_in,
-        operations,
-        audits,
-        pages,
-        proposal_pages,
+        *(catalogue, bookings, changes, proposals, invites, waivers, mechanics, feeds, privacy, webhooks),
+        *(codec, sign_in, operations, audits, pages, proposal_pages, waiver_pages),
     )
     for routes in doors:
         app.include_router(routes.router)
@@ -91,6 +82,7 @@ def create_app(settings: Settings | None = None, client: Client | None = None) -
     return app
 
 
-logs.configure(quiet=("httpx",))
+# What is told of fonts names the letters of names.
+logs.configure(quiet=("httpx", "fontTools", "fpdf"))
 access_log.install()
 app = create_app()

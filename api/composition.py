@@ -14,6 +14,7 @@ from api.audit_gauges import LastAudit
 from api.figures import Backlogs, Figures
 from api.rates import RateLimiter
 from api.streams import Streams
+from pitstop.gateways.feed_links import FeedLinks
 from pitstop.gateways.holiday_library import HolidayLibrary
 from pitstop.gateways.manage_links import ManageLinks
 from pitstop.gateways.operator_sessions import OperatorSessions
@@ -25,11 +26,13 @@ from pitstop.postgres.audit_board import AuditBoard
 from pitstop.postgres.audit_log import AuditLog
 from pitstop.postgres.catalogue import Catalogue
 from pitstop.postgres.desk import BookingDesk
+from pitstop.postgres.feeds import MechanicFeeds
 from pitstop.postgres.inbox import PostgresInbox
 from pitstop.postgres.limits import SharedBudgets
 from pitstop.postgres.pool import Pool, open_pool
 from pitstop.postgres.pulse import Pulse
 from pitstop.postgres.rules import MechanicRules
+from pitstop.postgres.waivers import Waivers
 from pitstop.settings import Settings
 
 _CONNECTIONS_FOR_LIMITS = 2
@@ -47,11 +50,13 @@ class Rooms:
     desk: BookingDesk
     catalogue: Catalogue
     rules: MechanicRules
+    feeds: MechanicFeeds
     inbox: PostgresInbox
     audits: AuditBoard
     engine: TemporalEngine
     tokens: TokenVerifier
     links: ManageLinks
+    feed_links: FeedLinks
     names: Pseudonyms
     rates: RateLimiter
     pulse: Pulse
@@ -61,6 +66,7 @@ class Rooms:
     audit: AuditLog
     codec: EncryptingCodec
     sessions: OperatorSessions
+    waivers: Waivers
 
 
 @asynccontextmanager
@@ -83,11 +89,13 @@ async def build(settings: Settings, client: Client | None = None) -> AsyncIterat
             desk=BookingDesk(pool),
             catalogue=Catalogue(pool),
             rules=MechanicRules(pool, HolidayLibrary(), timedelta(seconds=settings.offline_flag_seconds)),
+            feeds=MechanicFeeds(pool),
             inbox=PostgresInbox(spare),
             audits=audits,
             engine=TemporalEngine(client or await connect(settings, lazy=True), settings),
             tokens=TokenVerifier(settings, http),
             links=links,
+            feed_links=FeedLinks(settings),
             names=Pseudonyms(settings),
             rates=RateLimiter(SharedBudgets(limits, _PATIENCE_WITH_LIMITS_SECONDS)),
             pulse=pulse,
@@ -97,6 +105,7 @@ async def build(settings: Settings, client: Client | None = None) -> AsyncIterat
             audit=AuditLog(pool),
             codec=payload_codec(settings),
             sessions=OperatorSessions(settings),
+            waivers=Waivers(pool, timedelta(days=settings.waiver_retention_days)),
         )
 
 

@@ -10,6 +10,7 @@ from api.fields import City, Country, Email, Instant, Intake, Name, Phone, Posta
 from pitstop.domain.audit_log import Action
 from pitstop.domain.booking import BookingStatus, SlotRefusal
 from pitstop.domain.catalogue import SessionKind
+from pitstop.domain.waiver import WaiverStatus
 
 MAX_SPAN = timedelta(days=62)
 ServiceId = Annotated[UUID, Field(examples=["00000000-0000-4000-8000-0000000000b1"])]
@@ -172,7 +173,7 @@ class BookingOut(BookingSummary):
     ended_at: datetime | None
     absent: Literal["customer", "mechanic"] | None = Field(description="Who did not come.")
     payment: PaymentState | None
-    waiver_status: Literal["not_required"] = "not_required"
+    waiver_status: WaiverStatus
     timeline: list[TimelineEntry]
 
 

@@ -201,7 +201,8 @@ class Settings(BaseSettings):
     )
     manage_link_secret: SecretStr = Field(
         default=SecretStr(DEVELOPMENT_SECRET),
-        description="Signs the links by which a customer manages a booking; in production 32 characters or more.",
+        description="Signs the links by which a customer manages a booking and the addresses of mechanics' calendars; "
+        "in production 32 characters or more.",
     )
     manage_link_former_secrets: tuple[SecretStr, ...] = Field(
         default=(), description="Former secrets of links, as a JSON list: links that they have signed still open."
@@ -226,6 +227,10 @@ class Settings(BaseSettings):
     )
 
     hold_seconds: PositiveFloat = Field(default=900, description="How long a slot is held for the payment.")
+    waiver_retention_days: PositiveInt = Field(
+        default=1095,
+        description="How long a waiver's signature is kept as evidence; until then an erasure leaves it.",
+    )
     hold_grace_seconds: PositiveFloat = Field(
         default=30, description="How much later than the workflow's timer the database itself lets a hold lapse."
     )

@@ -25,6 +25,8 @@ from pitstop.domain.booking import BookingStatus
 from pitstop.domain.caller import Caller, Role
 from pitstop.domain.catalogue import SessionKind
 from pitstop.domain.notices import BookingFacts
+from pitstop.domain.waiver import NEEDING
+from pitstop.gateways.calendar_links import NAMES, calendar_links
 from pitstop.gateways.wording import money, one_line, session_time, shown_zone, tidied
 from pitstop.ports import EngineUnavailable
 
@@ -118,6 +120,7 @@ _EVENTS = {
     "cancelled": "The booking was cancelled.",
     "refunded": "All of the money went back.",
     "no_show": "Somebody did not come.",
+    "waiver_signed": "The waiver was signed.",
     "wrong_payment": "Money came that is not the agreed amount. Please get in touch with us.",
 }
 _MAILS = {
@@ -151,8 +154,12 @@ async def docs() -> HTMLResponse:
 
 
 @router.get("/manage/{booking}")
+@router.get("/manage/{booking}/join")
 async def manage(booking: str, rooms: InRooms, address: ClientAddress, token: str = "") -> HTMLResponse:
-    """The booking that the signed link opens; for every other link the same page, which says what to do."""
+    """The booking that the signed link opens; for every other link the same page, which says what to do.
+
+    `/join` is what stands in calendars as the place of an online session.
+    """
     opened = rooms.links.booking_of(token) if len(token) <= LONGEST_TOKEN else None
     if opened is None or booking != str(opened):
         await rooms.rates.spend(budgets.failures(rooms, address))
@@ -168,9 +175,9 @@ async def _manage(rooms: Rooms, booking: UUID, token: str) -> HTMLResponse:
     query = urlencode({"token": token})
     answers = {name: f"/manage/{booking}/proposal/{name}?{query}" for name in ("accept", "decline")}
     invite = f"/v1/bookings/{booking}/invite.ics?{query}" if sheet.was_confirmed else None
-    here = f"/manage/{booking}?{query}"
-    policy = WITH_FORM if sheet.options else STYLED
-    return page("manage.html", policy=policy, here=here, invite=invite, answers=answers, **_words(sheet))
+    waiver = f"/bookings/{booking}/waiver?{query}" if sheet.was_confirmed and sheet.facts.kind in NEEDING else None
+    links: dict[str, Any] = {"here": f"/manage/{booking}?{query}", "invite": invite, "waiver": waiver, "answers": answers}
+    return page("manage.html", policy=WITH_FORM if sheet.options else STYLED, **links, **_words(sheet))
 
 
 def _words(sheet: Sheet) -> dict[str, Any]:
@@ -183,6 +190,7 @@ def _words(sheet: Sheet) -> dict[str, Any]:
         "when_there": _when_there(facts),
         "where": facts.venue_address or _PLACES[facts.kind],
         "amount": money(facts.amount, facts.currency),
+        "calendars": _calendars(sheet),
         "refunded": money(facts.amount_refunded, facts.currency) if facts.amount_refunded else None,
         "options": [_option(each, facts) for each in sheet.options or ()],
         "timeline": [_entry(event, facts, zone) for event in sheet.timeline],
@@ -197,6 +205,13 @@ def _option(option: dict[str, Any], facts: BookingFacts) -> dict[str, str]:
     other = one_line(option["mechanic"] or "")
     words = when if other == facts.mechanic_name else f"{when}, with {other}"
     return {"start": option["start"], "mechanic_id": option["mechanic_id"], "words": words}
+
+
+def _calendars(sheet: Sheet) -> list[tuple[str, str]]:
+    """Name and link of each calendar on the web, while the session is to be put into one."""
+    if not sheet.in_calendars:
+        return []
+    return [(NAMES[key], link) for key, link in calendar_links(sheet.facts).items()]
 
 
 def _status(sheet: Sheet, zone: ZoneInfo) -> _Status:

@@ -19,11 +19,17 @@ class Action(StrEnum):
     SET_ONLINE = "online.set"
     ADD_TIME_OFF = "time_off.add"
     REMOVE_TIME_OFF = "time_off.remove"
+    READ_CALENDAR_ADDRESS = "calendar_address.read"
+    MAKE_CALENDAR_ADDRESS = "calendar_address.make"
+    REMOVE_CALENDAR_ADDRESS = "calendar_address.remove"
     LIST_RESERVATIONS = "reservation.list"
     ERASE_CUSTOMER = "customer.erase"
     OPEN_PAYLOADS = "payloads.open"
     SIGN_IN = "operator.sign_in"
     READ_AUDIT_LOG = "audit_log.read"
+    PUBLISH_WAIVER = "waiver.publish"
+    SIGN_WAIVER = "waiver.sign"
+    READ_WAIVER = "waiver.read"
     REQUEST = "request"
 
 

@@ -36,8 +36,8 @@ class BookingFacts:
     `start` and `end` are aware instants in UTC. `customer_timezone` and `venue_timezone` are IANA names; times are
     shown in the customer's zone, for an in-person session in the venue's. `amount` and `amount_refunded` are minor
     units (cents) of `currency`, an ISO 4217 code in lower case. `manage_url` is empty where it is
-    not for the customer's eyes. `invite_uid` never changes for a booking;
-    `invite_sequence` rises by one with each change of the invite, cancellation included (RFC 5545, 3.8.7.4).
+    not for the customer's eyes, `join_url` also where there is nothing to join. `invite_uid` never changes for a
+    booking; `invite_sequence` rises by one with each change of the invite, cancellation included (RFC 5545, 3.8.7.4).
     """
 
     booking_id: UUID
@@ -58,6 +58,7 @@ class BookingFacts:
     manage_url: str
     invite_uid: str
     invite_sequence: int
+    join_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,14 @@ class Claim:
 
     attempt: int
     facts: BookingFacts
+
+
+def join_url(manage_url: str, kind: SessionKind) -> str:
+    """Where the customer enters an online session: below the booking's page, by the same token. In person empty."""
+    if kind is SessionKind.IN_PERSON or not manage_url:
+        return ""
+    path, _, query = manage_url.partition("?")
+    return f"{path}/join?{query}"
 
 
 def notice_key(

@@ -4,11 +4,13 @@ import hashlib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from pitstop.domain.catalogue import SessionKind
 from pitstop.domain.notices import BookingFacts, Notice, NoticeKind
+from pitstop.gateways.calendar_links import NAMES, calendar_links
 from pitstop.gateways.invite import Method, invite
 from pitstop.gateways.wording import money, one_line, session_time, shown_zone, span, start_time, tidied
 from pitstop.ports import CalendarPart, OutgoingMail
@@ -73,10 +75,10 @@ class LetterWriter:
             calendar=self._calendar(notice.kind, facts),
         )
 
-    def _render(self, kind: NoticeKind, form: str, facts: BookingFacts, words: dict[str, str | None]) -> str:
+    def _render(self, kind: NoticeKind, form: str, facts: BookingFacts, words: dict[str, Any]) -> str:
         return self._templates.get_template(f"{kind}.{form}").render(words, facts=facts)
 
-    def _words(self, notice: Notice, facts: BookingFacts) -> dict[str, str | None]:
+    def _words(self, notice: Notice, facts: BookingFacts) -> dict[str, Any]:
         refunded = money(facts.amount_refunded, facts.currency)
         session = f"{facts.service_name} with {facts.mechanic_name}, {start_time(facts)}"
         return {
@@ -87,6 +89,7 @@ class LetterWriter:
             "where": _where(facts),
             "amount": money(facts.amount, facts.currency),
             "refunded": refunded,
+            "calendar_links": [(NAMES[key], link) for key, link in calendar_links(facts).items()],
             "ahead": span(notice.reminder_offset) if notice.reminder_offset else None,
         }
 

@@ -189,6 +189,8 @@ async def _start(asked: Asked) -> dict[str, Any]:
     if not asked.is_in(BookingStatus.CONFIRMED):
         raise Refused(ChangeRefusal.NOT_STARTABLE, f"The booking is {asked.booking['status']}.")
     _require_open(asked)
+    if await asked.do("waiver_missing"):
+        raise Refused(ChangeRefusal.WAIVER_MISSING, "The customer has not signed the waiver yet.")
     await asked.do("start_session", asked.now)
     await asked.do("check_in", "mechanic", asked.now)
     outdated = (NoticeKind.REMINDER, *moves.OUTDATED)

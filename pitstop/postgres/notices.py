@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pitstop.domain.catalogue import SessionKind
 from pitstop.domain.identity import invite_uid
-from pitstop.domain.notices import BookingFacts, Claim
+from pitstop.domain.notices import BookingFacts, Claim, join_url
 from pitstop.postgres import queries
 from pitstop.postgres.pool import Pool
 
@@ -29,7 +29,8 @@ class PostgresNotices:
         attempt: int = columns.pop("attempts")
         booking_id = columns["booking_id"]
         link = self._manage_url(booking_id, columns["end"])
-        return Claim(attempt, BookingFacts(**columns, manage_url=link, invite_uid=invite_uid(booking_id)))
+        columns |= {"manage_url": link, "join_url": join_url(link, columns["kind"])}
+        return Claim(attempt, BookingFacts(**columns, invite_uid=invite_uid(booking_id)))
 
     async def mark_sent(self, key: str, now: datetime) -> None:
         await self._pool.execute(_SQL["mark_sent"], key, now)

@@ -27,6 +27,7 @@ from pitstop.postgres.pool import Connection, Pool
 
 _SQL = queries.load("saga")
 _FLAGS = queries.load("flags")
+_ERASE_WAIVERS = queries.load("erasure")["erase_waivers"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +69,8 @@ class PostgresSaga:
                 mechanic = await _grant(connection, booking, first, hold)
             if mechanic is None:
                 return _refused(await connection.fetchval(_SQL["why_refused"], booking_id, now))
-            terms = await steps.terms_of(
-                connection,
-                booking,
-                reservation_id=reservation_id,
-                hold_expires_at=hold_expires_at,
-                mechanic_id=mechanic,
-            )
+            held = {"reservation_id": reservation_id, "hold_expires_at": hold_expires_at, "mechanic_id": mechanic}
+            terms = await steps.terms_of(connection, booking, **held, notices=())
             return HoldOutcome(terms=terms, chosen_instead=mechanic if mechanic != first else None)
 
     async def withdraw(self, booking_id: UUID, fingerprint: str) -> bool:
@@ -208,10 +204,11 @@ class PostgresSaga:
         return len(await self._pool.fetch(_SQL["expire_lapsed_holds"], now, limit))
 
     async def forget_requests(self, before: datetime) -> int:
-        """Also changes that were never decided on, and what the limits need to know no more."""
+        """Also changes that nobody decided on, what the limits need to know no more, and old waivers of the erased."""
         await self._pool.execute(_SQL["forget_budgets"])
         await self._pool.execute(_SQL["forget_origins"])
         await self._pool.execute(_SQL["forget_wishes"], before)
+        await self._pool.execute(_ERASE_WAIVERS, before)
         return len(await self._pool.fetch(_SQL["forget_requests"], before))
 
     async def overdue_bookings(self, before: datetime, ended_before: datetime, limit: int) -> list[Standing]:

@@ -31,10 +31,10 @@ async def lock(connection: Connection, booking_id: UUID) -> asyncpg.Record | Non
 
 async def terms_of(connection: Connection, booking: asyncpg.Record, **changed: Any) -> Terms:
     """The booking's terms with all notices that are owed; `changed` is what has changed since it was read."""
-    unsent = await connection.fetch(_SQL["unsent_notices"], booking["booking_id"])
-    notices = tuple(NoticeDue.model_validate(dict(row)) for row in unsent)
-    row = {**booking, "start": booking["starts_at"], "end": booking["ends_at"], "notices": notices}
-    return Terms.model_validate(row | changed)
+    if "notices" not in changed:
+        unsent = await connection.fetch(_SQL["unsent_notices"], booking["booking_id"])
+        changed["notices"] = tuple(NoticeDue.model_validate(dict(row)) for row in unsent)
+    return Terms.model_validate({**booking, "start": booking["starts_at"], "end": booking["ends_at"]} | changed)
 
 
 async def end(

@@ -73,6 +73,8 @@ WORKER: dict[str, dict[str, str]] = {
     },
     "audit_seals": {"SELECT": "", "INSERT": ""},
     "erasures": {"SELECT": "", "INSERT": "", "UPDATE": ""},
+    "waiver_documents": {"SELECT": ""},
+    "waiver_signatures": {"SELECT": "", "UPDATE": "address erased_at salt signed_name user_agent"},
     "hold_origins": {"SELECT": "", "DELETE": ""},
     "rate_limits": {"SELECT": "", "DELETE": "", "UPDATE": "full_at"},
     **{table: {"SELECT": ""} for table in ("mechanics", "services", "plans", "mechanic_services")},
@@ -84,7 +86,7 @@ WORKER: dict[str, dict[str, str]] = {
 # Used by functions and triggers, which no plan of a query shows.
 BEHIND_FUNCTIONS = {
     *("mechanic_services", "availability_rules", "date_exceptions", "workshops", "bays"),
-    *("status_transitions", "audit_log", "audit_seals"),
+    *("status_transitions", "audit_log", "audit_seals", "waiver_documents"),
 }
 _RIGHTS = """
 SELECT table_name, privilege_type, NULL AS column_name FROM information_schema.table_privileges

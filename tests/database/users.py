@@ -14,6 +14,7 @@ USERS = {
     "desk": ["api"],
     "erasure": ["worker"],
     "flags": ["worker"],
+    "feeds": ["api"],
     "holidays": ["api", "worker"],
     "inbox": ["api", "worker"],
     "limits": ["api"],
@@ -23,6 +24,7 @@ USERS = {
     "rules": ["api"],
     "saga": ["worker"],
     "sealing": ["worker"],
+    "waivers": ["api"],
 }
 _NARROWER = {
     "audit_log.note": ["api", "worker"],

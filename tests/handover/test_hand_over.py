@@ -73,7 +73,7 @@ async def test_refused_leaves_everything_as_it_was(
     booking = await booked(start)
     await rival.book(shop, start + HOUR / 2, mechanic_id=str(other.id))
     before = await database.fetchrow("SELECT * FROM bookings WHERE id = $1", booking["id"])
-    cases = [
+    cases: list[tuple[Customer, dict[str, Any], int, str]] = [
         (customer, {"mechanic_id": str(other.id)}, 403, "forbidden"),
         (rival, {"mechanic_id": str(other.id)}, 403, "forbidden"),
         (other, {"mechanic_id": str(other.id)}, 404, "not_found"),

@@ -29,6 +29,8 @@ SELECT booking_id FROM booking_flags WHERE is_news OR resolved_at IS NULL
 UNION
 SELECT booking_id FROM proposals WHERE status = 'open'
 UNION
+SELECT booking_id FROM waiver_signatures WHERE accepted_at >= $1
+UNION
 SELECT booking_id FROM audit_findings
 WHERE booking_id IS NOT NULL AND run_id = (SELECT id FROM audit_runs ORDER BY seen_at DESC LIMIT 1)
 
@@ -89,7 +91,19 @@ SELECT
         SELECT jsonb_agg(jsonb_build_object('id', f.id, 'since', f.since, 'is_news', f.is_news, 'is_open', f.resolved_at IS NULL))
         FROM booking_flags AS f WHERE f.booking_id = b.id
     ), '[]') AS flags,
-    (SELECT o.expires_at FROM proposals AS o WHERE o.booking_id = b.id AND o.status = 'open') AS proposed_until
+    (SELECT o.expires_at FROM proposals AS o WHERE o.booking_id = b.id AND o.status = 'open') AS proposed_until,
+    needs_waiver(COALESCE(
+        (SELECT s.kind FROM sessions AS s WHERE s.booking_id = b.id), (SELECT v.kind FROM services AS v WHERE v.id = b.service_id)
+    )) IS TRUE AS needs_waiver,
+    COALESCE((
+        SELECT jsonb_agg(jsonb_build_object(
+            'id', w.id, 'version', w.version, 'language', w.language,
+            'fits', COALESCE(w.sha256 = d.sha256 AND d.sha256 = sha256(convert_to(d.body, 'UTF8')), FALSE)
+        ) ORDER BY w.accepted_at, w.id)
+        FROM waiver_signatures AS w
+        LEFT JOIN waiver_documents AS d ON d.version = w.version AND d.language = w.language
+        WHERE w.booking_id = b.id
+    ), '[]') AS waivers
 FROM bookings AS b
 LEFT JOIN mechanics AS m ON m.id = b.mechanic_id
 WHERE b.id = ANY($1::uuid[])
@@ -131,7 +145,8 @@ guarded AS (
     SELECT unnest(ARRAY[
         'time_off', 'bookings', 'booking_events', 'sessions', 'slot_reservations', 'payments', 'refunds', 'webhook_inbox',
         'notifications', 'audit_runs', 'audit_findings', 'rate_limits', 'hold_origins', 'audit_log', 'audit_seals', 'erasures',
-        'booking_changes', 'check_ins', 'booking_policies', 'booking_flags', 'proposals'
+        'booking_changes', 'check_ins', 'booking_policies', 'calendar_feeds', 'waiver_documents', 'waiver_signatures',
+        'booking_flags', 'proposals'
     ])
 )
 SELECT 'constraint one_booking_at_a_time on slot_reservations' AS guard
@@ -160,7 +175,8 @@ SELECT 'trigger ' || wanted.name || ' on ' || wanted.on_table
 FROM (
     VALUES ('bookings', 'honest_status'), ('bookings', 'version_rises'), ('sessions', 'honest_status'),
     ('slot_reservations', 'honest_status'), ('mechanics', 'known_timezone'), ('bookings', 'hold_ends'),
-        ('audit_log', 'append_only'), ('audit_seals', 'append_only')
+        ('audit_log', 'append_only'), ('audit_seals', 'append_only'), ('waiver_documents', 'append_only'),
+        ('waiver_signatures', 'append_only'), ('waiver_signatures', 'never_removed')
 ) AS wanted (on_table, name)
 WHERE NOT EXISTS (
     SELECT FROM pg_trigger AS g JOIN tables AS t ON t.oid = g.tgrelid

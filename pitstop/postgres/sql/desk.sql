@@ -70,6 +70,7 @@ RETURNING id
 SELECT
     b.id, b.status, b.version, b.service_id, b.plan_id, b.mechanic_id, b.customer_id, b.starts_at AS start, b.ends_at AS "end",
     b.timezone, b.hold_expires_at, b.amount, b.currency, b.created_at, s.id AS session_id,
+    waiver_status(b.id) AS waiver_status,
     p.payment_intent_id, client_secret_of(b.id) AS client_secret, p.status AS payment_status, encode(b.request_fingerprint, 'hex') AS fingerprint,
     COALESCE(
         (SELECT sum(r.amount) FROM refunds AS r WHERE r.booking_id = b.id AND r.refunded_at IS NOT NULL), 0

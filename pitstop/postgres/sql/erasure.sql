@@ -57,6 +57,12 @@ WHERE booking_id = ANY($1::uuid[])
 -- Whoever has one can ask Stripe about the payment.
 UPDATE payments SET client_secret = '' WHERE booking_id = ANY($1::uuid[])
 
+-- name: erase_waivers
+-- What a waiver was signed with, of all who were erased, once it need not be kept as evidence any longer.
+UPDATE waiver_signatures AS w SET signed_name = '', address = '', user_agent = '', salt = NULL, erased_at = $1
+FROM bookings AS b
+WHERE b.id = w.booking_id AND b.erased_at IS NOT NULL AND w.erased_at IS NULL AND w.keep_until <= $1
+
 -- name: note_erasure
 INSERT INTO erasures (customer_id, requested_at, requested_by_role, requested_by, bookings)
 VALUES ($1, $2, $3, $4, $5)

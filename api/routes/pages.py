@@ -176,8 +176,9 @@ async def _manage(rooms: Rooms, booking: UUID, token: str) -> HTMLResponse:
     answers = {name: f"/manage/{booking}/proposal/{name}?{query}" for name in ("accept", "decline")}
     invite = f"/v1/bookings/{booking}/invite.ics?{query}" if sheet.was_confirmed else None
     waiver = f"/bookings/{booking}/waiver?{query}" if sheet.was_confirmed and sheet.facts.kind in NEEDING else None
-    links: dict[str, Any] = {"here": f"/manage/{booking}?{query}", "invite": invite, "waiver": waiver, "answers": answers}
-    return page("manage.html", policy=WITH_FORM if sheet.options else STYLED, **links, **_words(sheet))
+    here, policy = f"/manage/{booking}?{query}", WITH_FORM if sheet.options else STYLED
+    links: dict[str, Any] = {"here": here, "invite": invite, "waiver": waiver, "answers": answers}
+    return page("manage.html", policy=policy, **links, **_words(sheet))
 
 
 def _words(sheet: Sheet) -> dict[str, Any]:

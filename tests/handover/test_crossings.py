@@ -6,29 +6,15 @@ In a database of its own, where a guard can be taken away.
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
 from typing import Any
-from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
 
 from pitstop.devstack.stackfile import Stack
-from pitstop.domain.caller import Caller, Role
-from pitstop.domain.changes import ChangeOutcome
-from pitstop.domain.course import Course
-from pitstop.gateways.holiday_library import HolidayLibrary
-from pitstop.postgres.changes import PostgresChanges
-from pitstop.postgres.pool import open_pool
-from pitstop.postgres.rules import MechanicRules
 from tests.support.databases import Urls, fresh_database
-from tests.support.rows import Case, add_booking, add_reservation, add_session
-from tests.support.shop import Shop, open_shop
-from tests.support.shops import hire
-
-HOUR = timedelta(hours=1)
-COURSE = Course((), timedelta(minutes=15))
+from tests.support.meeting import Meeting, meeting_of, stands
 
 
 @pytest.fixture(scope="module")
@@ -43,68 +29,10 @@ async def database(urls: Urls) -> AsyncIterator["asyncpg.Pool[asyncpg.Record]"]:
         yield pool
 
 
-@dataclass
-class Meeting:
-    """A confirmed booking, the mechanic who has it and another one."""
-
-    database: Any
-    rules: MechanicRules
-    changes: PostgresChanges
-    case: Case
-    other: UUID
-
-    async def time_off(self) -> dict[str, Any]:
-        me, start = Caller(Role.MECHANIC, str(self.case.shop.mechanic_id)), self.case.start
-        span = (start, start + HOUR)
-        return await self.rules.add_time_off(me, self.case.shop.mechanic_id, span, None, datetime.now(UTC)) or {}
-
-    async def hand_over(self) -> ChangeOutcome:
-        change = uuid4()
-        await self.database.execute(
-            "INSERT INTO booking_changes (id, booking_id, kind, asked_by_role, asked_by, wanted)"
-            " VALUES ($1, $2, 'hand_over', 'operator', 'an operator', jsonb_build_object('mechanic_id', $3::text))",
-            change,
-            self.case.booking_id,
-            str(self.other),
-        )
-        return await self.changes.apply(self.case.booking_id, change, COURSE, datetime.now(UTC))
-
-    async def flag(self) -> Any:
-        return await self.database.fetchrow("SELECT * FROM booking_flags WHERE booking_id = $1", self.case.booking_id)
-
-    async def in_order(self, *acts: Any) -> list[Any]:
-        """Each has begun, and waits for the mechanic, before the next one begins."""
-        begun = []
-        async with self.database.acquire() as connection, connection.transaction():
-            await connection.execute(
-                "SELECT FROM mechanics WHERE id = $1 FOR NO KEY UPDATE", self.case.shop.mechanic_id
-            )
-            for number, act in enumerate(acts, 1):
-                begun.append(asyncio.ensure_future(act()))
-                await self._waiting(number)
-        return await asyncio.gather(*begun, return_exceptions=True)
-
-    async def _waiting(self, number: int) -> None:
-        query = (
-            "SELECT count(*) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0"
-        )
-        for _ in range(500):
-            if await self.database.fetchval(query) >= number:
-                return
-            await asyncio.sleep(0.02)
-        raise TimeoutError("nobody waits")
-
-
 @pytest.fixture
 async def meeting(urls: Urls, database: Any) -> AsyncIterator[Meeting]:
-    shop: Shop = await open_shop(database)
-    other = await hire(database, shop)
-    case = await add_booking(database, shop, shop.start(days=3))
-    await database.execute("UPDATE bookings SET hold_expires_at = now() WHERE id = $1", case.booking_id)
-    await add_session(database, case, reservation=await add_reservation(database, case))
-    async with open_pool(urls.api, 2, "test") as api, open_pool(urls.worker, 2, "test") as worker:
-        yield Meeting(database, MechanicRules(api, HolidayLibrary()), PostgresChanges(worker), case, other)
+    async with meeting_of(urls, database) as meeting:
+        yield meeting
 
 
 async def test_rules_first(meeting: Meeting) -> None:
@@ -175,3 +103,57 @@ async def test_nobody_else_flags_or_lowers(meeting: Meeting, urls: Urls, who: st
                     await connection.execute(insert, case.booking_id, case.shop.mechanic_id)
     finally:
         await connection.close()
+
+
+async def _swap(meeting: Meeting, database: Any) -> list[Any]:
+    """Two bookings at one time, each handed over to the other's mechanic, at the same moment."""
+    shop = replace(meeting.case.shop, mechanic_id=meeting.other)
+    back = replace(meeting, case=await stands(database, shop), other=meeting.case.shop.mechanic_id)
+    both = [meeting.case.shop.mechanic_id, meeting.other]
+    begun = []
+    async with database.acquire() as connection, connection.transaction():
+        await connection.execute("SELECT FROM mechanics WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE", both)
+        for number, each in enumerate((meeting, back), 1):
+            begun.append(asyncio.ensure_future(each.hand_over()))
+            await each.waiting(number)
+    return await asyncio.gather(*begun, return_exceptions=True)
+
+
+async def test_two_that_swap_do_not_wait_for_each_other(meeting: Meeting, database: Any) -> None:
+    """Both mechanics have something else then: neither is handed over, and nobody gets an error."""
+    came = await _swap(meeting, database)
+    assert [each.refusal for each in came] == ["slot_unavailable", "slot_unavailable"]
+
+
+@asynccontextmanager
+async def _in_any_order(database: Any) -> AsyncIterator[None]:
+    """The mechanics are locked by one from the first on, by the next one from the last on."""
+    name = "keep_all_still(uuid[], uuid)"
+    before = await database.fetchval("SELECT pg_get_functiondef($1::text::regprocedure)", name)
+    await database.execute(
+        """
+        CREATE SEQUENCE turn;
+        GRANT USAGE ON SEQUENCE turn TO pitstop_owner;
+        CREATE OR REPLACE FUNCTION keep_all_still(concerned uuid[], service uuid) RETURNS void
+        LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+        DECLARE
+            first integer := nextval('turn') % 2 + 1;
+        BEGIN
+            PERFORM FROM mechanics WHERE id = concerned[first] FOR NO KEY UPDATE;
+            PERFORM FROM mechanics WHERE id = concerned[3 - first] FOR NO KEY UPDATE;
+        END
+        $$;
+        """
+    )
+    try:
+        yield
+    finally:
+        await database.execute(before)
+        await database.execute("DROP SEQUENCE turn")
+
+
+async def test_without_one_order_they_would(meeting: Meeting, database: Any) -> None:
+    """The control of `keep_all_still`."""
+    async with _in_any_order(database):
+        came = await _swap(meeting, database)
+    assert any(isinstance(each, asyncpg.DeadlockDetectedError) for each in came), came

@@ -160,8 +160,8 @@ async def test_each_right_of_the_worker_is_used(rows: Any) -> None:
 
 
 async def test_a_right_too_many_would_show(rows: Any) -> None:
-    await rows.execute("GRANT UPDATE (amount) ON bookings TO pitstop_worker")
-    async with _without(rows, "bookings", "UPDATE (amount)"):
+    await rows.execute("GRANT UPDATE (currency) ON bookings TO pitstop_worker")
+    async with _without(rows, "bookings", "UPDATE (currency)"):
         assert not any([await _is_refused(rows, sql) for _, sql in run_by("worker")])
 
 

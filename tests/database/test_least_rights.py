@@ -19,7 +19,7 @@ WORKER: dict[str, dict[str, str]] = {
         "UPDATE": "amount buffer_after_minutes buffer_before_minutes city customer_email customer_moves "
         "customer_name customer_phone ends_at erased_at hold_expires_at intake invite_sequence kept_amount "
         "mechanic_id moves plan_id policy postal_code refund_percent_at_most request_fingerprint service_id "
-        "starts_at status",
+        "sms_consent starts_at status",
     },
     "booking_events": {
         "SELECT": "at booking_id detail event",
@@ -52,8 +52,8 @@ WORKER: dict[str, dict[str, str]] = {
     "webhook_inbox": {"SELECT": "", "UPDATE": "applied_at outcome payload"},
     "notifications": {
         "SELECT": "",
-        "INSERT": "booking_id channel detail due_at key kind move status",
-        "UPDATE": "attempts detail sent_at status",
+        "INSERT": "about booking_id channel detail due_at key kind move status",
+        "UPDATE": "about attempts claimed_at detail message_sid sent_at status",
     },
     "booking_changes": {"SELECT": "", "DELETE": "", "UPDATE": "decided_at detail outcome reason"},
     "check_ins": {"SELECT": "", "INSERT": ""},
@@ -73,6 +73,7 @@ WORKER: dict[str, dict[str, str]] = {
     },
     "audit_seals": {"SELECT": "", "INSERT": ""},
     "erasures": {"SELECT": "", "INSERT": "", "UPDATE": ""},
+    "text_opt_outs": {"SELECT": "", "INSERT": ""},
     "waiver_documents": {"SELECT": ""},
     "waiver_signatures": {"SELECT": "", "UPDATE": "address erased_at salt signed_name user_agent"},
     "hold_origins": {"SELECT": "", "DELETE": ""},

@@ -24,6 +24,8 @@ USERS = {
     "rules": ["api"],
     "saga": ["worker"],
     "sealing": ["worker"],
+    "texts": ["api"],
+    "resending": ["api"],
     "waivers": ["api"],
 }
 _NARROWER = {

@@ -43,7 +43,7 @@ async def test_a_mechanics_move_is_a_proposal(
     assert answer.status_code == 200, answer.text
     assert (answer.json()["start"], starts(answer.json())) == (booking["start"], [wanted])
     read = await customer.waits_for(booking, lambda read: events(read).count("mail_sent") == 2, "the mail")
-    assert await customer.subjects() == ["Confirmed", "Proposed"]
+    assert await customer.subjects() == ["Confirmed", "Another"]
     assert read["proposal"]["proposed_by"] == "mechanic"
 
     taken = await accept(customer, booking, wanted)

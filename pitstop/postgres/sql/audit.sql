@@ -146,7 +146,7 @@ guarded AS (
         'time_off', 'bookings', 'booking_events', 'sessions', 'slot_reservations', 'payments', 'refunds', 'webhook_inbox',
         'notifications', 'audit_runs', 'audit_findings', 'rate_limits', 'hold_origins', 'audit_log', 'audit_seals', 'erasures',
         'booking_changes', 'check_ins', 'booking_policies', 'calendar_feeds', 'waiver_documents', 'waiver_signatures',
-        'booking_flags', 'proposals'
+        'booking_flags', 'proposals', 'text_opt_outs'
     ])
 )
 SELECT 'constraint one_booking_at_a_time on slot_reservations' AS guard

@@ -140,6 +140,8 @@ async def _in_any_order(database: Any) -> AsyncIterator[None]:
             first integer := nextval('turn') % 2 + 1;
         BEGIN
             PERFORM FROM mechanics WHERE id = concerned[first] FOR NO KEY UPDATE;
+            -- Time for the other one to lock its first, too.
+            PERFORM pg_sleep(2);
             PERFORM FROM mechanics WHERE id = concerned[3 - first] FOR NO KEY UPDATE;
         END
         $$;

@@ -40,9 +40,9 @@ async def meeting(urls: Urls, database: Any) -> AsyncIterator[Meeting]:
         yield meeting
 
 
-def accepting(meeting: Meeting, now: datetime | None = None) -> Callable[[], Awaitable[ChangeOutcome]]:
+async def accepting(meeting: Meeting, now: datetime | None = None) -> Callable[[], Awaitable[ChangeOutcome]]:
     start = (meeting.case.start + DAY).isoformat()
-    return lambda: meeting.change("accept_proposal", "customer", now, start=start)
+    return await meeting.wish("accept_proposal", "customer", now, start=start)
 
 
 async def state(meeting: Meeting) -> tuple[Any, ...]:
@@ -56,31 +56,31 @@ async def state(meeting: Meeting) -> tuple[Any, ...]:
 
 
 async def test_accept_then_cancel(meeting: Meeting, database: Any) -> None:
-    cancel: Act = lambda: meeting.change("cancel", "customer")  # noqa: E731
-    taken, cancelled = await in_order(database, meeting.case.booking_id, accepting(meeting), cancel)
+    cancel = await meeting.wish("cancel", "customer")
+    taken, cancelled = await in_order(database, meeting.case.booking_id, await accepting(meeting), cancel)
     assert (taken.refusal, cancelled.refusal) == (None, None)
     assert await state(meeting) == ("cancelled", DAY, "accepted")
 
 
 async def test_cancel_then_accept(meeting: Meeting, database: Any) -> None:
-    cancel: Act = lambda: meeting.change("cancel", "customer")  # noqa: E731
-    cancelled, taken = await in_order(database, meeting.case.booking_id, cancel, accepting(meeting))
+    cancel = await meeting.wish("cancel", "customer")
+    cancelled, taken = await in_order(database, meeting.case.booking_id, cancel, await accepting(meeting))
     assert (cancelled.refusal, taken.refusal) == (None, "not_reschedulable")
     assert await state(meeting) == ("cancelled", timedelta(0), "closed")
 
 
 async def test_accept_then_reschedule(meeting: Meeting, database: Any) -> None:
     start = (meeting.case.start + 2 * DAY).isoformat()
-    reschedule: Act = lambda: meeting.change("reschedule", "customer", start=start)  # noqa: E731
-    taken, moved = await in_order(database, meeting.case.booking_id, accepting(meeting), reschedule)
+    reschedule = await meeting.wish("reschedule", "customer", start=start)
+    taken, moved = await in_order(database, meeting.case.booking_id, await accepting(meeting), reschedule)
     assert (taken.refusal, moved.refusal) == (None, None)
     assert await state(meeting) == ("confirmed", 2 * DAY, "accepted")
 
 
 async def test_reschedule_then_accept(meeting: Meeting, database: Any) -> None:
     start = (meeting.case.start + 2 * DAY).isoformat()
-    reschedule: Act = lambda: meeting.change("reschedule", "customer", start=start)  # noqa: E731
-    moved, taken = await in_order(database, meeting.case.booking_id, reschedule, accepting(meeting))
+    reschedule = await meeting.wish("reschedule", "customer", start=start)
+    moved, taken = await in_order(database, meeting.case.booking_id, reschedule, await accepting(meeting))
     assert (moved.refusal, taken.refusal) == (None, "no_proposal")
     assert await state(meeting) == ("confirmed", 2 * DAY, "closed")
 
@@ -88,7 +88,7 @@ async def test_reschedule_then_accept(meeting: Meeting, database: Any) -> None:
 async def test_accept_then_lapse(meeting: Meeting, database: Any) -> None:
     over = datetime.now(UTC) + timedelta(minutes=61)
     lapse: Act = lambda: meeting.changes.terms(meeting.case.booking_id, over)  # noqa: E731
-    taken, terms = await in_order(database, meeting.case.booking_id, accepting(meeting), lapse)
+    taken, terms = await in_order(database, meeting.case.booking_id, await accepting(meeting), lapse)
     assert (taken.refusal, terms.lapses) == (None, None)
     assert await state(meeting) == ("confirmed", DAY, "accepted")
 
@@ -96,7 +96,7 @@ async def test_accept_then_lapse(meeting: Meeting, database: Any) -> None:
 async def test_lapse_then_accept(meeting: Meeting, database: Any) -> None:
     over = datetime.now(UTC) + timedelta(minutes=61)
     lapse: Act = lambda: meeting.changes.terms(meeting.case.booking_id, over)  # noqa: E731
-    _, taken = await in_order(database, meeting.case.booking_id, lapse, accepting(meeting, over))
+    _, taken = await in_order(database, meeting.case.booking_id, lapse, await accepting(meeting, over))
     assert taken.refusal == "no_proposal"
     assert await state(meeting) == ("confirmed", timedelta(0), "lapsed")
 
@@ -104,11 +104,11 @@ async def test_lapse_then_accept(meeting: Meeting, database: Any) -> None:
 async def test_too_late_though_nobody_has_marked_it(meeting: Meeting, monkeypatch: pytest.MonkeyPatch) -> None:
     """The row is open still, and its time is over. The control does not look at the time."""
     over = datetime.now(UTC) + timedelta(minutes=61)
-    assert (await accepting(meeting, over)()).refusal == "no_proposal"
+    assert (await (await accepting(meeting, over))()).refusal == "no_proposal"
     assert await state(meeting) == ("confirmed", timedelta(0), "open")
     query = proposals._SQL["open_proposal"].replace("expires_at", "expires_at + interval '1 day' AS expires_at")
     monkeypatch.setitem(proposals._SQL, "open_proposal", query)
-    assert (await accepting(meeting, over)()).refusal is None
+    assert (await (await accepting(meeting, over))()).refusal is None
 
 
 async def test_one_proposal_at_a_time(meeting: Meeting, database: Any) -> None:

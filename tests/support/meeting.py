@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -44,7 +44,12 @@ class Meeting:
         return await self.change("hand_over", "operator", mechanic_id=str(self.other))
 
     async def change(self, kind: str, role: str, now: datetime | None = None, **wanted: Any) -> ChangeOutcome:
-        """What the run decides on a change that somebody has put on record."""
+        return await (await self.wish(kind, role, now, **wanted))()
+
+    async def wish(
+        self, kind: str, role: str, now: datetime | None = None, **wanted: Any
+    ) -> Callable[[], Awaitable[ChangeOutcome]]:
+        """Somebody puts a change on record; what comes back has the run decide on it."""
         change = uuid4()
         await self.database.execute(
             "INSERT INTO booking_changes (id, booking_id, kind, asked_by_role, asked_by, wanted)"
@@ -55,7 +60,7 @@ class Meeting:
             role,
             json.dumps(wanted),
         )
-        return await self.changes.apply(self.case.booking_id, change, COURSE, now or datetime.now(UTC))
+        return lambda: self.changes.apply(self.case.booking_id, change, COURSE, now or datetime.now(UTC))
 
     async def flag(self) -> Any:
         return await self.database.fetchrow("SELECT * FROM booking_flags WHERE booking_id = $1", self.case.booking_id)

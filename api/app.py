@@ -26,6 +26,8 @@ from api.routes import (
     operations,
     pages,
     privacy,
+    proposal_pages,
+    proposals,
     short_links,
     sign_in,
     texts,
@@ -73,8 +75,21 @@ def create_app(settings: Settings | None = None, client: Client | None = None) -
     app.state.registry = meters.registry
     guard.install(app, settings)
     doors = (
-        *(catalogue, bookings, changes, notices, invites, waivers, mechanics, feeds, privacy, webhooks, texts),
-        *(codec, sign_in, operations, audits, pages, waiver_pages, short_links),
+        *(
+            catalogue,
+            bookings,
+            changes,
+            proposals,
+            notices,
+            invites,
+            waivers,
+            mechanics,
+            feeds,
+            privacy,
+            webhooks,
+            texts,
+        ),
+        *(codec, sign_in, operations, audits, pages, proposal_pages, waiver_pages, short_links),
     )
     for routes in doors:
         app.include_router(routes.router)

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from temporalio import activity
 
+from activities.waitlist import WaitlistRounds
 from pitstop.contracts import names
 from pitstop.contracts.booking import SweepStep
 from pitstop.ports import (
@@ -23,10 +24,18 @@ _log = logging.getLogger("pitstop.sweep")
 class SweepActivities:
     """Expires lapsed holds, applies stored webhooks, takes up bookings whose workflow has gone, tops up holidays."""
 
-    def __init__(self, store: SweepStore, inbox: Inbox, engine: WorkflowReviver, holidays: HolidayStore) -> None:
+    def __init__(
+        self,
+        store: SweepStore,
+        inbox: Inbox,
+        engine: WorkflowReviver,
+        waitlist: WaitlistRounds,
+        holidays: HolidayStore,
+    ) -> None:
         self._store = store
         self._inbox = inbox
         self._engine = engine
+        self._waitlist = waitlist
         self._holidays = holidays
 
     @activity.defn(name=names.EXPIRE_HOLDS)
@@ -57,7 +66,8 @@ class SweepActivities:
     async def revive_stranded(self, step: SweepStep) -> int:
         """Starts the workflow of each booking that should have moved on by now; one that runs is left alone.
 
-        Then it tops up public holidays: last, so that trouble with them keeps no booking waiting.
+        Then it looks over the waitlist and tops up public holidays: last, so that trouble with them keeps no booking
+        waiting.
         """
         revived = 0
         before = step.now - step.order.overdue
@@ -65,6 +75,7 @@ class SweepActivities:
         for standing in await self._store.overdue_bookings(before, ended_before, step.order.batch):
             activity.heartbeat(str(standing.booking_id))
             revived += await self._engine.revive(standing, None)
+        await self._waitlist.go(step.now)
         await self._holidays.top_up(step.now.date(), step.order.batch)
         return revived
 

@@ -26,6 +26,7 @@ from api.routes import (
     pages,
     privacy,
     sign_in,
+    waitlist,
     waiver_pages,
     waivers,
     webhooks,
@@ -70,7 +71,7 @@ def create_app(settings: Settings | None = None, client: Client | None = None) -
     app.state.registry = meters.registry
     guard.install(app, settings)
     doors = (
-        *(catalogue, bookings, changes, invites, waivers, mechanics, feeds, privacy, webhooks),
+        *(catalogue, bookings, waitlist, changes, invites, waivers, mechanics, feeds, privacy, webhooks),
         *(codec, sign_in, operations, audits, pages, waiver_pages),
     )
     for routes in doors:

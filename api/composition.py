@@ -32,6 +32,7 @@ from pitstop.postgres.limits import SharedBudgets
 from pitstop.postgres.pool import Pool, open_pool
 from pitstop.postgres.pulse import Pulse
 from pitstop.postgres.rules import MechanicRules
+from pitstop.postgres.waitlist_desk import WaitlistDesk
 from pitstop.postgres.waivers import Waivers
 from pitstop.settings import Settings
 
@@ -48,6 +49,7 @@ class Rooms:
 
     settings: Settings
     desk: BookingDesk
+    waitlist: WaitlistDesk
     catalogue: Catalogue
     rules: MechanicRules
     feeds: MechanicFeeds
@@ -87,6 +89,7 @@ async def build(settings: Settings, client: Client | None = None) -> AsyncIterat
         yield Rooms(
             settings=settings,
             desk=BookingDesk(pool),
+            waitlist=WaitlistDesk(pool),
             catalogue=Catalogue(pool),
             rules=MechanicRules(pool, HolidayLibrary()),
             feeds=MechanicFeeds(pool),

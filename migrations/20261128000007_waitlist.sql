@@ -280,7 +280,7 @@ BEGIN
             (day + earliest - interval '1 hour') AT TIME ZONE zone, (day + latest + interval '61 minutes') AT TIME ZONE zone
         )
         FROM generate_series(
-            (lower(span) AT TIME ZONE zone)::date, (upper(span) AT TIME ZONE zone)::date, interval '1 day'
+            (lower(span) AT TIME ZONE zone)::date::timestamp, (upper(span) AT TIME ZONE zone)::date::timestamp, interval '1 day'
         ) AS day
         WHERE earliest IS NOT NULL
     LOOP

@@ -17,6 +17,7 @@ class NoticeKind(StrEnum):
     REFUND = "refund"
     RESCHEDULED = "rescheduled"
     NO_SHOW = "no_show"
+    WAITLIST_OFFER = "waitlist_offer"
 
 
 class Channel(StrEnum):

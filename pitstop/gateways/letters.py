@@ -25,6 +25,7 @@ _SUBJECTS = {
     NoticeKind.REFUND: "Refund of {refunded}: {session}",
     NoticeKind.RESCHEDULED: "Moved: {session}",
     NoticeKind.NO_SHOW: "Missed: {session}",
+    NoticeKind.WAITLIST_OFFER: "A slot has come free: {session}",
 }
 # A reminder leaves the calendar entry as it is; a refund may be for a booking that never had one.
 _INVITES: dict[NoticeKind, Method] = {

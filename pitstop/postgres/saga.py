@@ -69,7 +69,11 @@ class PostgresSaga:
             if mechanic is None:
                 return _refused(await connection.fetchval(_SQL["why_refused"], booking_id, now))
             held = {"reservation_id": reservation_id, "hold_expires_at": hold_expires_at, "mechanic_id": mechanic}
-            terms = await steps.terms_of(connection, booking, **held, notices=())
+            if booking["waitlist_entry_id"] is None:
+                held["notices"] = ()
+            else:
+                await steps.owe(connection, booking_id, notice_plan.told_now(booking_id, NoticeKind.WAITLIST_OFFER))
+            terms = await steps.terms_of(connection, booking, **held)
             return HoldOutcome(terms=terms, chosen_instead=mechanic if mechanic != first else None)
 
     async def withdraw(self, booking_id: UUID, fingerprint: str) -> bool:

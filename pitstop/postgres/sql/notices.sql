@@ -10,6 +10,7 @@ WITH judged AS (
             WHEN 'reminder' THEN b.status = 'confirmed' AND b.starts_at > $2 AND o.move = b.moves
             WHEN 'rescheduled' THEN b.status IN ('confirmed', 'in_progress') AND o.move = b.moves
             WHEN 'confirmation' THEN b.status IN ('confirmed', 'in_progress', 'completed')
+            WHEN 'waitlist_offer' THEN b.status IN ('holding', 'awaiting_payment') AND b.hold_expires_at > $2
             ELSE TRUE
         END AS stands
     FROM notifications AS o

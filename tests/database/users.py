@@ -22,6 +22,8 @@ USERS = {
     "rules": ["api"],
     "saga": ["worker"],
     "sealing": ["worker"],
+    "waitlist": ["worker"],
+    "waitlist_desk": ["api"],
     "waivers": ["api"],
 }
 _NARROWER = {

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -142,7 +142,5 @@ async def operator(issuer: Issuer, customer: Customer) -> Customer:
 
 
 @pytest.fixture
-async def swept(temporal: Client, stack: Stack) -> AsyncIterator[Callable[[], Awaitable[object]]]:
-    yield lambda: sweep(temporal, stack)
-
-
+def swept(temporal: Client, stack: Stack) -> Callable[[], Awaitable[object]]:
+    return lambda: sweep(temporal, stack)

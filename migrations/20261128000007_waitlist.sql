@@ -129,7 +129,7 @@ GRANT INSERT (
     buffer_before_minutes, buffer_after_minutes, amount, currency, policy, waitlist_entry_id
 ) ON bookings TO pitstop_worker;
 GRANT SELECT ON booking_policies TO pitstop_worker;
-GRANT SELECT (id, status) ON waitlist_entries TO pitstop_audit;
+GRANT SELECT (id, status, span) ON waitlist_entries TO pitstop_audit;
 GRANT SELECT ON freed_slots TO pitstop_audit;
 GRANT SELECT (waitlist_entry_id) ON bookings TO pitstop_audit;
 

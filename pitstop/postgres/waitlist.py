@@ -40,7 +40,7 @@ class PostgresWaitlist:
     async def look(self, lasts: timedelta, now: datetime, most: int, *, only_due: bool) -> int:
         async with self._pool.acquire() as connection, connection.transaction():
             entries = await connection.fetch(_SQL["look"], most, only_due)
-            for entry in entries:
+            for entry in sorted(entries, key=lambda each: each["place"]):
                 await connection.execute(_SQL["note_what_is_free"], entry["id"], now, lasts)
         return len(entries)
 

@@ -98,7 +98,7 @@ FROM (
     FOR UPDATE SKIP LOCKED
 ) AS due
 WHERE e.id = due.id
-RETURNING e.id
+RETURNING e.id, e.place
 
 -- name: note_what_is_free
 -- Something is free that fits: who gets it is decided in line.

@@ -22,10 +22,13 @@ from api.routes import (
     feeds,
     invites,
     mechanics,
+    notices,
     operations,
     pages,
     privacy,
+    short_links,
     sign_in,
+    texts,
     waitlist,
     waiver_pages,
     waivers,
@@ -71,8 +74,21 @@ def create_app(settings: Settings | None = None, client: Client | None = None) -
     app.state.registry = meters.registry
     guard.install(app, settings)
     doors = (
-        *(catalogue, bookings, waitlist, changes, invites, waivers, mechanics, feeds, privacy, webhooks),
-        *(codec, sign_in, operations, audits, pages, waiver_pages),
+        *(
+            catalogue,
+            bookings,
+            waitlist,
+            changes,
+            notices,
+            invites,
+            waivers,
+            mechanics,
+            feeds,
+            privacy,
+            webhooks,
+            texts,
+        ),
+        *(codec, sign_in, operations, audits, pages, waiver_pages, short_links),
     )
     for routes in doors:
         app.include_router(routes.router)

@@ -11,11 +11,13 @@ from api.addresses import Address
 from api.callers import forbidden
 from api.composition import Rooms
 from api.problems import FieldError, Problem, invalid_field, unavailable
-from api.schemas import BookingIn, Customer
+from api.schemas import BookingIn, Customer, Location
 from pitstop.domain.booking import BookingStatus, SlotRefusal
 from pitstop.domain.caller import Caller, Role
 from pitstop.domain.identity import booking_id, fingerprint, guest_id
 from pitstop.domain.limits import HoldsExhausted
+from pitstop.domain.notices import Language
+from pitstop.domain.phone import NotANumber, normalised
 from pitstop.domain.saga import HoldRefusal, Standing
 from pitstop.ports import EngineUnavailable, IdempotencyKeyReused
 from pitstop.postgres.desk import BookingRequest, Opening
@@ -50,17 +52,27 @@ class Opened:
     new: bool
 
 
-def request_of(sent: BookingIn, key: str, caller: Caller) -> BookingRequest:
-    """The request as the desk takes it. Raises problems for what no catalogue needs to be asked about."""
+# Fields that came after 0.1.0, at their defaults: a request without them has the fingerprint that it had before.
+_LATER_FIELDS: dict[str, dict[str, Any]] = {"customer": {"sms_consent": False, "language": None}}
+
+
+def request_of(sent: BookingIn, key: str, caller: Caller, language: Language = Language.EN) -> BookingRequest:
+    """The request as the desk takes it. Raises problems for what no catalogue needs to be asked about.
+
+    `language`: what the customer gets who names none. It is no part of what was asked for: the same request from
+    another browser is the same request.
+    """
     if sent.start is None:
         raise _not_offered("start", f"Immediate sessions are not offered by this release: {_SEARCH}.")
     return BookingRequest(
         id=booking_id(f"{caller.role}:{caller.subject}", key),
-        fingerprint=fingerprint(sent.model_dump(mode="json")),
+        fingerprint=fingerprint(_asked(sent)),
         customer_id=customer_of(sent.customer, caller),
         customer_name=sent.customer.name,
         customer_email=sent.customer.email,
-        customer_phone=sent.customer.phone,
+        customer_phone=phone_of(sent.customer, sent.location),
+        sms_consent=sent.customer.sms_consent,
+        language=Language(sent.customer.language or language),
         country=sent.location.country,
         city=sent.location.city,
         postal_code=sent.location.postal_code,
@@ -71,6 +83,23 @@ def request_of(sent: BookingIn, key: str, caller: Caller) -> BookingRequest:
         mechanic_id=sent.mechanic_id,
         start=sent.start,
     )
+
+
+def _asked(sent: BookingIn) -> dict[str, Any]:
+    """What was asked for, in the words of the release that first took such requests."""
+    asked = sent.model_dump(mode="json")
+    for part, later in _LATER_FIELDS.items():
+        asked[part] = {name: each for name, each in asked[part].items() if name not in later or each != later[name]}
+    return asked
+
+
+def phone_of(named: Customer, location: Location) -> str | None:
+    if named.phone is None:
+        return None
+    try:
+        return normalised(named.phone, location.country)
+    except NotANumber as fault:
+        raise invalid_field("body.customer.phone", str(fault)) from None
 
 
 def customer_of(named: Customer, caller: Caller) -> UUID:

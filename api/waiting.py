@@ -7,17 +7,18 @@ from uuid import UUID
 from api.callers import forbidden
 from api.composition import Rooms
 from api.fields import clock_time
-from api.opening import MISNAMED, customer_of
+from api.opening import MISNAMED, customer_of, phone_of
 from api.problems import FieldError, Problem, SlotNamed, invalid_field
 from api.waitlist_schemas import OfferOut, WaitlistEntry, WaitlistIn
 from pitstop.domain.caller import Caller, Role
 from pitstop.domain.identity import fingerprint, waitlist_entry_id
+from pitstop.domain.notices import Language
 from pitstop.domain.waitlist import EntryLimits, EntryRequest, FreeSlot, Joining, Wanted
 
 _WHAT = ("service_id", "plan_id", "mechanic_id", "from_", "to", "timezone", "earliest", "latest")
 
 
-def entry_request(sent: WaitlistIn, key: str, caller: Caller, now: datetime) -> EntryRequest:
+def entry_request(sent: WaitlistIn, key: str, caller: Caller, language: Language, now: datetime) -> EntryRequest:
     """The request as the desk takes it. Raises problems for what no catalogue needs to be asked about."""
     if sent.to <= now:
         raise invalid_field("body.to", "must lie in the future")
@@ -32,7 +33,9 @@ def entry_request(sent: WaitlistIn, key: str, caller: Caller, now: datetime) -> 
         customer_id=customer_of(sent.customer, caller),
         customer_name=sent.customer.name,
         customer_email=sent.customer.email,
-        customer_phone=sent.customer.phone,
+        customer_phone=phone_of(sent.customer, sent.location),
+        sms_consent=sent.customer.sms_consent,
+        language=Language(sent.customer.language or language),
         country=sent.location.country,
         city=sent.location.city,
         postal_code=sent.location.postal_code,

@@ -126,7 +126,8 @@ GRANT SELECT, DELETE ON freed_slots TO pitstop_worker;
 GRANT INSERT (
     id, request_fingerprint, created_by, created_by_role, customer_id, customer_name, customer_email, customer_phone, country,
     city, postal_code, intake, timezone, service_id, plan_id, mechanic_id, preferred_mechanic_id, starts_at, ends_at,
-    buffer_before_minutes, buffer_after_minutes, amount, currency, policy, waitlist_entry_id
+    buffer_before_minutes, buffer_after_minutes, amount, currency, policy, sms_consent, language, reminder_offsets,
+    waitlist_entry_id
 ) ON bookings TO pitstop_worker;
 GRANT SELECT ON booking_policies TO pitstop_worker;
 GRANT SELECT (id, status, span) ON waitlist_entries TO pitstop_audit;
@@ -326,7 +327,7 @@ DROP FUNCTION note_freed, starts_around;
 REVOKE INSERT (
     id, request_fingerprint, created_by, created_by_role, customer_id, customer_name, customer_email, customer_phone, country,
     city, postal_code, intake, timezone, service_id, plan_id, mechanic_id, preferred_mechanic_id, starts_at, ends_at,
-    buffer_before_minutes, buffer_after_minutes, amount, currency, policy
+    buffer_before_minutes, buffer_after_minutes, amount, currency, policy, sms_consent, language, reminder_offsets
 ) ON bookings FROM pitstop_worker;
 REVOKE SELECT ON booking_policies FROM pitstop_worker;
 -- squawk-ignore ban-drop-constraint

@@ -12,10 +12,11 @@ from api.callers import Authenticated, BookingId, Credentials, LinkToken, Reader
 from api.changing import change_booking
 from api.composition import InRooms, Rooms
 from api.examples import shown
+from api.languages import preferred
 from api.openapi import problems
 from api.problems import Problem, not_found
 from api.reading import StrictRoute
-from api.routes.bookings import IdempotencyKey, no_store
+from api.routes.bookings import AcceptLanguage, IdempotencyKey, no_store
 from api.schemas import PaymentToMake
 from api.waiting import entry_out, entry_request, join, now
 from api.waitlist_examples import ENTRIES, ENTRY, JOINED, PAYMENT
@@ -60,7 +61,12 @@ Waiting = Annotated[Caller, Depends(_waiting)]
     },
 )
 async def join_waitlist(
-    sent: WaitlistIn, idempotency_key: IdempotencyKey, caller: Authenticated, rooms: InRooms, response: Response
+    sent: WaitlistIn,
+    idempotency_key: IdempotencyKey,
+    caller: Authenticated,
+    rooms: InRooms,
+    response: Response,
+    accept_language: AcceptLanguage = "",
 ) -> WaitlistEntry:
     """Waits for a time that is taken. When one that fits comes free, it is held for whoever waits longest, who is told
     by mail and has a set time to pay for it; then the next is asked.
@@ -69,7 +75,8 @@ async def join_waitlist(
     much as it may. Asking for the same again brings back the entry that there is.
     """
     moment = now()
-    entry_id, new = await join(rooms, caller, entry_request(sent, idempotency_key, caller, moment), moment)
+    request = entry_request(sent, idempotency_key, caller, preferred(accept_language), moment)
+    entry_id, new = await join(rooms, caller, request, moment)
     response.status_code = 201 if new else 200
     response.headers["Location"] = f"/v1/waitlist/{entry_id}"
     return await _entry(rooms, caller, entry_id)

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from pitstop.domain.notices import Language
 from pitstop.domain.saga import Standing
 
 LONGEST_SPAN = timedelta(days=62)
@@ -53,6 +54,8 @@ class EntryRequest:
     customer_name: str
     customer_email: str
     customer_phone: str | None
+    sms_consent: bool
+    language: Language
     country: str
     city: str
     postal_code: str

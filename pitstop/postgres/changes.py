@@ -15,6 +15,7 @@ from pitstop.domain.changes import ChangeKind, ChangeOutcome, ChangeRefusal, is_
 from pitstop.domain.course import Course
 from pitstop.domain.notices import NoticeKind
 from pitstop.domain.policy import Party, Policy, acts_for_customer, part_of
+from pitstop.domain.reminder_plan import NO_TEXTS, TextRules
 from pitstop.domain.saga import Terms
 from pitstop.postgres import queries, steps
 from pitstop.postgres.pool import Connection, Pool
@@ -42,6 +43,7 @@ class Asked:
     role: Role | None
     wanted: dict[str, Any]
     course: Course
+    texts: TextRules
     now: datetime
 
     @property
@@ -82,8 +84,9 @@ class Asked:
 class PostgresChanges:
     """Implements the port `ChangeStore` as the role `pitstop_worker`."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, texts: TextRules = NO_TEXTS) -> None:
         self._pool = pool
+        self._texts = texts
 
     async def terms(self, booking_id: UUID) -> Terms | None:
         async with self._pool.acquire() as connection, connection.transaction():
@@ -98,7 +101,8 @@ class PostgresChanges:
                 return ChangeOutcome(refusal=ChangeRefusal.WITHDRAWN, terms=await _terms(connection, booking))
             outcome, detail = change["outcome"], change["detail"]
             if outcome is None:
-                asked = Asked(connection, booking, Role(change["asked_by_role"]), change["wanted"], course, now)
+                role = Role(change["asked_by_role"])
+                asked = Asked(connection, booking, role, change["wanted"], course, self._texts, now)
                 outcome, detail = await _decide(asked, ChangeKind(change["kind"]))
                 await connection.execute(_SQL["decide"], change_id, now, outcome, detail)
                 booking = await steps.lock(connection, booking_id) or booking
@@ -110,7 +114,7 @@ class PostgresChanges:
             booking = await steps.lock(connection, booking_id)
             if booking is None:
                 return None
-            asked = Asked(connection, booking, None, {}, course, now)
+            asked = Asked(connection, booking, None, {}, course, self._texts, now)
             if asked.is_in(BookingStatus.CONFIRMED, BookingStatus.IN_PROGRESS):
                 await _close(asked)
                 booking = await steps.lock(connection, booking_id) or booking
@@ -210,8 +214,9 @@ async def _take(asked: Asked, start: datetime, mechanic: UUID) -> asyncpg.Record
 
 async def _told_of_move(asked: Asked, start: datetime, mechanic: UUID, move: int) -> dict[str, Any]:
     await steps.skip_notices(asked.connection, asked.booking_id, "the booking was moved", NoticeKind.REMINDER)
-    owed = [notice_plan.told_now(asked.booking_id, NoticeKind.RESCHEDULED, move)]
-    owed += notice_plan.reminders(asked.booking_id, start, asked.course.offsets, asked.now, move)
+    before = asked.start.isoformat()
+    owed = [notice_plan.told_now(asked.booking_id, NoticeKind.RESCHEDULED, move, previous_start=before)]
+    owed += steps.reminders(asked.booking, start, asked.course.offsets, asked.texts, asked.now, move)
     await steps.owe(asked.connection, asked.booking_id, *owed)
     moved = {"from": asked.start.isoformat(), "to": start.isoformat()}
     if mechanic != asked.booking["mechanic_id"]:
@@ -282,7 +287,8 @@ async def _settle(
     if back:
         await steps.owe_refund(asked.connection, asked.booking_id, back, status, asked.now)
     if told:
-        await steps.owe(asked.connection, asked.booking_id, notice_plan.told_now(asked.booking_id, told))
+        about = {"absent": detail["absent"]} if told is NoticeKind.NO_SHOW else {}
+        await steps.owe(asked.connection, asked.booking_id, notice_plan.told_now(asked.booking_id, told, **about))
 
 
 async def _check_in(asked: Asked) -> dict[str, Any]:

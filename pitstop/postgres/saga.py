@@ -11,12 +11,14 @@ from pitstop.domain import notice_plan
 from pitstop.domain.booking import BookingStatus, SlotRefusal
 from pitstop.domain.limits import Declines
 from pitstop.domain.notices import NoticeKind
+from pitstop.domain.reminder_plan import NO_TEXTS, TextRules
 from pitstop.domain.saga import (
     AgreedPayment,
     CalledOff,
     Confirmed,
     HoldOutcome,
     HoldRefusal,
+    OwedNotice,
     OwedRefund,
     PaymentTerms,
     Standing,
@@ -42,8 +44,9 @@ class _Hold:
 class PostgresSaga:
     """Implements the ports `SagaStore` and `SweepStore` as the role `pitstop_worker`."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, texts: TextRules = NO_TEXTS) -> None:
         self._pool = pool
+        self._texts = texts
 
     async def place_hold(
         self,
@@ -72,9 +75,18 @@ class PostgresSaga:
             if booking["waitlist_entry_id"] is None:
                 held["notices"] = ()
             else:
-                await steps.owe(connection, booking_id, notice_plan.told_now(booking_id, NoticeKind.WAITLIST_OFFER))
+                await steps.owe(connection, booking_id, *self._told_of_offer(booking, hold_expires_at, now))
             terms = await steps.terms_of(connection, booking, **held)
             return HoldOutcome(terms=terms, chosen_instead=mechanic if mechanic != first else None)
+
+    def _told_of_offer(self, booking: asyncpg.Record, until: datetime, now: datetime) -> list[OwedNotice]:
+        """By text message at any hour: an offer is of use now or never."""
+        what = (booking["booking_id"], NoticeKind.WAITLIST_OFFER)
+        told = [notice_plan.told_now(*what, until=until.isoformat())]
+        if booking["wants_texts"]:
+            zone, about = booking["timezone"], {"until": until.isoformat()}
+            told.append(notice_plan.told_by_text(*what, zone, self._texts, now, urgent=True, **about))
+        return told
 
     async def withdraw(self, booking_id: UUID, fingerprint: str) -> bool:
         async with self._pool.acquire() as connection, connection.transaction():
@@ -142,7 +154,7 @@ class PostgresSaga:
                 await steps.owe_refund(connection, booking_id, None, "slot_gone", now)
                 return None
             owed = [notice_plan.told_now(booking_id, NoticeKind.CONFIRMATION)]
-            owed += notice_plan.reminders(booking_id, booking["starts_at"], offsets, now)
+            owed += steps.reminders(booking, booking["starts_at"], offsets, self._texts, now)
             arguments = (booking_id, reservation, now, kept is None, len(owed))
             await connection.execute(_SQL["confirm_booking"], *arguments)
             await steps.owe(connection, booking_id, *owed)

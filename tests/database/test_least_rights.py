@@ -18,11 +18,12 @@ WORKER: dict[str, dict[str, str]] = {
         "DELETE": "",
         # What the waitlist offers.
         "INSERT": "amount buffer_after_minutes buffer_before_minutes city country created_by created_by_role currency "
-        "customer_email customer_id customer_name customer_phone ends_at id intake mechanic_id plan_id policy "
-        "postal_code preferred_mechanic_id request_fingerprint service_id starts_at timezone waitlist_entry_id",
+        "customer_email customer_id customer_name customer_phone ends_at id intake language mechanic_id plan_id policy "
+        "postal_code preferred_mechanic_id reminder_offsets request_fingerprint service_id sms_consent starts_at "
+        "timezone waitlist_entry_id",
         "UPDATE": "buffer_after_minutes buffer_before_minutes city customer_email customer_moves "
         "customer_name customer_phone ends_at erased_at hold_expires_at intake invite_sequence kept_amount "
-        "mechanic_id moves postal_code refund_percent_at_most request_fingerprint starts_at status",
+        "mechanic_id moves postal_code refund_percent_at_most request_fingerprint sms_consent starts_at status",
     },
     "booking_events": {
         "SELECT": "at booking_id detail event",
@@ -54,8 +55,8 @@ WORKER: dict[str, dict[str, str]] = {
     "webhook_inbox": {"SELECT": "", "UPDATE": "applied_at outcome payload"},
     "notifications": {
         "SELECT": "",
-        "INSERT": "booking_id channel detail due_at key kind move status",
-        "UPDATE": "attempts detail sent_at status",
+        "INSERT": "about booking_id channel detail due_at key kind move status",
+        "UPDATE": "about attempts claimed_at detail message_sid sent_at status",
     },
     "booking_changes": {"SELECT": "", "DELETE": "", "UPDATE": "decided_at detail outcome reason"},
     "check_ins": {"SELECT": "", "INSERT": ""},
@@ -72,6 +73,7 @@ WORKER: dict[str, dict[str, str]] = {
     },
     "audit_seals": {"SELECT": "", "INSERT": ""},
     "erasures": {"SELECT": "", "INSERT": "", "UPDATE": ""},
+    "text_opt_outs": {"SELECT": "", "INSERT": ""},
     "waiver_documents": {"SELECT": ""},
     "waiver_signatures": {"SELECT": "", "UPDATE": "address erased_at salt signed_name user_agent"},
     "hold_origins": {"SELECT": "", "DELETE": ""},

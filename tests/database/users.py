@@ -22,6 +22,8 @@ USERS = {
     "rules": ["api"],
     "saga": ["worker"],
     "sealing": ["worker"],
+    "texts": ["api"],
+    "resending": ["api"],
     "waitlist": ["worker"],
     "waitlist_desk": ["api"],
     "waivers": ["api"],

@@ -137,7 +137,7 @@ guarded AS (
         'time_off', 'bookings', 'booking_events', 'sessions', 'slot_reservations', 'payments', 'refunds', 'webhook_inbox',
         'notifications', 'audit_runs', 'audit_findings', 'rate_limits', 'hold_origins', 'audit_log', 'audit_seals', 'erasures',
         'booking_changes', 'check_ins', 'booking_policies', 'calendar_feeds', 'waiver_documents', 'waiver_signatures',
-        'waitlist_entries', 'freed_slots'
+        'text_opt_outs', 'waitlist_entries', 'freed_slots'
     ])
 )
 SELECT 'constraint one_booking_at_a_time on slot_reservations' AS guard

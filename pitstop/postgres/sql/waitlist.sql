@@ -60,14 +60,15 @@ WITH counted AS (
 INSERT INTO bookings (
     id, request_fingerprint, created_by, created_by_role, customer_id, customer_name, customer_email, customer_phone, country,
     city, postal_code, intake, timezone, service_id, plan_id, mechanic_id, preferred_mechanic_id, starts_at, ends_at,
-    buffer_before_minutes, buffer_after_minutes, amount, currency, policy, waitlist_entry_id
+    buffer_before_minutes, buffer_after_minutes, amount, currency, policy, sms_consent, language, reminder_offsets,
+    waitlist_entry_id
 )
 SELECT
     $3, sha256(uuid_send($3)), e.created_by, e.created_by_role, e.customer_id, e.customer_name, e.customer_email,
     e.customer_phone, e.country, e.city, e.postal_code, e.intake, e.timezone, s.id, p.id, $4, e.mechanic_id, $5,
     $5::timestamptz + make_interval(mins => s.duration_minutes),
     greatest(s.buffer_before_minutes, ms.buffer_before_minutes), greatest(s.buffer_after_minutes, ms.buffer_after_minutes),
-    p.amount, p.currency, COALESCE(own.terms, standard.terms), e.id
+    p.amount, p.currency, COALESCE(own.terms, standard.terms), e.sms_consent, e.language, s.reminder_offsets, e.id
 FROM counted AS e
 JOIN services AS s ON s.id = e.service_id
 JOIN plans AS p ON p.id = e.plan_id

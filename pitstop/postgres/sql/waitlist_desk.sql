@@ -25,10 +25,10 @@ FROM first_fit(
 
 -- name: join
 INSERT INTO waitlist_entries (
-    id, request_fingerprint, wish, created_by, customer_id, customer_name, customer_email, customer_phone, country, city,
-    postal_code, intake, timezone, service_id, plan_id, mechanic_id, span, earliest, latest, missed_at_most
+    id, request_fingerprint, wish, created_by, customer_id, customer_name, customer_email, customer_phone, sms_consent, language,
+    country, city, postal_code, intake, timezone, service_id, plan_id, mechanic_id, span, earliest, latest, missed_at_most
 ) VALUES (
-    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, tstzrange($17, $18), $19, $20, $21
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, tstzrange($19, $20), $21, $22, $23
 )
 ON CONFLICT DO NOTHING
 RETURNING id

@@ -84,8 +84,8 @@ class PostgresSaga:
         what = (booking["booking_id"], NoticeKind.WAITLIST_OFFER)
         told = [notice_plan.told_now(*what, until=until.isoformat())]
         if booking["wants_texts"]:
-            zone, about = booking["timezone"], {"until": until.isoformat()}
-            told.append(notice_plan.told_by_text(*what, zone, self._texts, now, urgent=True, **about))
+            rules = (booking["timezone"], self._texts, now)
+            told.append(notice_plan.told_by_text(*what, *rules, urgent=True, until=until.isoformat()))
         return told
 
     async def withdraw(self, booking_id: UUID, fingerprint: str) -> bool:

@@ -81,11 +81,11 @@ class PostgresSaga:
 
     def _told_of_offer(self, booking: asyncpg.Record, until: datetime, now: datetime) -> list[OwedNotice]:
         """By text message at any hour: an offer is of use now or never."""
-        what = (booking["booking_id"], NoticeKind.WAITLIST_OFFER)
-        told = [notice_plan.told_now(*what, until=until.isoformat())]
+        id, kind, ends = booking["booking_id"], NoticeKind.WAITLIST_OFFER, until.isoformat()
+        told = [notice_plan.told_now(id, kind, until=ends)]
         if booking["wants_texts"]:
-            rules = (booking["timezone"], self._texts, now)
-            told.append(notice_plan.told_by_text(*what, *rules, urgent=True, until=until.isoformat()))
+            zone, rules = booking["timezone"], self._texts
+            told.append(notice_plan.told_by_text(id, kind, zone, rules, now, urgent=True, until=ends))
         return told
 
     async def withdraw(self, booking_id: UUID, fingerprint: str) -> bool:

@@ -28,11 +28,11 @@ LASTS = timedelta(minutes=30)
 APART = 3 * HOUR
 _JOIN = """
 INSERT INTO waitlist_entries (
-    id, request_fingerprint, wish, created_by, created_by_role, customer_id, customer_name, customer_email, country, city,
-    postal_code, timezone, service_id, plan_id, mechanic_id, span, missed_at_most
+    id, request_fingerprint, wish, created_by, created_by_role, customer_id, customer_name, customer_email, country,
+    city, postal_code, timezone, service_id, plan_id, mechanic_id, span, missed_at_most
 ) VALUES (
-    $1, '', uuid_send($1), 'a customer', 'customer', $2, 'Camille Roy', 'camille@example.com', 'CA', 'Toronto', 'M5V 2T6',
-    'UTC', $3, $4, $5, tstzrange($6, $7), $8
+    $1, '', uuid_send($1), 'a customer', 'customer', $2, 'Camille Roy', 'camille@example.com', 'CA',
+    'Toronto', 'M5V 2T6', 'UTC', $3, $4, $5, tstzrange($6, $7), $8
 )
 """
 
@@ -79,7 +79,8 @@ class Line:
 
     async def free(self, slot: int) -> None:
         await self.database.execute(
-            "UPDATE slot_reservations SET status = 'cancelled' WHERE mechanic_id = $1 AND starts_at = $2 AND status = 'confirmed'",
+            "UPDATE slot_reservations SET status = 'cancelled'"
+            " WHERE mechanic_id = $1 AND starts_at = $2 AND status = 'confirmed'",
             self.shop.mechanic_id,
             self.start(slot),
         )

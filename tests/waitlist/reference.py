@@ -1,4 +1,4 @@
-"""What the waitlist has to do, in some lines of plain Python: one mechanic's slots, who waits for which, first come first."""
+"""What the waitlist has to do, in plain Python: one mechanic's slots, who waits for which, first come first."""
 
 from dataclasses import dataclass, field
 
@@ -20,7 +20,7 @@ class Waiting:
 
 
 class Reference:
-    """`line` is in order; `free` are slots that nobody has; `queue` those that have come free and were not looked at."""
+    """`line` is in order; `free`: slots that nobody has; `queue`: what has come free and was not looked at."""
 
     def __init__(self, slots: int, most_missed: int) -> None:
         self.line: list[Waiting] = []

@@ -37,7 +37,7 @@ class WaitlistIn(Sent):
     to: Instant = Field(examples=["2026-12-02T05:00:00Z"])
     timezone: Timezone
     earliest: TimeOfDay | None = Field(default=None, examples=["09:00"])
-    latest: TimeOfDay | None = Field(default=None, examples=["16:30"])
+    latest: TimeOfDay | None = Field(default=None, validate_default=True, examples=["16:30"])
     customer: Customer
     location: Location
     intake: Intake = Field(default_factory=dict)

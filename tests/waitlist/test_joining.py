@@ -119,7 +119,7 @@ async def test_a_service_waits_for_its_customers(issuer: Issuer, customer: Custo
     await full.owner.ask(full.booking, "cancel")
     booking = await offered(service, entry)
     assert booking["payment"]["client_secret"], "whoever made the entry pays"
-    assert len((await service.mails())) == 1
+    assert len(await service.mails()) == 1
 
 
 async def test_who_leaves_gives_back_what_is_offered(full: Day, crowd: Crowd, database: Pool) -> None:

@@ -41,7 +41,7 @@ SELECT
     lower(e.span) AS "from", upper(e.span) AS "to", e.timezone, e.earliest, e.latest, e.missed,
     e.missed_at_most - e.missed AS misses_left, e.created_at, o.id AS offered_booking_id
 FROM waitlist_entries AS e
-LEFT JOIN bookings AS o ON o.waitlist_entry_id = e.id AND o.status IN ('holding', 'awaiting_payment') AND o.hold_expires_at IS NOT NULL
+LEFT JOIN bookings AS o ON o.waitlist_entry_id = e.id AND o.status = 'awaiting_payment'
 WHERE e.id = $1
 
 -- name: list_entries
@@ -52,7 +52,7 @@ SELECT
     lower(e.span) AS "from", upper(e.span) AS "to", e.timezone, e.earliest, e.latest, e.missed,
     e.missed_at_most - e.missed AS misses_left, e.created_at, o.id AS offered_booking_id
 FROM waitlist_entries AS e
-LEFT JOIN bookings AS o ON o.waitlist_entry_id = e.id AND o.status IN ('holding', 'awaiting_payment') AND o.hold_expires_at IS NOT NULL
+LEFT JOIN bookings AS o ON o.waitlist_entry_id = e.id AND o.status = 'awaiting_payment'
 WHERE $1::timestamptz IS NULL OR (e.created_at, e.id) < ($1, $2::uuid)
 ORDER BY e.created_at DESC, e.id DESC
 LIMIT $3

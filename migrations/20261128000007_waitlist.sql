@@ -334,6 +334,7 @@ REVOKE SELECT ON booking_policies FROM pitstop_worker;
 ALTER TABLE notifications DROP CONSTRAINT notifications_booking_id_fkey;
 -- squawk-ignore adding-foreign-key-constraint, constraint-missing-not-valid
 ALTER TABLE notifications ADD CONSTRAINT notifications_booking_id_fkey FOREIGN KEY (booking_id) REFERENCES bookings (id);
+DROP POLICY own_entries ON waitlist_entries;
 ALTER TABLE bookings DROP COLUMN waitlist_entry_id;
 DROP TABLE freed_slots, waitlist_entries;
 

@@ -238,6 +238,15 @@ class Settings(BaseSettings):
     closing_seconds: NonNegativeFloat = Field(
         default=1800, description="How long after its end a session is closed that nobody has closed."
     )
+    immediate_preferred_seconds: NonNegativeFloat = Field(
+        default=60, description="How long an immediate session is offered to the preferred mechanic alone."
+    )
+    immediate_wave_seconds: PositiveFloat = Field(
+        default=60, description="How long after one wave of mechanics the next, further away, is asked."
+    )
+    immediate_seconds: PositiveFloat = Field(
+        default=600, description="How long a mechanic is looked for in all; then the money goes back."
+    )
     sweep_interval_seconds: PositiveFloat = Field(
         default=60, description="How often the backstop expires lapsed holds and drains the webhook inbox."
     )

@@ -1,7 +1,7 @@
 """What a booking's run has to do next by the clock."""
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pitstop.domain.notices import NoticeKind
 from pitstop.domain.saga import NoticeDue, Terms
@@ -20,6 +20,26 @@ def next_notice(terms: Terms, posted: Collection[str], before: datetime) -> Noti
 
 def unposted(terms: Terms, posted: Collection[str]) -> list[NoticeDue]:
     return [each for each in terms.notices or () if each.key not in posted]
+
+
+def next_step(terms: Terms, closing: timedelta | None, now: datetime) -> datetime:
+    """When the booking itself moves on: so long after its end it is closed; while a mechanic is looked for, more are
+    asked, or it is over."""
+    if terms.end is None:
+        return terms.offers_due or now
+    return terms.end + (closing or timedelta(0))
+
+
+def useful_until(terms: Terms, now: datetime) -> datetime:
+    """How long a mail that goes out now is of use."""
+    return terms.end or terms.offers_due or now
+
+
+def course_of(terms: Terms) -> str:
+    """Where the booking stands, in the words of an operator."""
+    if terms.start is None or terms.end is None:
+        return "A mechanic is looked for who takes the session at once."
+    return f"The session is from {terms.start:%Y-%m-%d %H:%M} to {terms.end:%H:%M} UTC."
 
 
 def keeps_waiting(notice: NoticeDue) -> bool:

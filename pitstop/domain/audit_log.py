@@ -20,6 +20,7 @@ class Action(StrEnum):
     ADD_TIME_OFF = "time_off.add"
     REMOVE_TIME_OFF = "time_off.remove"
     LIST_RESERVATIONS = "reservation.list"
+    LIST_OFFERS = "offer.list"
     ERASE_CUSTOMER = "customer.erase"
     OPEN_PAYLOADS = "payloads.open"
     SIGN_IN = "operator.sign_in"

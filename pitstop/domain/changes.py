@@ -15,6 +15,8 @@ class ChangeKind(StrEnum):
     START = "start"
     COMPLETE = "complete"
     NO_SHOW = "no_show"
+    ACCEPT = "accept"
+    DECLINE_OFFER = "decline_offer"
 
 
 class ChangeRefusal(StrEnum):
@@ -31,6 +33,8 @@ class ChangeRefusal(StrEnum):
     NOT_STARTABLE = "not_startable"
     NOT_COMPLETABLE = "not_completable"
     NOT_ABSENT = "not_absent"
+    ALREADY_TAKEN = "already_taken"
+    NOT_ON_OFFER = "not_on_offer"
 
 
 class ChangeOutcome(Message):
@@ -57,6 +61,8 @@ _TOO_LATE_FOR = {
     ChangeKind.START: ChangeRefusal.NOT_STARTABLE,
     ChangeKind.COMPLETE: ChangeRefusal.NOT_COMPLETABLE,
     ChangeKind.NO_SHOW: ChangeRefusal.NOT_ABSENT,
+    ChangeKind.ACCEPT: ChangeRefusal.NOT_ON_OFFER,
+    ChangeKind.DECLINE_OFFER: ChangeRefusal.NOT_ON_OFFER,
 }
 
 

@@ -17,6 +17,8 @@ class NoticeKind(StrEnum):
     REFUND = "refund"
     RESCHEDULED = "rescheduled"
     NO_SHOW = "no_show"
+    TAKEN = "taken"
+    NOT_TAKEN = "not_taken"
 
 
 class Channel(StrEnum):
@@ -33,7 +35,8 @@ class BookingFacts:
     `start` and `end` are aware instants in UTC. `customer_timezone` and `venue_timezone` are IANA names; times are
     shown in the customer's zone, for an in-person session in the venue's. `amount` and `amount_refunded` are minor
     units (cents) of `currency`, an ISO 4217 code in lower case. `manage_url` is empty where it is
-    not for the customer's eyes. `invite_uid` never changes for a booking;
+    not for the customer's eyes. `untaken`: an immediate session that nobody has taken; it has no mechanic (the name is
+    empty), and its times are those that it would have had at once. `invite_uid` never changes for a booking;
     `invite_sequence` rises by one with each change of the invite, cancellation included (RFC 5545, 3.8.7.4).
     """
 
@@ -55,6 +58,7 @@ class BookingFacts:
     manage_url: str
     invite_uid: str
     invite_sequence: int
+    untaken: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,8 @@ _SUBJECTS = {
     NoticeKind.REFUND: "Refund of {refunded}: {session}",
     NoticeKind.RESCHEDULED: "Moved: {session}",
     NoticeKind.NO_SHOW: "Missed: {session}",
+    NoticeKind.TAKEN: "Now: {session}",
+    NoticeKind.NOT_TAKEN: "Nobody was free: {session}",
 }
 # A reminder leaves the calendar entry as it is; a refund may be for a booking that never had one.
 _INVITES: dict[NoticeKind, Method] = {
@@ -74,12 +76,14 @@ class LetterWriter:
 
     def _words(self, notice: Notice, facts: BookingFacts) -> dict[str, str | None]:
         refunded = money(facts.amount_refunded, facts.currency)
-        session = f"{facts.service_name} with {facts.mechanic_name}, {start_time(facts)}"
+        session = facts.service_name
+        if not facts.untaken:
+            session += f" with {facts.mechanic_name}, {start_time(facts)}"
         return {
             "subject": _SUBJECTS[notice.kind].format(session=session, refunded=refunded),
             "sender": self._sender_name,
-            "when": session_time(facts, shown_zone(facts)),
-            "when_for_customer": _when_for_customer(facts),
+            "when": "At once" if facts.untaken else session_time(facts, shown_zone(facts)),
+            "when_for_customer": None if facts.untaken else _when_for_customer(facts),
             "where": _where(facts),
             "amount": money(facts.amount, facts.currency),
             "refunded": refunded,
@@ -88,7 +92,7 @@ class LetterWriter:
 
     def _calendar(self, kind: NoticeKind, facts: BookingFacts) -> CalendarPart | None:
         method = _INVITES.get(kind)
-        if method is None:
+        if method is None or facts.untaken:
             return None
         names = {"organizer_address": self._sender_address, "organizer_name": self._sender_name}
         return invite(facts, method, now=self._clock(), **names)

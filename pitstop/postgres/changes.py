@@ -1,7 +1,6 @@
 """What is asked of a booking that has its slot, on PostgreSQL: decided and done in one transaction, or refused."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -14,69 +13,15 @@ from pitstop.domain.caller import Role
 from pitstop.domain.changes import ChangeKind, ChangeOutcome, ChangeRefusal, is_done_by
 from pitstop.domain.course import Course
 from pitstop.domain.notices import NoticeKind
-from pitstop.domain.policy import Party, Policy, acts_for_customer, part_of
+from pitstop.domain.policy import Party, part_of
 from pitstop.domain.saga import Terms
-from pitstop.postgres import queries, steps
+from pitstop.postgres import offers, queries, steps
+from pitstop.postgres.asking import Asked, Refused, require_version
 from pitstop.postgres.pool import Connection, Pool
+from pitstop.postgres.settling import settle as _settle
 
 _SQL = queries.load("changes")
 _SAGA = queries.load("saga")
-
-
-class Refused(Exception):
-    """Nothing is changed; everything in the transaction is undone."""
-
-    def __init__(self, refusal: ChangeRefusal, why: str, reason: SlotRefusal | None = None) -> None:
-        super().__init__(why)
-        self.refusal = refusal
-        self.why = why
-        self.reason = reason
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A change that is asked for, of a booking that this transaction has locked. `role` None: the clock asks."""
-
-    connection: Connection
-    booking: asyncpg.Record
-    role: Role | None
-    wanted: dict[str, Any]
-    course: Course
-    now: datetime
-
-    @property
-    def booking_id(self) -> UUID:
-        id: UUID = self.booking["booking_id"]
-        return id
-
-    @property
-    def policy(self) -> Policy:
-        return Policy.model_validate(self.booking["policy"])
-
-    @property
-    def start(self) -> datetime:
-        start: datetime = self.booking["starts_at"]
-        return start
-
-    @property
-    def for_customer(self) -> bool:
-        return self.role is not None and acts_for_customer(self.role)
-
-    @property
-    def by(self) -> str:
-        """Who has asked, as the timeline says it."""
-        return "clock" if self.role is None else Role.CUSTOMER if self.role is Role.LINK else self.role
-
-    def is_in(self, *states: BookingStatus) -> bool:
-        return self.booking["status"] in states
-
-    async def note(self, event: str, **detail: Any) -> None:
-        """An entry of the booking's timeline, which says who has asked."""
-        entry = {"by": self.by, **detail}
-        await self.connection.execute(_SQL["note"], self.booking_id, self.now, event, entry)
-
-    async def do(self, name: str, *arguments: Any) -> Any:
-        return await self.connection.fetchval(_SQL[name], self.booking_id, *arguments)
 
 
 class PostgresChanges:
@@ -98,11 +43,23 @@ class PostgresChanges:
                 return ChangeOutcome(refusal=ChangeRefusal.WITHDRAWN, terms=await _terms(connection, booking))
             outcome, detail = change["outcome"], change["detail"]
             if outcome is None:
-                asked = Asked(connection, booking, Role(change["asked_by_role"]), change["wanted"], course, now)
+                role = Role(change["asked_by_role"])
+                asked = Asked(connection, booking, role, change["wanted"], course, now, change_id)
                 outcome, detail = await _decide(asked, ChangeKind(change["kind"]))
                 await connection.execute(_SQL["decide"], change_id, now, outcome, detail)
                 booking = await steps.lock(connection, booking_id) or booking
             return steps.decided(outcome, detail, await steps.terms_of(connection, booking))
+
+    async def offer(self, booking_id: UUID, course: Course, now: datetime) -> Terms | None:
+        async with self._pool.acquire() as connection, connection.transaction():
+            booking = await steps.lock(connection, booking_id)
+            if booking is None:
+                return None
+            asked = Asked(connection, booking, None, {}, course, now)
+            if asked.is_in(BookingStatus.PENDING):
+                await offers.move_on(asked)
+                booking = await steps.lock(connection, booking_id) or booking
+            return await steps.terms_of(connection, booking)
 
     async def close(self, booking_id: UUID, course: Course, now: datetime) -> Terms | None:
         """The time is over. Nobody has to press a button; but a customer who came and was left alone pays nothing."""
@@ -152,7 +109,7 @@ async def _reschedule(asked: Asked) -> dict[str, Any]:
     """Takes the new time as it lets the old one go. A booking that is there already stays as it is."""
     start = datetime.fromisoformat(asked.wanted["start"]) if asked.wanted.get("start") else asked.start
     mechanic = UUID(asked.wanted["mechanic_id"]) if asked.wanted.get("mechanic_id") else asked.booking["mechanic_id"]
-    _require_version(asked)
+    require_version(asked)
     if not asked.is_in(BookingStatus.CONFIRMED):
         raise Refused(ChangeRefusal.NOT_RESCHEDULABLE, f"The booking is {asked.booking['status']}.")
     if (start, mechanic) == (asked.start, asked.booking["mechanic_id"]):
@@ -170,13 +127,6 @@ async def _reschedule(asked: Asked) -> dict[str, Any]:
         asked.policy.percent_back(asked.start, asked.now) if asked.for_customer else 100,
     )
     return await _told_of_move(asked, start, mechanic, move)
-
-
-def _require_version(asked: Asked) -> None:
-    version = asked.wanted.get("version")
-    if version is not None and version != asked.booking["version"]:
-        why = f"The booking has changed: its version is {asked.booking['version']}. Read it again, then decide."
-        raise Refused(ChangeRefusal.VERSION_CONFLICT, why)
 
 
 def _require_movable(asked: Asked) -> None:
@@ -254,37 +204,6 @@ async def _call_off(asked: Asked, percent: int) -> dict[str, Any]:
     return settled
 
 
-async def _settle(
-    asked: Asked,
-    status: BookingStatus,
-    back: int,
-    paid: bool,
-    detail: dict[str, Any],
-    told: NoticeKind | None,
-    invite_change: int = 0,
-) -> None:
-    """The booking's end: what stays of the money, what goes back, and what the customer is told."""
-    # A confirmation is of use after the session, too.
-    moot = [NoticeKind.REMINDER] if status is BookingStatus.COMPLETED else list(NoticeKind)
-    await steps.skip_notices(asked.connection, asked.booking_id, f"the booking is {status}", *moot)
-    standing = [BookingStatus(asked.booking["status"])]
-    kept = asked.booking["amount"] - back if paid else 0
-    await steps.end(
-        asked.connection,
-        asked.booking_id,
-        status,
-        standing,
-        asked.now,
-        invite_change=invite_change,
-        kept=kept,
-        detail={"by": asked.by, **detail},
-    )
-    if back:
-        await steps.owe_refund(asked.connection, asked.booking_id, back, status, asked.now)
-    if told:
-        await steps.owe(asked.connection, asked.booking_id, notice_plan.told_now(asked.booking_id, told))
-
-
 async def _check_in(asked: Asked) -> dict[str, Any]:
     """Somebody has come, to the waiting room or the workshop."""
     party: Party = "mechanic" if asked.role is Role.MECHANIC else "customer"
@@ -352,4 +271,6 @@ _DEEDS: dict[ChangeKind, Callable[[Asked], Awaitable[dict[str, Any]]]] = {
     ChangeKind.START: _start,
     ChangeKind.COMPLETE: _complete,
     ChangeKind.NO_SHOW: _no_show,
+    ChangeKind.ACCEPT: offers.accept,
+    ChangeKind.DECLINE_OFFER: offers.decline,
 }

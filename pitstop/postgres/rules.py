@@ -115,6 +115,10 @@ class MechanicRules:
         asked = (mechanic_id, period.since, period.until, status, *(after or (None, None)), now, limit)
         return await self._list(caller, mechanic_id, "reservations", asked, Action.LIST_RESERVATIONS)
 
+    async def offers(self, caller: Caller, mechanic_id: UUID) -> list[Row] | None:
+        """The immediate sessions that the mechanic may take, newest first."""
+        return await self._list(caller, mechanic_id, "offers", (mechanic_id,), Action.LIST_OFFERS)
+
     async def _list(
         self, caller: Caller, mechanic_id: UUID, query: str, asked: Sequence[object], reading: Action
     ) -> list[Row] | None:

@@ -9,6 +9,7 @@ WITH judged AS (
         b.erased_at IS NULL AND CASE o.kind
             WHEN 'reminder' THEN b.status = 'confirmed' AND b.starts_at > $2 AND o.move = b.moves
             WHEN 'rescheduled' THEN b.status IN ('confirmed', 'in_progress') AND o.move = b.moves
+            WHEN 'taken' THEN b.status IN ('in_progress', 'completed')
             WHEN 'confirmation' THEN b.status IN ('confirmed', 'in_progress', 'completed')
             ELSE TRUE
         END AS stands
@@ -27,9 +28,11 @@ claimed AS (
 )
 SELECT
     claimed.status AS state, claimed.attempts,
-    b.id AS booking_id, s.kind, s.name AS service_name, p.name AS plan_name, m.name AS mechanic_name,
-    b.customer_name, b.customer_email, b.starts_at AS start, b.ends_at AS "end", b.timezone AS customer_timezone,
-    m.timezone AS venue_timezone, CASE s.kind WHEN 'in_person' THEN COALESCE(w.address, m.address) END AS venue_address,
+    b.id AS booking_id, s.kind, s.name AS service_name, p.name AS plan_name, COALESCE(m.name, '') AS mechanic_name,
+    b.customer_name, b.customer_email, b.timezone AS customer_timezone, COALESCE(m.timezone, b.timezone) AS venue_timezone,
+    -- Nobody has taken it: the times that it would have had at once.
+    b.mechanic_id IS NULL AS untaken, COALESCE(b.starts_at, b.created_at) AS start,
+    COALESCE(b.ends_at, b.created_at + make_interval(mins => b.duration_minutes)) AS "end", CASE s.kind WHEN 'in_person' THEN COALESCE(w.address, m.address) END AS venue_address,
     b.amount, b.currency, b.invite_sequence,
     -- What goes back, whether or not Stripe has accepted it yet.
     COALESCE((SELECT sum(r.amount) FROM refunds AS r WHERE r.booking_id = b.id), 0)::bigint AS amount_refunded
@@ -37,7 +40,7 @@ FROM claimed
 JOIN bookings AS b ON b.id = claimed.booking_id
 JOIN services AS s ON s.id = b.service_id
 JOIN plans AS p ON p.id = b.plan_id
-JOIN mechanics AS m ON m.id = b.mechanic_id
+LEFT JOIN mechanics AS m ON m.id = b.mechanic_id
 LEFT JOIN slot_reservations AS held ON held.booking_id = b.id AND held.status IN ('reserved', 'confirmed')
 LEFT JOIN bays ON bays.id = held.bay_id
 LEFT JOIN workshops AS w ON w.id = COALESCE(bays.workshop_id, m.workshop_id)

@@ -13,6 +13,8 @@ SELECT
     tstzrange(
         b.starts_at - make_interval(mins => b.buffer_before_minutes), b.ends_at + make_interval(mins => b.buffer_after_minutes)
     ) AS blocked,
+    b.duration_minutes IS NOT NULL AS immediate, b.offers_reach, b.offers_widen_at, b.offers_end_at,
+    CASE b.status WHEN 'pending' THEN LEAST(b.offers_widen_at, b.offers_end_at) END AS offers_due,
     r.id AS reservation_id, b.preferred_mechanic_id IS NULL AS any_mechanic,
     encode(b.request_fingerprint, 'hex') AS fingerprint, p.payment_intent_id, COALESCE(p.paid_at IS NOT NULL, FALSE) AS paid,
     EXISTS (SELECT FROM refunds AS f WHERE f.booking_id = b.id) AS refund_owed,
@@ -90,6 +92,10 @@ noted AS (
 )
 UPDATE bookings SET hold_expires_at = $4 FROM granted WHERE bookings.id = granted.booking_id
 RETURNING bookings.id
+
+-- name: await_payment
+-- An immediate session holds no time of anybody's: the customer has so long to pay.
+UPDATE bookings SET hold_expires_at = $2 WHERE id = $1
 
 -- name: why_refused
 SELECT slot_refusal(mechanic_id, service_id, starts_at, $2) FROM bookings WHERE id = $1
@@ -317,6 +323,8 @@ WITH overdue AS (
     SELECT id FROM bookings WHERE status IN ('holding', 'awaiting_payment') AND hold_expires_at < $1
     UNION
     SELECT id FROM bookings WHERE status IN ('confirmed', 'in_progress') AND ends_at < $3
+    UNION
+    SELECT id FROM bookings WHERE status = 'pending' AND offers_widen_at < $1
     UNION
     SELECT booking_id FROM refunds WHERE refunded_at IS NULL AND requested_at < $1
     UNION

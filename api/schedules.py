@@ -202,7 +202,7 @@ class ReservationPage(BaseModel):
 
 
 class Offer(BaseModel):
-    """An immediate session that the mechanic may take: what is needed to decide. The rest is told to whoever takes it."""
+    """An immediate session that the mechanic may take: what is needed to decide. Whoever takes it is told the rest."""
 
     booking_id: UUID
     service_id: UUID

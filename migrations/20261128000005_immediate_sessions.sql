@@ -126,7 +126,11 @@ CREATE FUNCTION open_offers(mechanic uuid) RETURNS TABLE (
     currency text, first_name text, city text, country text, distance integer, preferred boolean, offered_at timestamptz,
     offered_until timestamptz
 )
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp SET pitstop.reading = 'offers' AS $$
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM set_config('pitstop.reading', 'offers', TRUE);
+    RETURN QUERY
     SELECT
         b.id, b.service_id, s.name, s.kind, p.name, b.duration_minutes, b.amount, b.currency,
         split_part(btrim(b.customer_name), ' ', 1), b.city, b.country, o.distance::integer,
@@ -138,16 +142,24 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_te
     JOIN plans AS p ON p.id = b.plan_id
     WHERE o.mechanic_id = mechanic AND o.outcome IS NULL
     ORDER BY o.offered_at DESC, b.id
-    LIMIT 200
+    LIMIT 200;
+    PERFORM set_config('pitstop.reading', '', TRUE);
+END
 $$;
 
 -- A booking that was offered to the caller, as the engine has to know it to run its workflow.
 CREATE FUNCTION offered_booking(booking uuid) RETURNS TABLE (
     booking_id uuid, fingerprint text, mechanic_id uuid, customer_id uuid, starts_at timestamptz, status text
 )
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp SET pitstop.reading = 'offers' AS $$
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM set_config('pitstop.reading', 'offers', TRUE);
+    RETURN QUERY
     SELECT b.id, encode(b.request_fingerprint, 'hex'), b.mechanic_id, b.customer_id, b.starts_at, b.status
-    FROM bookings AS b WHERE b.id = booking
+    FROM bookings AS b WHERE b.id = booking;
+    PERFORM set_config('pitstop.reading', '', TRUE);
+END
 $$;
 
 -- What a mechanic asks of a booking that was offered to it.

@@ -121,7 +121,6 @@ _EVENTS = {
     "no_show": "Somebody did not come.",
     "pending": "A mechanic is looked for.",
     "offered": "Mechanics who are online were asked.",
-    "in_progress": "The session began.",
     "wrong_payment": "Money came that is not the agreed amount. Please get in touch with us.",
 }
 _MAILS = {

@@ -17,6 +17,7 @@ USERS = {
     "inbox": ["api", "worker"],
     "limits": ["api"],
     "notices": ["worker"],
+    "offers": ["worker"],
     "pulse": ["api"],
     "rules": ["api"],
     "saga": ["worker"],

@@ -1,6 +1,7 @@
 """Customers who want a session at once, and the mechanics who are asked to take it."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -95,6 +96,15 @@ async def offers(mechanic: Customer) -> list[Json]:
 async def is_offered(booking: Json, *mechanics: Customer) -> list[bool]:
     """To which of them the booking is offered."""
     return [booking["id"] in [offer["booking_id"] for offer in await offers(each)] for each in mechanics]
+
+
+async def until_offered(booking: Json, mechanics: Sequence[Customer], expected: list[bool]) -> None:
+    """Waits until the booking is offered to these mechanics and no others of them."""
+    for _ in range(100):
+        if (found := await is_offered(booking, *mechanics)) == expected:
+            return
+        await asyncio.sleep(0.1)
+    assert found == expected
 
 
 async def goes(mechanic: Customer, *, online: bool) -> None:

@@ -122,7 +122,7 @@ guarded AS (
     SELECT unnest(ARRAY[
         'time_off', 'bookings', 'booking_events', 'sessions', 'slot_reservations', 'payments', 'refunds', 'webhook_inbox',
         'notifications', 'audit_runs', 'audit_findings', 'rate_limits', 'hold_origins', 'audit_log', 'audit_seals', 'erasures',
-        'booking_changes', 'check_ins', 'booking_policies'
+        'booking_changes', 'check_ins', 'booking_policies', 'session_offers'
     ])
 )
 SELECT 'constraint one_booking_at_a_time on slot_reservations' AS guard
@@ -151,6 +151,7 @@ SELECT 'trigger ' || wanted.name || ' on ' || wanted.on_table
 FROM (
     VALUES ('bookings', 'honest_status'), ('bookings', 'version_rises'), ('sessions', 'honest_status'),
     ('slot_reservations', 'honest_status'), ('mechanics', 'known_timezone'), ('bookings', 'hold_ends'),
+        ('bookings', 'offers_close'),
         ('audit_log', 'append_only'), ('audit_seals', 'append_only')
 ) AS wanted (on_table, name)
 WHERE NOT EXISTS (

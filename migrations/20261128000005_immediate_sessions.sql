@@ -33,6 +33,7 @@ ALTER TABLE bookings
     -- squawk-ignore constraint-missing-not-valid
     ADD CONSTRAINT time_once_taken CHECK (
         (starts_at IS NOT NULL) = (duration_minutes IS NULL OR status IN ('in_progress', 'completed', 'no_show'))
+        AND (duration_minutes IS NULL OR status <> 'confirmed')
     );
 -- Few wait at a time.
 -- squawk-ignore require-concurrent-index-creation
@@ -120,6 +121,12 @@ CREATE POLICY offered_bookings ON bookings FOR SELECT TO pitstop_owner USING (
     )
 );
 
+-- What they can see of a booking is not for paying it.
+ALTER POLICY of_bookings_to_pay_for ON payments USING (
+    current_setting('pitstop.reading', TRUE) IS DISTINCT FROM 'offers'
+    AND EXISTS (SELECT FROM bookings WHERE bookings.id = payments.booking_id)
+);
+
 -- The mechanic's open offers, newest first. Of the customer the first name and the place.
 CREATE FUNCTION open_offers(mechanic uuid) RETURNS TABLE (
     booking_id uuid, service_id uuid, service_name text, kind text, plan_name text, duration_minutes integer, amount bigint,
@@ -157,7 +164,9 @@ BEGIN
     PERFORM set_config('pitstop.reading', 'offers', TRUE);
     RETURN QUERY
     SELECT b.id, encode(b.request_fingerprint, 'hex'), b.mechanic_id, b.customer_id, b.starts_at, b.status
-    FROM bookings AS b WHERE b.id = booking;
+    FROM session_offers AS o
+    JOIN bookings AS b ON b.id = o.booking_id
+    WHERE o.booking_id = booking AND (SELECT caller_role()) = 'mechanic' AND o.mechanic_id::text = (SELECT caller());
     PERFORM set_config('pitstop.reading', '', TRUE);
 END
 $$;
@@ -193,6 +202,8 @@ REVOKE UPDATE (slot_reservation_id) ON sessions FROM pitstop_worker;
 DROP POLICY asked_about_offers ON booking_changes;
 DROP POLICY ask_about_offers ON booking_changes;
 DROP FUNCTION offered_booking, open_offers;
+ALTER POLICY of_bookings_to_pay_for ON payments
+USING (EXISTS (SELECT FROM bookings WHERE bookings.id = payments.booking_id));
 DROP POLICY offered_bookings ON bookings;
 DROP TRIGGER offers_close ON bookings;
 DROP FUNCTION close_offers, takers_now;
@@ -205,7 +216,9 @@ ALTER TABLE bookings DROP CONSTRAINT time_with_mechanic, DROP CONSTRAINT time_on
 UPDATE bookings AS b SET
     starts_at = b.created_at, ends_at = b.created_at + make_interval(mins => b.duration_minutes),
     mechanic_id = COALESCE(
-        b.preferred_mechanic_id, (SELECT min(ms.mechanic_id) FROM mechanic_services AS ms WHERE ms.service_id = b.service_id)
+        b.preferred_mechanic_id,
+        (SELECT ms.mechanic_id FROM mechanic_services AS ms WHERE ms.service_id = b.service_id ORDER BY ms.mechanic_id LIMIT 1),
+        (SELECT m.id FROM mechanics AS m ORDER BY m.id LIMIT 1)
     )
 WHERE b.starts_at IS NULL;
 ALTER TABLE bookings ENABLE TRIGGER USER;

@@ -96,7 +96,7 @@ class CalledOff(Message):
 class PaymentTerms:
     """What a PaymentIntent is made from; `payment_intent_id` of the one that an earlier try has made.
 
-    An immediate session has neither mechanic nor start.
+    An immediate session has no start, and no mechanic but the one who was asked for.
     """
 
     amount: int

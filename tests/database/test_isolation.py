@@ -25,7 +25,9 @@ _BOOKS = ("audit_runs", "audit_findings", "audit_log", "audit_seals", "erasures"
 _RULES = ("mechanics", "mechanic_services", "availability_rules", "date_exceptions")
 # What is agreed with bookings, for anybody to read.
 _AGREED = ("booking_policies",)
-APART = {"time_off", "webhook_inbox", "rate_limits", *_BOOKS, *_RULES, *_AGREED}
+# What is offered to mechanics before a booking is theirs (test_offers.py).
+_OFFERED = ("session_offers",)
+APART = {"time_off", "webhook_inbox", "rate_limits", *_BOOKS, *_RULES, *_AGREED, *_OFFERED}
 _GUARDED = """
 SELECT
     c.relname AS name,

@@ -80,7 +80,12 @@ SELECT
             'event_id', w.event_id, 'type', w.type, 'received_at', w.received_at, 'applied_at', w.applied_at
         ))
         FROM webhook_inbox AS w WHERE w.booking_id = b.id
-    ), '[]') AS inbox
+    ), '[]') AS inbox,
+    b.duration_minutes IS NOT NULL AS immediate, b.offers_end_at,
+    COALESCE((
+        SELECT jsonb_agg(jsonb_build_object('mechanic_id', o.mechanic_id, 'outcome', o.outcome) ORDER BY o.mechanic_id)
+        FROM session_offers AS o WHERE o.booking_id = b.id
+    ), '[]') AS offers
 FROM bookings AS b
 LEFT JOIN mechanics AS m ON m.id = b.mechanic_id
 WHERE b.id = ANY($1::uuid[])

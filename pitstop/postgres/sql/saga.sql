@@ -108,8 +108,9 @@ DELETE FROM slot_reservations WHERE booking_id = $1
 DELETE FROM bookings WHERE id = $1
 
 -- name: payment_terms
+-- An immediate session has no mechanic yet: the one who was asked for, if any.
 SELECT
-    b.amount, b.currency, b.customer_email, b.mechanic_id, b.starts_at, s.name AS service_name, p.payment_intent_id
+    b.amount, b.currency, b.customer_email, COALESCE(b.mechanic_id, b.preferred_mechanic_id) AS mechanic_id, b.starts_at, s.name AS service_name, p.payment_intent_id
 FROM bookings AS b
 JOIN services AS s ON s.id = b.service_id
 LEFT JOIN payments AS p ON p.booking_id = b.id

@@ -147,7 +147,9 @@ BEGIN
     JOIN bookings AS b ON b.id = o.booking_id AND b.status = 'pending'
     JOIN services AS s ON s.id = b.service_id
     JOIN plans AS p ON p.id = b.plan_id
-    WHERE o.mechanic_id = mechanic AND o.outcome IS NULL
+    WHERE o.mechanic_id = mechanic AND o.outcome IS NULL AND (
+        (SELECT caller_role()) = 'operator' OR ((SELECT caller_role()) = 'mechanic' AND mechanic::text = (SELECT caller()))
+    )
     ORDER BY o.offered_at DESC, b.id
     LIMIT 200;
     PERFORM set_config('pitstop.reading', '', TRUE);

@@ -19,12 +19,18 @@ from api.routes import (
     catalogue,
     changes,
     codec,
+    feeds,
     invites,
     mechanics,
+    notices,
     operations,
     pages,
     privacy,
+    short_links,
     sign_in,
+    texts,
+    waiver_pages,
+    waivers,
     webhooks,
 )
 from api.shedding import Lanes, Shedding
@@ -67,18 +73,8 @@ def create_app(settings: Settings | None = None, client: Client | None = None) -
     app.state.registry = meters.registry
     guard.install(app, settings)
     doors = (
-        catalogue,
-        bookings,
-        changes,
-        invites,
-        mechanics,
-        privacy,
-        webhooks,
-        codec,
-        sign_in,
-        operations,
-        audits,
-        pages,
+        *(catalogue, bookings, changes, notices, invites, waivers, mechanics, feeds, privacy, webhooks, texts),
+        *(codec, sign_in, operations, audits, pages, waiver_pages, short_links),
     )
     for routes in doors:
         app.include_router(routes.router)
@@ -87,6 +83,7 @@ def create_app(settings: Settings | None = None, client: Client | None = None) -
     return app
 
 
-logs.configure(quiet=("httpx",))
+# What is told of fonts names the letters of names.
+logs.configure(quiet=("httpx", "fontTools", "fpdf"))
 access_log.install()
 app = create_app()

@@ -1,6 +1,7 @@
 """Which budgets a call spends, and how many unpaid holds somebody may have: the settings, by caller and address."""
 
 from datetime import timedelta
+from uuid import UUID
 
 from fastapi import Depends
 
@@ -22,7 +23,7 @@ def of_call(rooms: Rooms, caller: Caller, address: Address, *, reading: bool) ->
     if caller.role is Role.SERVICE:
         return [Budget("service", names.of("service", subject), settings.rate_service)]
     own = _own(settings, names, subject, reading=reading)
-    return [own, reads(rooms, address) if reading else _writes(rooms, address)]
+    return [own, reads(rooms, address) if reading else writes(rooms, address)]
 
 
 def _own(settings: Settings, names: Pseudonyms, subject: str, *, reading: bool) -> Budget:
@@ -39,7 +40,7 @@ def searches(rooms: Rooms, address: Address) -> Budget:
     return _of_address(rooms, "address-searches", address, rooms.settings.rate_address_searches)
 
 
-def _writes(rooms: Rooms, address: Address) -> Budget:
+def writes(rooms: Rooms, address: Address) -> Budget:
     return _of_address(rooms, "address-writes", address, rooms.settings.rate_address_writes)
 
 
@@ -47,6 +48,11 @@ def failures(rooms: Rooms, address: Address) -> Budget:
     """For tokens, links and signatures that are wrong. A right one is never refused for them: neighbours behind one
     address would shut each other out, and what is signed cannot be guessed."""
     return _of_address(rooms, "address-failures", address, rooms.settings.rate_address_failures)
+
+
+def of_feed(rooms: Rooms, feed_id: UUID) -> Budget:
+    """By the feed alone: a calendar service fetches those of many mechanics from the same few addresses."""
+    return _own(rooms.settings, rooms.names, f"feed:{feed_id}", reading=True)
 
 
 def _of_address(rooms: Rooms, name: str, address: Address, per_minute: int) -> Budget:

@@ -79,7 +79,8 @@ async def _reader(
     if rooms.links.booking_of(token) != id:
         await rooms.rates.spend(budgets.failures(rooms, address))
         raise not_found()
-    await rooms.rates.spend(budgets.reads(rooms, address))
+    budget = budgets.reads if request.method in _READING else budgets.writes
+    await rooms.rates.spend(budget(rooms, address))
     return _known(request, Caller(Role.LINK, str(id)))
 
 
@@ -90,6 +91,6 @@ def _is_uuid(text: str) -> bool:
         return False
 
 
-# Whoever bears a token; and, for reading one booking, also whoever has its link.
+# Whoever bears a token; and, for one booking, also whoever has its link.
 Authenticated = Annotated[Caller, Depends(caller)]
 Reader = Annotated[Caller, Depends(_reader)]

@@ -23,6 +23,7 @@ _TITLES = {
     ChangeRefusal.NOT_OPEN: "There is nothing to come to",
     ChangeRefusal.TOO_EARLY: "Too early",
     ChangeRefusal.NOT_STARTABLE: "It cannot be started",
+    ChangeRefusal.WAIVER_MISSING: "The waiver is not signed",
     ChangeRefusal.NOT_COMPLETABLE: "It cannot be completed",
     ChangeRefusal.NOT_ABSENT: "Nobody is missing",
     ChangeRefusal.ALREADY_TAKEN: "Somebody else has it",

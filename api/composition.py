@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Annotated, cast
 
 import httpx
@@ -13,22 +14,28 @@ from api.audit_gauges import LastAudit
 from api.figures import Backlogs, Figures
 from api.rates import RateLimiter
 from api.streams import Streams
+from pitstop.gateways.feed_links import FeedLinks
 from pitstop.gateways.holiday_library import HolidayLibrary
 from pitstop.gateways.manage_links import ManageLinks
 from pitstop.gateways.operator_sessions import OperatorSessions
 from pitstop.gateways.payload_codec import EncryptingCodec, payload_codec
-from pitstop.gateways.pseudonyms import Pseudonyms
+from pitstop.gateways.pseudonyms import NumberNames, Pseudonyms
+from pitstop.gateways.short_links import ShortLinks
 from pitstop.gateways.temporal_engine import TemporalEngine, connect
 from pitstop.gateways.tokens import TokenVerifier
 from pitstop.postgres.audit_board import AuditBoard
 from pitstop.postgres.audit_log import AuditLog
 from pitstop.postgres.catalogue import Catalogue
 from pitstop.postgres.desk import BookingDesk
+from pitstop.postgres.feeds import MechanicFeeds
 from pitstop.postgres.inbox import PostgresInbox
 from pitstop.postgres.limits import SharedBudgets
 from pitstop.postgres.pool import Pool, open_pool
 from pitstop.postgres.pulse import Pulse
+from pitstop.postgres.resending import NoticeBoard
 from pitstop.postgres.rules import MechanicRules
+from pitstop.postgres.texts import TextNews
+from pitstop.postgres.waivers import Waivers
 from pitstop.settings import Settings
 
 _CONNECTIONS_FOR_LIMITS = 2
@@ -46,12 +53,18 @@ class Rooms:
     desk: BookingDesk
     catalogue: Catalogue
     rules: MechanicRules
+    feeds: MechanicFeeds
     inbox: PostgresInbox
+    texts: TextNews
+    board: NoticeBoard
     audits: AuditBoard
     engine: TemporalEngine
     tokens: TokenVerifier
     links: ManageLinks
+    short_links: ShortLinks
+    feed_links: FeedLinks
     names: Pseudonyms
+    numbers: NumberNames
     rates: RateLimiter
     pulse: Pulse
     streams: Streams
@@ -60,6 +73,7 @@ class Rooms:
     audit: AuditLog
     codec: EncryptingCodec
     sessions: OperatorSessions
+    waivers: Waivers
 
 
 @asynccontextmanager
@@ -82,12 +96,18 @@ async def build(settings: Settings, client: Client | None = None) -> AsyncIterat
             desk=BookingDesk(pool),
             catalogue=Catalogue(pool),
             rules=MechanicRules(pool, HolidayLibrary()),
+            feeds=MechanicFeeds(pool),
             inbox=PostgresInbox(spare),
+            texts=TextNews(spare),
+            board=NoticeBoard(pool),
             audits=audits,
             engine=TemporalEngine(client or await connect(settings, lazy=True), settings),
             tokens=TokenVerifier(settings, http),
             links=links,
+            short_links=ShortLinks(settings),
+            feed_links=FeedLinks(settings),
             names=Pseudonyms(settings),
+            numbers=NumberNames(settings),
             rates=RateLimiter(SharedBudgets(limits, _PATIENCE_WITH_LIMITS_SECONDS)),
             pulse=pulse,
             streams=streams,
@@ -96,6 +116,7 @@ async def build(settings: Settings, client: Client | None = None) -> AsyncIterat
             audit=AuditLog(pool),
             codec=payload_codec(settings),
             sessions=OperatorSessions(settings),
+            waivers=Waivers(pool, timedelta(days=settings.waiver_retention_days)),
         )
 
 

@@ -16,6 +16,8 @@ from pitstop.domain.booking import BookingStatus, SlotRefusal
 from pitstop.domain.caller import Caller, Role
 from pitstop.domain.identity import booking_id, fingerprint, guest_id
 from pitstop.domain.limits import HoldsExhausted
+from pitstop.domain.notices import Language
+from pitstop.domain.phone import NotANumber, normalised
 from pitstop.domain.saga import HoldRefusal, Standing
 from pitstop.ports import EngineUnavailable, IdempotencyKeyReused
 from pitstop.postgres.desk import BookingRequest, Opening
@@ -50,15 +52,25 @@ class Opened:
     new: bool
 
 
-def request_of(sent: BookingIn, key: str, caller: Caller) -> BookingRequest:
-    """The request as the desk takes it. Raises problems for what no catalogue needs to be asked about."""
+# Fields that came after 0.1.0, at their defaults: a request without them has the fingerprint that it had before.
+_LATER_FIELDS: dict[str, dict[str, Any]] = {"customer": {"sms_consent": False, "language": None}}
+
+
+def request_of(sent: BookingIn, key: str, caller: Caller, language: Language = Language.EN) -> BookingRequest:
+    """The request as the desk takes it. Raises problems for what no catalogue needs to be asked about.
+
+    `language`: what the customer gets who names none. It is no part of what was asked for: the same request from
+    another browser is the same request.
+    """
     return BookingRequest(
         id=booking_id(f"{caller.role}:{caller.subject}", key),
-        fingerprint=fingerprint(sent.model_dump(mode="json")),
+        fingerprint=fingerprint(_asked(sent)),
         customer_id=_customer(sent, caller),
         customer_name=sent.customer.name,
         customer_email=sent.customer.email,
-        customer_phone=sent.customer.phone,
+        customer_phone=_phone(sent),
+        sms_consent=sent.customer.sms_consent,
+        language=Language(sent.customer.language or language),
         country=sent.location.country,
         city=sent.location.city,
         postal_code=sent.location.postal_code,
@@ -69,6 +81,23 @@ def request_of(sent: BookingIn, key: str, caller: Caller) -> BookingRequest:
         mechanic_id=sent.mechanic_id,
         start=sent.start,
     )
+
+
+def _asked(sent: BookingIn) -> dict[str, Any]:
+    """What was asked for, in the words of the release that first took such requests."""
+    asked = sent.model_dump(mode="json")
+    for part, later in _LATER_FIELDS.items():
+        asked[part] = {name: each for name, each in asked[part].items() if name not in later or each != later[name]}
+    return asked
+
+
+def _phone(sent: BookingIn) -> str | None:
+    if sent.customer.phone is None:
+        return None
+    try:
+        return normalised(sent.customer.phone, sent.location.country)
+    except NotANumber as fault:
+        raise invalid_field("body.customer.phone", str(fault)) from None
 
 
 def _customer(sent: BookingIn, caller: Caller) -> UUID:

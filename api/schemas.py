@@ -1,15 +1,16 @@
 """What clients send and get. Amounts are minor units (cents) with an ISO 4217 code; instants are RFC 3339 in UTC."""
 
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from api.fields import City, Country, Email, Instant, Intake, Name, Phone, PostalCode, Timezone
 from pitstop.domain.audit_log import Action
 from pitstop.domain.booking import BookingStatus, SlotRefusal
 from pitstop.domain.catalogue import SessionKind
+from pitstop.domain.waiver import WaiverStatus
 
 MAX_SPAN = timedelta(days=62)
 ServiceId = Annotated[UUID, Field(examples=["00000000-0000-4000-8000-0000000000b1"])]
@@ -35,6 +36,20 @@ class Customer(Sent):
     name: Name
     email: Email
     phone: Phone | None = None
+    sms_consent: bool = Field(
+        default=False,
+        strict=True,
+        description="Whether the customer may be sent reminders as text messages; needs a `phone`.",
+    )
+    language: Literal["en", "fr"] | None = Field(
+        default=None, description="What the customer is written to in. null: as Accept-Language says, else English."
+    )
+
+    @model_validator(mode="after")
+    def _consent_is_to_a_number(self) -> Self:
+        if self.sms_consent and self.phone is None:
+            raise ValueError("sms_consent needs a phone, to which text messages can be sent")
+        return self
 
 
 class Location(Sent):
@@ -155,7 +170,7 @@ class BookingOut(BookingSummary):
     ended_at: datetime | None
     absent: Literal["customer", "mechanic"] | None = Field(description="Who did not come.")
     payment: PaymentState | None
-    waiver_status: Literal["not_required"] = "not_required"
+    waiver_status: WaiverStatus
     timeline: list[TimelineEntry]
 
 

@@ -12,7 +12,7 @@ from pitstop.domain.booking import BookingStatus
 from pitstop.domain.caller import Caller, Role
 from pitstop.domain.catalogue import SessionKind
 from pitstop.domain.identity import invite_uid
-from pitstop.domain.notices import BookingFacts
+from pitstop.domain.notices import BookingFacts, join_url
 
 _CUSTOMERS_SIDE = (Role.CUSTOMER, Role.LINK, Role.SERVICE)
 
@@ -26,6 +26,11 @@ class Sheet:
     hold_expires_at: datetime | None
     was_confirmed: bool
     timeline: list[dict[str, Any]]
+
+    @property
+    def in_calendars(self) -> bool:
+        """Whether the session belongs into the customer's calendar."""
+        return self.status in (BookingStatus.CONFIRMED, BookingStatus.IN_PROGRESS)
 
 
 def manage_url(rooms: Rooms, caller: Caller, booking_id: UUID, end: datetime | None) -> str | None:
@@ -53,9 +58,11 @@ async def sheet_of(rooms: Rooms, caller: Caller, booking_id: UUID) -> Sheet | No
     if row is None:
         return None
     own = {name: row.pop(name) for name in ("status", "hold_expires_at", "was_confirmed", "timeline")}
+    kind, link = SessionKind(row["kind"]), manage_url(rooms, caller, booking_id, row["end"]) or ""
     facts = BookingFacts(
-        **row | {"kind": SessionKind(row["kind"])},
-        manage_url=manage_url(rooms, caller, booking_id, row["end"]) or "",
+        **row | {"kind": kind},
+        manage_url=link,
+        join_url=join_url(link, kind),
         invite_uid=invite_uid(booking_id),
     )
     return Sheet(facts=facts, **own | {"status": BookingStatus(own["status"])})

@@ -1,20 +1,24 @@
-"""A booking's calendar entry, to be fetched."""
+"""A booking's calendar entry, to be fetched or to be put into a calendar on the web."""
 
 from datetime import UTC, datetime
-from uuid import UUID
 
 from fastapi import APIRouter, Response
 
-from api.callers import Reader
+from api.calendars import CALENDAR_LINKS, CalendarLinks
+from api.callers import BookingId, Reader
 from api.composition import InRooms
+from api.examples import shown
 from api.problems import Problem, not_found
 from api.reading import StrictRoute
 from api.routes.bookings import problems
 from api.sheets import sheet_of
 from pitstop.domain.booking import BookingStatus
+from pitstop.gateways.calendar_links import calendar_links
 from pitstop.gateways.invite import invite
 from pitstop.gateways.wording import one_line
 
+# An immediate session that nobody has taken yet, or nobody did.
+_WITHOUT_A_TIME = (BookingStatus.PENDING, BookingStatus.REFUNDED)
 router = APIRouter(prefix="/v1/bookings", tags=["bookings"], route_class=StrictRoute)
 
 
@@ -26,12 +30,12 @@ router = APIRouter(prefix="/v1/bookings", tags=["bookings"], route_class=StrictR
         **problems(401, 404, 422, 503),
     },
 )
-async def read_invite(id: UUID, caller: Reader, rooms: InRooms) -> Response:
+async def read_invite(id: BookingId, caller: Reader, rooms: InRooms) -> Response:
     """An iTIP message (RFC 5546): REQUEST while the booking stands, CANCEL once it is cancelled."""
     sheet = await sheet_of(rooms, caller, id)
     if sheet is None:
         raise not_found()
-    if not sheet.was_confirmed:
+    if not sheet.was_confirmed or sheet.status in _WITHOUT_A_TIME:
         raise Problem(404, "not_found", "Not found", "The booking was never confirmed, so it has no calendar entry.")
     part = invite(
         sheet.facts,
@@ -42,3 +46,15 @@ async def read_invite(id: UUID, caller: Reader, rooms: InRooms) -> Response:
     )
     headers = {"Cache-Control": "no-store", "Content-Disposition": 'attachment; filename="invite.ics"'}
     return Response(part.content, media_type=f"text/calendar; charset=utf-8; method={part.method}", headers=headers)
+
+
+@router.get("/{id}/calendar-links", responses={200: shown(CALENDAR_LINKS), **problems(401, 404, 422, 503)})
+async def read_calendar_links(id: BookingId, caller: Reader, rooms: InRooms, response: Response) -> CalendarLinks:
+    """Links that put the session into a calendar on the web, as a copy that no later invite moves."""
+    response.headers["Cache-Control"] = "no-store"
+    sheet = await sheet_of(rooms, caller, id)
+    if sheet is None:
+        raise not_found()
+    if not sheet.in_calendars:
+        raise Problem(404, "not_found", "Not found", "The booking does not stand, so it is not for a calendar.")
+    return CalendarLinks(**calendar_links(sheet.facts))

@@ -25,6 +25,8 @@ from pitstop.domain.booking import BookingStatus
 from pitstop.domain.caller import Caller, Role
 from pitstop.domain.catalogue import SessionKind
 from pitstop.domain.notices import BookingFacts
+from pitstop.domain.waiver import NEEDING
+from pitstop.gateways.calendar_links import NAMES, calendar_links
 from pitstop.gateways.wording import money, session_time, shown_zone, tidied
 from pitstop.ports import EngineUnavailable
 
@@ -36,7 +38,7 @@ WITH_FORM = STYLED.replace("form-action 'none'", "form-action 'self'")
 _DOCUMENTED = (
     f"{NOTHING}; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'"
 )
-_LONGEST_TOKEN = 2000
+LONGEST_TOKEN = 2000
 
 
 class PageRoute(APIRoute):
@@ -121,6 +123,7 @@ _EVENTS = {
     "no_show": "Somebody did not come.",
     "pending": "A mechanic is looked for.",
     "offered": "Mechanics who are online were asked.",
+    "waiver_signed": "The waiver was signed.",
     "wrong_payment": "Money came that is not the agreed amount. Please get in touch with us.",
 }
 _MAILS = {
@@ -153,9 +156,13 @@ async def docs() -> HTMLResponse:
 
 
 @router.get("/manage/{booking}")
+@router.get("/manage/{booking}/join")
 async def manage(booking: str, rooms: InRooms, address: ClientAddress, token: str = "") -> HTMLResponse:
-    """The booking that the signed link opens; for every other link the same page, which says what to do."""
-    opened = rooms.links.booking_of(token) if len(token) <= _LONGEST_TOKEN else None
+    """The booking that the signed link opens; for every other link the same page, which says what to do.
+
+    `/join` is what stands in calendars as the place of an online session.
+    """
+    opened = rooms.links.booking_of(token) if len(token) <= LONGEST_TOKEN else None
     if opened is None or booking != str(opened):
         await rooms.rates.spend(budgets.failures(rooms, address))
         return page("not_found.html", 404)
@@ -169,7 +176,8 @@ async def _manage(rooms: Rooms, booking: UUID, token: str) -> HTMLResponse:
         return page("not_found.html", 404)
     query = urlencode({"token": token})
     invite = f"/v1/bookings/{booking}/invite.ics?{query}" if sheet.was_confirmed else None
-    return page("manage.html", here=f"/manage/{booking}?{query}", invite=invite, **_words(sheet))
+    waiver = f"/bookings/{booking}/waiver?{query}" if sheet.was_confirmed and sheet.facts.kind in NEEDING else None
+    return page("manage.html", here=f"/manage/{booking}?{query}", invite=invite, waiver=waiver, **_words(sheet))
 
 
 def _words(sheet: Sheet) -> dict[str, Any]:
@@ -182,9 +190,17 @@ def _words(sheet: Sheet) -> dict[str, Any]:
         "when_there": None if facts.untaken else _when_there(facts),
         "where": facts.venue_address or _PLACES[facts.kind],
         "amount": money(facts.amount, facts.currency),
+        "calendars": _calendars(sheet),
         "refunded": money(facts.amount_refunded, facts.currency) if facts.amount_refunded else None,
         "timeline": [_entry(event, facts, zone) for event in sheet.timeline],
     }
+
+
+def _calendars(sheet: Sheet) -> list[tuple[str, str]]:
+    """Name and link of each calendar on the web, while the session is to be put into one."""
+    if not sheet.in_calendars:
+        return []
+    return [(NAMES[key], link) for key, link in calendar_links(sheet.facts).items()]
 
 
 def _status(sheet: Sheet, zone: ZoneInfo) -> _Status:

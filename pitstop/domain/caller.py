@@ -5,9 +5,10 @@ from enum import StrEnum
 
 
 class Role(StrEnum):
-    """The roles of a token, and two of our own.
+    """The roles of a token, and three of our own.
 
-    `link` is the bearer of a signed manage link, who has no account; `nobody` somebody without a valid token.
+    `link` is the bearer of a signed manage link, who has no account; `feed` the bearer of the address of a mechanic's
+    calendar; `nobody` somebody without a valid token.
     """
 
     CUSTOMER = "customer"
@@ -15,6 +16,7 @@ class Role(StrEnum):
     OPERATOR = "operator"
     SERVICE = "service"
     LINK = "link"
+    FEED = "feed"
     NOBODY = "nobody"
 
 
@@ -28,7 +30,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """`subject` is the token's `sub`, or the booking's id for a manage link. The database's policies go by both."""
+    """`subject` is the token's `sub`, or the id of the link's booking or of the feed. The database goes by both."""
 
     role: Role
     subject: str

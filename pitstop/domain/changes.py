@@ -31,6 +31,7 @@ class ChangeRefusal(StrEnum):
     NOT_OPEN = "not_open"
     TOO_EARLY = "too_early"
     NOT_STARTABLE = "not_startable"
+    WAIVER_MISSING = "waiver_missing"
     NOT_COMPLETABLE = "not_completable"
     NOT_ABSENT = "not_absent"
     ALREADY_TAKEN = "already_taken"

@@ -31,6 +31,16 @@ def invite_uid(booking: UUID) -> str:
     return f"{booking}@pitstop"
 
 
+def feed_uid(booking: UUID) -> str:
+    """The UID of a booking in its mechanic's feed. Not the invite's: who is customer and mechanic at once would have
+    two entries of one UID, of which calendars keep one."""
+    return f"{booking}.session@pitstop"
+
+
+def time_off_uid(time_off: UUID) -> str:
+    return f"{time_off}.time-off@pitstop"
+
+
 def payment_intent_key(reservation: UUID) -> str:
     """Stripe's idempotency key for a hold's PaymentIntent. By the hold, not the booking: a request that was refused
     because Stripe was away may come again with its key, and must not be given the cancelled intent of the first try."""

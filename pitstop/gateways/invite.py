@@ -5,7 +5,7 @@ from typing import Literal
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
-from icalendar import Alarm, Calendar, Event, TimezoneDaylight, TimezoneStandard, vCalAddress, vText
+from icalendar import Alarm, Calendar, Event, TimezoneDaylight, TimezoneStandard, vCalAddress, vText, vUri
 
 from pitstop.domain.catalogue import SessionKind
 from pitstop.domain.notices import BookingFacts
@@ -17,6 +17,12 @@ Method = Literal["REQUEST", "CANCEL"]
 PRODUCT = "-//Pitstop//Bookings//EN"
 ALARM_BEFORE = timedelta(hours=1)
 A_DAY = timedelta(days=1)
+# RFC 7986, 6.3.
+_FEATURES = {
+    SessionKind.VIDEO: ["AUDIO", "VIDEO"],
+    SessionKind.CHAT: ["CHAT"],
+    SessionKind.DIAGNOSTIC: ["AUDIO", "SCREEN", "VIDEO"],
+}
 
 
 def invite(
@@ -34,6 +40,8 @@ def invite(
     event.add("organizer", _address(organizer_address, organizer_name))
     event.add("attendee", _attendee(facts))
     if method == "REQUEST":
+        if facts.join_url:
+            event.add("conference", _conference(facts))
         event.add_component(_alarm(facts))
     return CalendarPart(method=method, content=_calendar(event, method, *_times(facts)).to_ical().decode())
 
@@ -82,13 +90,17 @@ def _event(facts: BookingFacts, method: Method, now: datetime) -> Event:
     event.add("dtstamp", now.astimezone(UTC))
     event.add("dtstart", start)
     event.add("dtend", end)
-    event.add("summary", f"{facts.service_name} with {facts.mechanic_name}")
-    event.add("description", _description(facts, method))
-    event.add("location", _location(facts))
+    event.add("summary", summary(facts))
+    event.add("description", description(facts, method))
+    event.add("location", location(facts, method))
     if facts.manage_url:
         event.add("url", _uri(facts.manage_url))
     event.add("status", "CONFIRMED" if method == "REQUEST" else "CANCELLED")
     event.add("transp", "OPAQUE" if method == "REQUEST" else "TRANSPARENT")
+    # Outlook goes by its own words for the same ([MS-OXCICAL]), and offers to propose another time to an
+    # organizer who reads no answers unless it is told not to.
+    event.add("x-microsoft-cdo-busystatus", "BUSY" if method == "REQUEST" else "FREE")
+    event.add("x-microsoft-disallow-counter", "TRUE")
     return event
 
 
@@ -121,18 +133,30 @@ def _address(address: str, name: str) -> vCalAddress:
 def _alarm(facts: BookingFacts) -> Alarm:
     alarm = Alarm()
     alarm.add("action", "DISPLAY")
-    alarm.add("description", f"{facts.service_name} with {facts.mechanic_name}")
+    alarm.add("description", summary(facts))
     alarm.add("trigger", -ALARM_BEFORE)
     return alarm
 
 
-def _location(facts: BookingFacts) -> str:
+def _conference(facts: BookingFacts) -> vUri:
+    """The standard's own property for it (RFC 7986, 5.11)."""
+    conference = vUri(_uri(facts.join_url))
+    conference.params.update({"VALUE": "URI", "FEATURE": _FEATURES[facts.kind], "LABEL": "Join the session"})
+    return conference
+
+
+def location(facts: BookingFacts, method: Method) -> str:
+    """Online the link to join: Google, Apple and Outlook make it one to follow, and pass over CONFERENCE."""
     if facts.kind is SessionKind.IN_PERSON:
         return facts.venue_address or "Workshop"
-    return "Online"
+    return _uri(facts.join_url) if facts.join_url and method == "REQUEST" else "Online"
 
 
-def _description(facts: BookingFacts, method: Method) -> str:
+def summary(facts: BookingFacts) -> str:
+    return f"{facts.service_name} with {facts.mechanic_name}"
+
+
+def description(facts: BookingFacts, method: Method) -> str:
     if method == "CANCEL":
         return f"This booking is cancelled.\n{_uri(facts.manage_url)}".strip()
     lines = (

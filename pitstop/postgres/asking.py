@@ -12,6 +12,7 @@ from pitstop.domain.caller import Role
 from pitstop.domain.changes import ChangeRefusal
 from pitstop.domain.course import Course
 from pitstop.domain.policy import Policy, acts_for_customer
+from pitstop.domain.reminder_plan import TextRules
 from pitstop.postgres import queries
 from pitstop.postgres.pool import Connection
 
@@ -37,6 +38,7 @@ class Asked:
     role: Role | None
     wanted: dict[str, Any]
     course: Course
+    texts: TextRules
     now: datetime
     change_id: UUID | None = None
 

@@ -14,6 +14,7 @@ from pitstop.domain.changes import ChangeKind, ChangeOutcome, ChangeRefusal, is_
 from pitstop.domain.course import Course
 from pitstop.domain.notices import NoticeKind
 from pitstop.domain.policy import Party, part_of
+from pitstop.domain.reminder_plan import NO_TEXTS, TextRules
 from pitstop.domain.saga import Terms
 from pitstop.postgres import offers, queries, steps
 from pitstop.postgres.asking import Asked, Refused, require_version
@@ -27,8 +28,9 @@ _SAGA = queries.load("saga")
 class PostgresChanges:
     """Implements the port `ChangeStore` as the role `pitstop_worker`."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, texts: TextRules = NO_TEXTS) -> None:
         self._pool = pool
+        self._texts = texts
 
     async def terms(self, booking_id: UUID) -> Terms | None:
         async with self._pool.acquire() as connection, connection.transaction():
@@ -44,7 +46,7 @@ class PostgresChanges:
             outcome, detail = change["outcome"], change["detail"]
             if outcome is None:
                 role = Role(change["asked_by_role"])
-                asked = Asked(connection, booking, role, change["wanted"], course, now, change_id)
+                asked = Asked(connection, booking, role, change["wanted"], course, self._texts, now, change_id)
                 outcome, detail = await _decide(asked, ChangeKind(change["kind"]))
                 await connection.execute(_SQL["decide"], change_id, now, outcome, detail)
                 booking = await steps.lock(connection, booking_id) or booking
@@ -55,7 +57,7 @@ class PostgresChanges:
             booking = await steps.lock(connection, booking_id)
             if booking is None:
                 return None
-            asked = Asked(connection, booking, None, {}, course, now)
+            asked = Asked(connection, booking, None, {}, course, self._texts, now)
             if asked.is_in(BookingStatus.PENDING):
                 await offers.move_on(asked)
                 booking = await steps.lock(connection, booking_id) or booking
@@ -67,7 +69,7 @@ class PostgresChanges:
             booking = await steps.lock(connection, booking_id)
             if booking is None:
                 return None
-            asked = Asked(connection, booking, None, {}, course, now)
+            asked = Asked(connection, booking, None, {}, course, self._texts, now)
             if asked.is_in(BookingStatus.CONFIRMED, BookingStatus.IN_PROGRESS):
                 await _close(asked)
                 booking = await steps.lock(connection, booking_id) or booking
@@ -160,8 +162,9 @@ async def _take(asked: Asked, start: datetime, mechanic: UUID) -> asyncpg.Record
 
 async def _told_of_move(asked: Asked, start: datetime, mechanic: UUID, move: int) -> dict[str, Any]:
     await steps.skip_notices(asked.connection, asked.booking_id, "the booking was moved", NoticeKind.REMINDER)
-    owed = [notice_plan.told_now(asked.booking_id, NoticeKind.RESCHEDULED, move)]
-    owed += notice_plan.reminders(asked.booking_id, start, asked.course.offsets, asked.now, move)
+    before = asked.start.isoformat()
+    owed = [notice_plan.told_now(asked.booking_id, NoticeKind.RESCHEDULED, move, previous_start=before)]
+    owed += steps.reminders(asked.booking, start, asked.course.offsets, asked.texts, asked.now, move)
     await steps.owe(asked.connection, asked.booking_id, *owed)
     moved = {"from": asked.start.isoformat(), "to": start.isoformat()}
     if mechanic != asked.booking["mechanic_id"]:
@@ -228,6 +231,8 @@ async def _start(asked: Asked) -> dict[str, Any]:
     if not asked.is_in(BookingStatus.CONFIRMED):
         raise Refused(ChangeRefusal.NOT_STARTABLE, f"The booking is {asked.booking['status']}.")
     _require_open(asked)
+    if await asked.do("waiver_missing"):
+        raise Refused(ChangeRefusal.WAIVER_MISSING, "The customer has not signed the waiver yet.")
     await asked.do("start_session", asked.now)
     await asked.do("check_in", "mechanic", asked.now)
     await steps.skip_notices(asked.connection, asked.booking_id, "the session has begun", NoticeKind.REMINDER)

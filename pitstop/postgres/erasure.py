@@ -36,6 +36,7 @@ class PostgresErasure:
             if still_open:
                 return ErasedRecords(open_bookings=still_open[:MOST_NAMED])
             await _erase(connection, [row["id"] for row in found], now)
+            await connection.execute(_SQL["erase_waivers"], now)
             await connection.execute(_SQL["note_erasure"], customer_id, now, by.role, by.subject, len(found))
             entry = Entry(Action.ERASE_CUSTOMER, "customer", str(customer_id), detail={"bookings": len(found)})
             await note(connection, by, entry)

@@ -1,41 +1,75 @@
-"""The mails that are owed, on PostgreSQL."""
+"""The notices that are owed, on PostgreSQL."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from pitstop.domain.catalogue import SessionKind
 from pitstop.domain.identity import invite_uid
-from pitstop.domain.notices import BookingFacts, Claim
+from pitstop.domain.notices import BookingFacts, Channel, Claim, Language, NoticeKind, join_url
 from pitstop.postgres import queries
 from pitstop.postgres.pool import Pool
 
 _SQL = queries.load("notices")
+_OF_CLAIM = ("state", "attempts", "channel", "sending", "message_sid", "since", "notice_kind")
 
 
 class PostgresNotices:
-    """Implements the port `NoticeStore`. `manage_url` makes the link by which the customer manages a booking."""
+    """Implements the port `NoticeStore`. `manage_url` makes the link by which the customer manages a booking.
 
-    def __init__(self, pool: Pool, manage_url: Callable[[UUID, datetime], str]) -> None:
+    `number_names` are the digests under which a number's wish for no text messages may be on record.
+    """
+
+    def __init__(
+        self, pool: Pool, manage_url: Callable[[UUID, datetime], str], number_names: Callable[[str], Sequence[bytes]]
+    ) -> None:
         self._pool = pool
         self._manage_url = manage_url
+        self._number_names = number_names
 
     async def claim(self, key: str, now: datetime) -> Claim | None:
-        row = await self._pool.fetchrow(_SQL["claim_notice"], key, now)
+        row = await self._pool.fetchrow(_SQL["claim_notice"], key, now, await self._digests(key))
         if row is None or row["state"] != "sending":
             return None
-        columns = dict(row) | {"kind": SessionKind(row["kind"])}
-        del columns["state"]
-        attempt: int = columns.pop("attempts")
-        booking_id = columns["booking_id"]
-        link = self._manage_url(booking_id, columns["end"])
-        return Claim(attempt, BookingFacts(**columns, manage_url=link, invite_uid=invite_uid(booking_id)))
+        return Claim(
+            attempt=row["attempts"],
+            facts=self._facts(dict(row)),
+            kind=NoticeKind(row["notice_kind"]),
+            channel=Channel(row["channel"]),
+            sending=row["sending"],
+            since=row["since"],
+            message_sid=row["message_sid"],
+        )
 
-    async def mark_sent(self, key: str, now: datetime) -> None:
-        await self._pool.execute(_SQL["mark_sent"], key, now)
+    def _facts(self, row: dict[str, Any]) -> BookingFacts:
+        columns = {name: value for name, value in row.items() if name not in _OF_CLAIM}
+        booking_id = columns["booking_id"]
+        columns |= {"kind": SessionKind(row["kind"]), "language": Language(row["language"])}
+        link = self._manage_url(booking_id, columns["end"])
+        columns |= {"manage_url": link, "join_url": join_url(link, columns["kind"])}
+        return BookingFacts(**columns, invite_uid=invite_uid(booking_id))
+
+    async def _digests(self, key: str) -> list[bytes]:
+        """None for a mail, whose key does not end as a text message's does."""
+        if not key.endswith(f"/{Channel.SMS}"):
+            return []
+        number = await self._pool.fetchval(_SQL["number_of"], key)
+        return list(self._number_names(number)) if number else []
+
+    async def mark_sent(self, key: str, now: datetime, message_sid: str | None = None) -> None:
+        await self._pool.execute(_SQL["mark_sent"], key, now, message_sid)
 
     async def mark_not_sent(self, key: str, why: str, now: datetime) -> None:
         await self._pool.execute(_SQL["mark_not_sent"], key, now, why)
 
     async def note_failure(self, key: str, why: str) -> None:
         await self._pool.execute(_SQL["note_failure"], key, why)
+
+    async def note_opt_out(self, number: str) -> None:
+        await self._pool.execute(_SQL["note_opt_out"], self._number_names(number)[0])
+
+    async def not_known(self, key: str, message_sids: Sequence[str]) -> list[str]:
+        rows = await self._pool.fetch(_SQL["taken_by_others"], key, list(message_sids))
+        known = {row["message_sid"] for row in rows}
+        return [sid for sid in message_sids if sid not in known]

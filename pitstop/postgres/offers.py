@@ -66,6 +66,15 @@ async def _give_up(asked: Asked) -> None:
     back: int = asked.booking["amount"]
     settled = {"reason": "not_taken", "refund": back}
     await settle(asked, BookingStatus.REFUNDED, back, True, settled, NoticeKind.NOT_TAKEN)
+    await _text(asked, NoticeKind.NOT_TAKEN)
+
+
+async def _text(asked: Asked, kind: NoticeKind) -> None:
+    """The same as a text message, for a customer who wants those: somebody who waits now is not spared at night."""
+    if asked.booking["wants_texts"]:
+        where = (asked.booking["timezone"], asked.texts, asked.now)
+        owed = notice_plan.told_by_text(asked.booking_id, kind, *where, urgent=True)
+        await steps.owe(asked.connection, asked.booking_id, owed)
 
 
 async def accept(asked: Asked) -> dict[str, Any]:
@@ -79,6 +88,7 @@ async def accept(asked: Asked) -> dict[str, Any]:
     taken = await _take(asked, mechanic)
     await asked.do("check_in", "mechanic", asked.now)
     await steps.owe(asked.connection, asked.booking_id, notice_plan.told_now(asked.booking_id, NoticeKind.TAKEN))
+    await _text(asked, NoticeKind.TAKEN)
     await asked.note("in_progress", mechanic_id=str(mechanic))
     return {"mechanic_id": str(mechanic), "to": taken.isoformat()}
 

@@ -11,6 +11,7 @@ from pitstop.domain.booking import BookingStatus, SlotRefusal
 from pitstop.domain.course import Course
 from pitstop.domain.limits import Declines
 from pitstop.domain.notices import NoticeKind
+from pitstop.domain.reminder_plan import NO_TEXTS, TextRules
 from pitstop.domain.saga import (
     AgreedPayment,
     CalledOff,
@@ -27,6 +28,7 @@ from pitstop.postgres.asking import Asked
 from pitstop.postgres.pool import Connection, Pool
 
 _SQL = queries.load("saga")
+_ERASE_WAIVERS = queries.load("erasure")["erase_waivers"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +44,9 @@ class _Hold:
 class PostgresSaga:
     """Implements the ports `SagaStore` and `SweepStore` as the role `pitstop_worker`."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, texts: TextRules = NO_TEXTS) -> None:
         self._pool = pool
+        self._texts = texts
 
     async def place_hold(
         self,
@@ -72,13 +75,8 @@ class PostgresSaga:
                 mechanic = await _grant(connection, booking, first, hold)
             if mechanic is None:
                 return _refused(await connection.fetchval(_SQL["why_refused"], booking_id, now))
-            terms = await steps.terms_of(
-                connection,
-                booking,
-                reservation_id=reservation_id,
-                hold_expires_at=hold_expires_at,
-                mechanic_id=mechanic,
-            )
+            held = {"reservation_id": reservation_id, "hold_expires_at": hold_expires_at, "mechanic_id": mechanic}
+            terms = await steps.terms_of(connection, booking, **held, notices=())
             return HoldOutcome(terms=terms, chosen_instead=mechanic if mechanic != first else None)
 
     async def withdraw(self, booking_id: UUID, fingerprint: str) -> bool:
@@ -142,7 +140,7 @@ class PostgresSaga:
             if booking["refund_owed"]:
                 return None
             if booking["immediate"]:
-                await offers.open_up(Asked(connection, booking, None, {}, course, now))
+                await offers.open_up(Asked(connection, booking, None, {}, course, self._texts, now))
                 return await _made(connection, await steps.lock(connection, booking_id))
             kept = await _uuid(connection, "confirm_hold", booking_id)
             reservation = kept or await self._retake(connection, booking, new_reservation_id, now)
@@ -150,7 +148,7 @@ class PostgresSaga:
                 await steps.owe_refund(connection, booking_id, None, "slot_gone", now)
                 return None
             owed = [notice_plan.told_now(booking_id, NoticeKind.CONFIRMATION)]
-            owed += notice_plan.reminders(booking_id, booking["starts_at"], course.offsets, now)
+            owed += steps.reminders(booking, booking["starts_at"], course.offsets, self._texts, now)
             arguments = (booking_id, reservation, now, kept is None, len(owed))
             await connection.execute(_SQL["confirm_booking"], *arguments)
             await steps.owe(connection, booking_id, *owed)
@@ -215,10 +213,11 @@ class PostgresSaga:
         return len(await self._pool.fetch(_SQL["expire_lapsed_holds"], now, limit))
 
     async def forget_requests(self, before: datetime) -> int:
-        """Also changes that were never decided on, and what the limits need to know no more."""
+        """Also changes that nobody decided on, what the limits need to know no more, and old waivers of the erased."""
         await self._pool.execute(_SQL["forget_budgets"])
         await self._pool.execute(_SQL["forget_origins"])
         await self._pool.execute(_SQL["forget_wishes"], before)
+        await self._pool.execute(_ERASE_WAIVERS, before)
         return len(await self._pool.fetch(_SQL["forget_requests"], before))
 
     async def overdue_bookings(self, before: datetime, ended_before: datetime, limit: int) -> list[Standing]:

@@ -37,4 +37,5 @@ async def settle(
     if back:
         await steps.owe_refund(asked.connection, asked.booking_id, back, status, asked.now)
     if told:
-        await steps.owe(asked.connection, asked.booking_id, notice_plan.told_now(asked.booking_id, told))
+        about = {"absent": detail["absent"]} if told is NoticeKind.NO_SHOW else {}
+        await steps.owe(asked.connection, asked.booking_id, notice_plan.told_now(asked.booking_id, told, **about))

@@ -109,7 +109,8 @@ def _routes() -> Iterator[APIRoute]:
 def test_nothing_is_served_that_is_not_documented(document: Json) -> None:
     """Pages for people aside."""
     hidden = {route.path for route in _routes() if not route.include_in_schema}
-    pages = {"/", "/docs", "/manage/{booking}", "/operations/audit", "/operators/sign-in", "/operators/sign-out"}
+    pages = {"/", "/docs", "/manage/{booking}", "/manage/{booking}/join", "/bookings/{booking}/waiver", "/b/{code}"}
+    pages |= {"/operations/audit", "/operators/sign-in", "/operators/sign-out"}
     # A browser's question before it asks for payloads to be opened has no document of its own.
     assert hidden == pages | {"/codec/decode"}
     served = {
@@ -125,7 +126,7 @@ def test_every_operation_has_examples(document: Json) -> None:
         for media in operation.get("requestBody", {}).get("content", {}).values():
             assert _shows(media) or _has_example(document, media["schema"]), name
         for status, response in operation["responses"].items():
-            if status == "204" or (name.endswith("invite.ics") and status == "200"):
+            if status in ("204", "304") or (name.endswith("invite.ics") and status == "200"):
                 continue
             assert response["content"], (name, status)
             assert all(_shows(media) for media in response["content"].values()), (name, status)

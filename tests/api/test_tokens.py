@@ -118,6 +118,7 @@ WRONG: dict[str, Claims] = {
     "no-role": {"role": None},
     "unknown-role": {"role": "admin"},
     "link-role": {"role": "link"},
+    "feed-role": {"role": "feed"},
     "webhook-role": {"role": "webhook"},
     "empty-role": {"role": ""},
     "list-role": {"role": ["customer"]},

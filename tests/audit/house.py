@@ -40,6 +40,7 @@ _TABLES = {
     "notifications": "booking_id",
     "booking_events": "booking_id",
     "session_offers": "booking_id",
+    "waiver_signatures": "booking_id",
 }
 # Neither triggers nor foreign keys stand in the way of somebody who plants a discrepancy.
 _BY_FORCE = "SET LOCAL session_replication_role = replica"

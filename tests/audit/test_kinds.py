@@ -16,6 +16,17 @@ from tests.audit.conftest import States
 from tests.audit.house import House, codes
 from tests.support.people import GOOD_CARD
 
+_SIGNED = (
+    "INSERT INTO waiver_signatures (booking_id, version, language, sha256, signed_name, address, user_agent,"
+    " signer_role, signer, keep_until)"
+    " SELECT $1::uuid, version, language, source.sha256, 'A B', '', '', 'link', $1::uuid::text, now()"
+    " FROM waiver_documents AS source WHERE version = 1 AND language = 'en'"
+)
+_DIAGNOSTIC = "UPDATE sessions SET kind = 'diagnostic' WHERE booking_id = $1"
+_STARTED = (
+    "UPDATE bookings SET status = 'in_progress' WHERE id = $1",
+    "UPDATE sessions SET status = 'in_progress' WHERE booking_id = $1",
+)
 # By code: the state of the booking in which it is planted, and how.
 PLANTED: dict[str, list[tuple[str, tuple[str, ...]]]] = {
     "reservation_differs": [
@@ -184,6 +195,19 @@ PLANTED: dict[str, list[tuple[str, tuple[str, ...]]]] = {
         ("confirmed", ("DELETE FROM booking_events WHERE booking_id = $1 AND event = 'confirmed'",)),
         ("expired", ("UPDATE bookings SET status = 'payment_failed' WHERE id = $1",)),
     ],
+    "waiver_tampered": [
+        ("confirmed", (_SIGNED.replace("source.sha256", "sha256(sha256)"),)),
+        ("confirmed", (_SIGNED, "UPDATE waiver_signatures SET version = 7 WHERE booking_id = $1")),
+        ("completed", (_SIGNED, "UPDATE waiver_signatures SET language = 'fr' WHERE booking_id = $1")),
+    ],
+    "started_without_waiver": [
+        ("confirmed", (*_STARTED, _DIAGNOSTIC)),
+        ("confirmed", (*_STARTED, _DIAGNOSTIC, _SIGNED.replace("source.sha256", "sha256(sha256)"))),
+        (
+            "completed",
+            (_DIAGNOSTIC, "INSERT INTO booking_events (booking_id, at, event) VALUES ($1, now(), 'in_progress')"),
+        ),
+    ],
 }
 CONTROLS = [
     pytest.param(code, state, plants, id=f"{code}-{number}")
@@ -221,6 +245,31 @@ async def test_planted_and_found(house: House, states: States, code: str, state:
         outcome = await house.look(*states.values())
     assert code in codes(outcome)
     assert {str(finding.booking_id) for finding in outcome.findings} == {states[state]["id"]}
+
+
+async def test_what_was_signed_before_it_started_is_as_it_should_be(house: House, states: States) -> None:
+    async with house.planted(states["confirmed"], *_STARTED, _DIAGNOSTIC, _SIGNED):
+        found = codes(await house.look(states["confirmed"]))
+    assert not found & {"waiver_tampered", "started_without_waiver"}
+
+
+async def test_a_document_that_was_rewritten_is_found_by_its_signatures(house: House, states: States) -> None:
+    """With its hash, so that no constraint is broken."""
+    rewrite = "UPDATE waiver_documents SET body = {0}, sha256 = sha256(convert_to({0}, 'UTF8')) WHERE version = 1"
+    longer, as_before = "body || ' More.'", "left(body, -6)"
+    async with house.planted(states["confirmed"], _SIGNED):
+        assert "waiver_tampered" not in codes(await house.look(states["confirmed"]))
+        await _by_force(house, rewrite.format(longer))
+        try:
+            assert "waiver_tampered" in codes(await house.look(states["confirmed"]))
+        finally:
+            await _by_force(house, rewrite.format(as_before))
+
+
+async def _by_force(house: House, statement: str) -> None:
+    async with house.database.acquire() as connection, connection.transaction():
+        await connection.execute("SET LOCAL session_replication_role = replica")
+        await connection.execute(statement)
 
 
 async def test_news_that_came_and_had_no_effect(house: House, states: States) -> None:
@@ -366,10 +415,15 @@ GUARDS = {
     "constraint one_booking_at_a_time": "ALTER TABLE slot_reservations DROP CONSTRAINT one_booking_at_a_time",
     "unique index one_live_reservation_of_a_booking": "DROP INDEX one_live_reservation_of_a_booking",
     "row-level security, forced, on payments": "ALTER TABLE payments DISABLE ROW LEVEL SECURITY",
+    "row-level security, forced, on calendar_feeds": "ALTER TABLE calendar_feeds DISABLE ROW LEVEL SECURITY",
     "row-level security, forced, on bookings": "ALTER TABLE bookings NO FORCE ROW LEVEL SECURITY",
     "trigger honest_status on bookings": "ALTER TABLE bookings DISABLE TRIGGER honest_status",
     "trigger version_rises on bookings": "DROP TRIGGER version_rises ON bookings",
     "an end that nothing follows": "INSERT INTO status_transitions VALUES ('booking', 'cancelled', 'confirmed', 'x')",
+    "trigger append_only on waiver_documents": "ALTER TABLE waiver_documents DISABLE TRIGGER append_only",
+    "trigger append_only on waiver_signatures": "DROP TRIGGER append_only ON waiver_signatures",
+    "trigger never_removed on waiver_signatures": "DROP TRIGGER never_removed ON waiver_signatures",
+    "row-level security, forced, on waiver_signatures": "ALTER TABLE waiver_signatures DISABLE ROW LEVEL SECURITY",
     "the limits of role pitstop_api": "ALTER ROLE pitstop_api BYPASSRLS",
 }
 

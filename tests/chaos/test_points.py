@@ -15,7 +15,9 @@ EVERY = 4
 # They read, and nothing else.
 WITHOUT_EFFECTS = {"Catalogue", "TokenVerifier", "AuditBoard", "Pulse", "EncryptingCodec"}
 # What they write is no part of a booking's walk; tests of their own break it.
-OF_NO_BOOKING = {"SharedBudgets", "AuditLog", "PostgresSeals", "Deployment", "MechanicRules", "PostgresHolidays"}
+OF_NO_BOOKING = {
+    *("SharedBudgets", "AuditLog", "PostgresSeals", "Deployment", "MechanicRules", "MechanicFeeds", "PostgresHolidays"),
+}
 
 
 async def test_deaths_between_two_effects(stack: Stack) -> None:

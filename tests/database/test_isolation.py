@@ -20,14 +20,14 @@ from tests.support.shop import Shop
 Pool = Any
 Identity = tuple[str | None, str]
 # Guarded tables that hold no booking's rows; test_row_security.py says who sees them.
-_BOOKS = ("audit_runs", "audit_findings", "audit_log", "audit_seals", "erasures")
+_BOOKS = ("audit_runs", "audit_findings", "audit_log", "audit_seals", "erasures", "waiver_documents", "text_opt_outs")
 # Mechanics' rules, which everybody reads and their mechanic alone changes (test_own_rules.py).
 _RULES = ("mechanics", "mechanic_services", "availability_rules", "date_exceptions")
-# What is agreed with bookings, for anybody to read.
+# Addresses of calendars: test_feeds.py. What is agreed with bookings, for anybody to read.
 _AGREED = ("booking_policies",)
 # What is offered to mechanics before a booking is theirs (test_offers.py).
 _OFFERED = ("session_offers",)
-APART = {"time_off", "webhook_inbox", "rate_limits", *_BOOKS, *_RULES, *_AGREED, *_OFFERED}
+APART = {"time_off", "webhook_inbox", "rate_limits", "calendar_feeds", *_BOOKS, *_RULES, *_AGREED, *_OFFERED}
 _GUARDED = """
 SELECT
     c.relname AS name,
@@ -78,6 +78,8 @@ def _identities(mine: Case, served: Case) -> dict[str, tuple[Identity, set[Any]]
         "customer called like a service": (("customer", served.created_by), set()),
         "mechanic called like a customer": (("mechanic", str(mine.customer_id)), set()),
         "link called like a customer": (("link", str(mine.customer_id)), set()),
+        "feed called like a mechanic": (("feed", str(mine.shop.mechanic_id)), set()),
+        "feed called like a booking": (("feed", str(mine.booking_id)), set()),
         "stranger": (("customer", str(uuid4())), set()),
         "webhook": (("webhook", ""), set()),
         "unknown role": (("root", str(mine.customer_id)), set()),

@@ -19,7 +19,7 @@ WORKER: dict[str, dict[str, str]] = {
         "UPDATE": "buffer_after_minutes buffer_before_minutes city customer_email customer_moves "
         "customer_name customer_phone ends_at erased_at hold_expires_at intake invite_sequence kept_amount "
         "mechanic_id moves offers_end_at offers_reach offers_widen_at postal_code refund_percent_at_most "
-        "request_fingerprint starts_at status",
+        "request_fingerprint sms_consent starts_at status",
     },
     "booking_events": {
         "SELECT": "at booking_id detail event",
@@ -57,8 +57,8 @@ WORKER: dict[str, dict[str, str]] = {
     "webhook_inbox": {"SELECT": "", "UPDATE": "applied_at outcome payload"},
     "notifications": {
         "SELECT": "",
-        "INSERT": "booking_id channel detail due_at key kind move status",
-        "UPDATE": "attempts detail sent_at status",
+        "INSERT": "about booking_id channel detail due_at key kind move status",
+        "UPDATE": "about attempts claimed_at detail message_sid sent_at status",
     },
     "booking_changes": {"SELECT": "", "DELETE": "", "UPDATE": "decided_at detail outcome reason"},
     "check_ins": {"SELECT": "", "INSERT": ""},
@@ -68,6 +68,9 @@ WORKER: dict[str, dict[str, str]] = {
     },
     "audit_seals": {"SELECT": "", "INSERT": ""},
     "erasures": {"SELECT": "", "INSERT": "", "UPDATE": ""},
+    "text_opt_outs": {"SELECT": "", "INSERT": ""},
+    "waiver_documents": {"SELECT": ""},
+    "waiver_signatures": {"SELECT": "", "UPDATE": "address erased_at salt signed_name user_agent"},
     "hold_origins": {"SELECT": "", "DELETE": ""},
     "rate_limits": {"SELECT": "", "DELETE": "", "UPDATE": "full_at"},
     **{table: {"SELECT": ""} for table in ("mechanics", "services", "plans", "mechanic_services")},
@@ -79,7 +82,7 @@ WORKER: dict[str, dict[str, str]] = {
 # Used by functions and triggers, which no plan of a query shows.
 BEHIND_FUNCTIONS = {
     *("mechanic_services", "availability_rules", "date_exceptions", "workshops", "bays"),
-    *("status_transitions", "audit_log", "audit_seals"),
+    *("status_transitions", "audit_log", "audit_seals", "waiver_documents"),
 }
 _RIGHTS = """
 SELECT table_name, privilege_type, NULL AS column_name FROM information_schema.table_privileges

@@ -23,6 +23,7 @@ TABLES = {
     "notifications": "booking_id",
     "booking_changes": "booking_id",
     "check_ins": "booking_id",
+    "waiver_signatures": "booking_id",
 }
 # What anybody may see: the catalogue, and who works where.
 PUBLIC = {

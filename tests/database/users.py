@@ -13,6 +13,7 @@ USERS = {
     "changes": ["worker"],
     "desk": ["api"],
     "erasure": ["worker"],
+    "feeds": ["api"],
     "holidays": ["api", "worker"],
     "inbox": ["api", "worker"],
     "limits": ["api"],
@@ -22,6 +23,9 @@ USERS = {
     "rules": ["api"],
     "saga": ["worker"],
     "sealing": ["worker"],
+    "texts": ["api"],
+    "resending": ["api"],
+    "waivers": ["api"],
 }
 _NARROWER = {
     "audit_log.note": ["api", "worker"],

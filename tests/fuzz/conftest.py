@@ -50,7 +50,7 @@ class Target:
         if case.path.startswith("/v1/mechanics/"):
             case.path_parameters["id"] = self.mechanic_id
             _make_sense(case.body, self.shop.start())
-        elif case.path.endswith("}") or case.path.endswith(".ics"):
+        elif case.path.endswith(("}", ".ics", "/waiver", "/waiver.pdf")):
             case.path_parameters["id"] = self.booking_id
         if isinstance(case.body, dict) and "service_id" in case.body:
             case.body.update({name: value for name, value in self._slot(choice).items() if name in case.body})

@@ -8,6 +8,7 @@ import pytest
 
 from pitstop.domain.catalogue import SessionKind
 from pitstop.domain.notices import BookingFacts, NoticeKind
+from pitstop.gateways.calendar_links import calendar_links
 from pitstop.gateways.letters import LetterWriter
 from pitstop.ports import OutgoingMail
 from pitstop.settings import Settings
@@ -55,7 +56,8 @@ def test_each_mail_says_what_when_where_and_links_to_the_booking(kind: NoticeKin
         assert "Zoë Łukasiewicz" in part
         assert "Online, by video" in part
     assert VIDEO.manage_url in mail.text
-    assert _Reader(mail.html).links == [VIDEO.manage_url]
+    calendars = calendar_links(VIDEO).values() if kind is NoticeKind.CONFIRMATION else ()
+    assert _Reader(mail.html).links == [*calendars, VIDEO.manage_url]
     assert (mail.to_name, mail.to_address) == ("Zoë Łukasiewicz", "zoe@example.com")
 
 

@@ -45,7 +45,7 @@ async def test_from_the_request_to_the_end(
 
     read = await customer.waits_for(booking, lambda read: "mail_sent" in events(read), "the mail")
     assert events(read)[-2:] == ["in_progress", "mail_sent"]
-    assert await customer.subjects() == ["Now"]
+    assert await customer.subjects() == ["Starting"]
     assert "Zoé Bélanger has taken your session" in (await customer.mails())[0]["text"]
     shown = (await clock.workflow(booking).describe()).typed_search_attributes
     values = {pair.key.name: pair.value for pair in shown}
@@ -84,7 +84,7 @@ async def test_what_nobody_closes_is_closed(
     await clock.forward_to(booking, end + 29 * MINUTE)
     assert (await customer.read(booking))["status"] == "in_progress"
     assert (await clock.to_the_end(booking))["status"] == "completed"
-    assert await customer.subjects() == ["Now"]
+    assert await customer.subjects() == ["Starting"]
 
 
 async def test_somebody_does_not_come(mechanic: Customer, customer: Customer, wanted: Wanted, clock: Clock) -> None:

@@ -143,7 +143,7 @@ async def test_nobody_takes_it(
     intent = booking["payment"]["payment_intent_id"]
     assert len(await stripe.calls("/v1/refunds", intent)) == 1
     [mail] = await customer.mails()
-    assert mail["subject"].startswith("Nobody was free")
+    assert mail["subject"].startswith("No mechanic was free")
     assert "CA$89.00 goes back" in mail["text"]
     assert mail["ics"] is None
     session = await database.fetchval("SELECT status FROM sessions WHERE booking_id = $1", booking["id"])

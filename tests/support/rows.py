@@ -109,4 +109,18 @@ async def add_everything(connection: Any, shop: Shop, start: datetime, by: str =
         f"{id}/confirmation",
         id,
     )
+    await add_signature(connection, case)
     return case
+
+
+async def add_signature(connection: Any, case: Case, name: str = "Camille Roy") -> UUID:
+    """A signature of the first document, as if given now."""
+    id: UUID = await connection.fetchval(
+        "INSERT INTO waiver_signatures (booking_id, version, language, sha256, signed_name, address, user_agent,"
+        " signer_role, signer, keep_until) SELECT $1, version, language, sha256, $2, '203.0.113.7', 'Browser/1.0',"
+        " 'link', $1::uuid::text, now() + interval '1 day' FROM waiver_documents WHERE version = 1 AND language = 'en'"
+        " RETURNING id",
+        case.booking_id,
+        name,
+    )
+    return id

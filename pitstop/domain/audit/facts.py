@@ -97,6 +97,16 @@ class InboxRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class WaiverRecord:
+    """A signature. `fits`: the text on record has the hash that was signed, and is the text of that hash."""
+
+    id: UUID
+    version: int
+    language: str
+    fits: bool
+
+
+@dataclass(frozen=True, slots=True)
 class BookingRecord:
     """The booking's rows, read in one snapshot. `trail` is in the order of the events.
 
@@ -131,6 +141,8 @@ class BookingRecord:
     immediate: bool = False
     offers_end_at: datetime | None = None
     offers: tuple[OfferRecord, ...] = ()
+    needs_waiver: bool = False
+    waivers: tuple[WaiverRecord, ...] = ()
 
     @property
     def payment(self) -> PaymentRecord | None:

@@ -267,6 +267,21 @@ TRAIL_CONTRADICTS = Kind(
     "Somebody has changed the row by hand. The timeline is what happened.",
 )
 
+# Waivers
+
+WAIVER_TAMPERED = Kind(
+    "waiver_tampered",
+    "I5",
+    "a signed waiver does not fit the document on record: one of the two was changed afterwards",
+    "Keep the database as it is, and compare with a backup and with the signer's PDF. Find out who wrote to it.",
+)
+STARTED_WITHOUT_WAIVER = Kind(
+    "started_without_waiver",
+    "I5",
+    "an in-person or diagnostic session has started and nobody has signed its waiver",
+    "Tell whoever is responsible for the session. Then look for who started it without the workflow.",
+)
+
 # The guards
 
 GUARD_MISSING = Kind(

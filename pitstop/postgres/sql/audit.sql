@@ -25,6 +25,8 @@ SELECT booking_id FROM notifications WHERE status IN ('pending', 'sending')
 UNION
 SELECT booking_id FROM webhook_inbox WHERE applied_at IS NULL AND booking_id IS NOT NULL
 UNION
+SELECT booking_id FROM waiver_signatures WHERE accepted_at >= $1
+UNION
 SELECT booking_id FROM audit_findings
 WHERE booking_id IS NOT NULL AND run_id = (SELECT id FROM audit_runs ORDER BY seen_at DESC LIMIT 1)
 
@@ -85,7 +87,19 @@ SELECT
     COALESCE((
         SELECT jsonb_agg(jsonb_build_object('mechanic_id', o.mechanic_id, 'outcome', o.outcome) ORDER BY o.mechanic_id)
         FROM session_offers AS o WHERE o.booking_id = b.id
-    ), '[]') AS offers
+    ), '[]') AS offers,
+    needs_waiver(COALESCE(
+        (SELECT s.kind FROM sessions AS s WHERE s.booking_id = b.id), (SELECT v.kind FROM services AS v WHERE v.id = b.service_id)
+    )) IS TRUE AS needs_waiver,
+    COALESCE((
+        SELECT jsonb_agg(jsonb_build_object(
+            'id', w.id, 'version', w.version, 'language', w.language,
+            'fits', COALESCE(w.sha256 = d.sha256 AND d.sha256 = sha256(convert_to(d.body, 'UTF8')), FALSE)
+        ) ORDER BY w.accepted_at, w.id)
+        FROM waiver_signatures AS w
+        LEFT JOIN waiver_documents AS d ON d.version = w.version AND d.language = w.language
+        WHERE w.booking_id = b.id
+    ), '[]') AS waivers
 FROM bookings AS b
 LEFT JOIN mechanics AS m ON m.id = b.mechanic_id
 WHERE b.id = ANY($1::uuid[])
@@ -127,7 +141,8 @@ guarded AS (
     SELECT unnest(ARRAY[
         'time_off', 'bookings', 'booking_events', 'sessions', 'slot_reservations', 'payments', 'refunds', 'webhook_inbox',
         'notifications', 'audit_runs', 'audit_findings', 'rate_limits', 'hold_origins', 'audit_log', 'audit_seals', 'erasures',
-        'booking_changes', 'check_ins', 'booking_policies', 'session_offers'
+        'booking_changes', 'check_ins', 'booking_policies', 'calendar_feeds', 'waiver_documents', 'waiver_signatures',
+        'text_opt_outs', 'session_offers'
     ])
 )
 SELECT 'constraint one_booking_at_a_time on slot_reservations' AS guard
@@ -156,8 +171,8 @@ SELECT 'trigger ' || wanted.name || ' on ' || wanted.on_table
 FROM (
     VALUES ('bookings', 'honest_status'), ('bookings', 'version_rises'), ('sessions', 'honest_status'),
     ('slot_reservations', 'honest_status'), ('mechanics', 'known_timezone'), ('bookings', 'hold_ends'),
-        ('bookings', 'offers_close'),
-        ('audit_log', 'append_only'), ('audit_seals', 'append_only')
+        ('bookings', 'offers_close'), ('audit_log', 'append_only'), ('audit_seals', 'append_only'), ('waiver_documents', 'append_only'),
+        ('waiver_signatures', 'append_only'), ('waiver_signatures', 'never_removed')
 ) AS wanted (on_table, name)
 WHERE NOT EXISTS (
     SELECT FROM pg_trigger AS g JOIN tables AS t ON t.oid = g.tgrelid

@@ -58,6 +58,9 @@ INSERT INTO check_ins (booking_id, party, at) VALUES ($1, $2, $3) ON CONFLICT DO
 -- name: who_came
 SELECT party FROM check_ins WHERE booking_id = $1
 
+-- name: waiver_missing
+SELECT waiver_missing($1)
+
 -- name: start_session
 WITH started AS (
     UPDATE bookings SET status = 'in_progress' WHERE id = $1 AND status = 'confirmed' RETURNING id

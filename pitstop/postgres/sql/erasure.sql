@@ -18,7 +18,7 @@ ORDER BY b.id
 -- name: erase_bookings
 -- The fingerprint is a digest of what was asked for, personal data included: it makes way for one of nothing.
 UPDATE bookings SET
-    customer_name = '', customer_email = '', customer_phone = NULL, city = '', postal_code = '', intake = '{}',
+    customer_name = '', customer_email = '', customer_phone = NULL, sms_consent = FALSE, city = '', postal_code = '', intake = '{}',
     request_fingerprint = sha256(uuid_send(gen_random_uuid())), erased_at = $2
 WHERE id = ANY($1::uuid[])
 
@@ -33,10 +33,11 @@ UPDATE booking_events SET detail = detail - 'why' WHERE booking_id = ANY($1::uui
 UPDATE booking_changes SET reason = NULL WHERE booking_id = ANY($1::uuid[])
 
 -- name: erase_notices
--- What was still to be sent has nobody to go to.
+-- What was still to be sent has nobody to go to. What a notice told besides may be in the words of people.
 UPDATE notifications SET
     status = CASE WHEN status IN ('pending', 'sending') THEN 'skipped' ELSE status END,
-    detail = CASE WHEN status = 'skipped' THEN detail END
+    detail = CASE WHEN status = 'skipped' THEN detail END,
+    about = '{}'
 WHERE booking_id = ANY($1::uuid[])
 
 -- name: erase_webhooks
@@ -56,6 +57,12 @@ WHERE booking_id = ANY($1::uuid[])
 -- name: erase_client_secrets
 -- Whoever has one can ask Stripe about the payment.
 UPDATE payments SET client_secret = '' WHERE booking_id = ANY($1::uuid[])
+
+-- name: erase_waivers
+-- What a waiver was signed with, of all who were erased, once it need not be kept as evidence any longer.
+UPDATE waiver_signatures AS w SET signed_name = '', address = '', user_agent = '', salt = NULL, erased_at = $1
+FROM bookings AS b
+WHERE b.id = w.booking_id AND b.erased_at IS NOT NULL AND w.erased_at IS NULL AND w.keep_until <= $1
 
 -- name: note_erasure
 INSERT INTO erasures (customer_id, requested_at, requested_by_role, requested_by, bookings)

@@ -139,7 +139,8 @@ SELECT
     b.customer_name, b.customer_email, b.timezone AS customer_timezone, COALESCE(m.timezone, b.timezone) AS venue_timezone,
     -- Nobody has taken it: the times that it would have had at once.
     b.mechanic_id IS NULL AS untaken, COALESCE(b.starts_at, b.created_at) AS start,
-    COALESCE(b.ends_at, b.created_at + make_interval(mins => b.duration_minutes)) AS "end", CASE s.kind WHEN 'in_person' THEN COALESCE(w.address, m.address) END AS venue_address,
+    COALESCE(b.ends_at, b.created_at + make_interval(mins => b.duration_minutes)) AS "end",
+    CASE s.kind WHEN 'in_person' THEN COALESCE(w.address, m.address) END AS venue_address,
     b.amount, b.currency, b.invite_sequence, b.status, b.hold_expires_at,
     b.mechanic_id IS NOT NULL AND EXISTS (SELECT FROM sessions WHERE sessions.booking_id = b.id) AS was_confirmed,
     COALESCE(

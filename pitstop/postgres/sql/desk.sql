@@ -32,6 +32,7 @@ WHERE s.id = $1 AND s.active
 SELECT
     s.id AS service_id, s.name AS service_name, p.id AS plan_id, p.amount, p.currency, s.duration_minutes,
     s.buffer_before_minutes, s.buffer_after_minutes, COALESCE(own.terms, standard.terms) AS policy, NULL::uuid AS mechanic_id,
+    s.reminder_offsets,
     CASE
         WHEN NOT COALESCE(s.immediate, s.kind IN ('video', 'chat')) THEN 'not_offered'
         WHEN NOT EXISTS (SELECT FROM takers_now(s.id, $4, $5, $6, $7)) THEN 'offline'

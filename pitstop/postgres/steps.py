@@ -110,7 +110,7 @@ def reminders(
     return reminder_plan.reminders(appointment, texts, now)
 
 
-def waiver_request(booking: asyncpg.Record, start: datetime, now: datetime, move: int = 0) -> list[OwedNotice]:
+def waiver_request(booking: asyncpg.Record, start: datetime | None, now: datetime, move: int = 0) -> list[OwedNotice]:
     """The mail that asks for a waiver, in the zone in which the session's times are shown."""
     kind = SessionKind(booking["kind"])
     zone = booking["venue_timezone"] if kind is SessionKind.IN_PERSON else booking["timezone"]

@@ -176,7 +176,6 @@ class BookingWorkflow:
         self._post(unposted(terms, self._posted), terms, patience)
         paid = terms.paid or await self._payment_arrives(terms) or await self._void_payment()
         await self._stop_letters()
-        self._letters.clear()
         while self._is_called_off():
             # It is so whether or not a payment came in that moment.
             called_off = (await self._apply(self._asked.pop(0), paid)).terms
@@ -499,6 +498,7 @@ class BookingWorkflow:
         for letter in self._letters.values():
             letter.cancel()
         await asyncio.gather(*self._letters.values(), return_exceptions=True)
+        self._letters.clear()
 
     async def _notify(
         self, kind: NoticeKind, due: NoticeDue | None = None, patience: timedelta = _LETTER_PATIENCE

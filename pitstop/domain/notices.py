@@ -118,6 +118,13 @@ class Claim:
     message_sid: str | None = None
 
 
+def waiver_url(manage_url: str) -> str:
+    """Where the customer signs the waiver, by the same token as the booking's page."""
+    path, _, query = manage_url.partition("?")
+    base, _, booking = path.rpartition("/manage/")
+    return f"{base}/bookings/{booking}/waiver?{query}"
+
+
 def join_url(manage_url: str, kind: SessionKind) -> str:
     """Where the customer enters an online session: below the booking's page, by the same token. In person empty."""
     if kind is SessionKind.IN_PERSON or not manage_url:

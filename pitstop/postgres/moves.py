@@ -17,6 +17,8 @@ from pitstop.postgres.asking import Asked, Refused, require_version
 
 _SQL = queries.load("changes")
 _SAGA = queries.load("saga")
+# What is of no use once the session has begun, or has another time.
+OF_ITS_TIME = (NoticeKind.REMINDER, NoticeKind.WAIVER_REQUEST)
 # What tells of a place that the booking has left.
 OUTDATED = (NoticeKind.HANDED_OVER, NoticeKind.AT_RISK, NoticeKind.PROPOSAL)
 
@@ -160,13 +162,14 @@ def _length(asked: Asked, aim: Aim) -> timedelta:
 
 
 async def _told_of_move(asked: Asked, aim: Aim, move: int, difference: int, by: str) -> dict[str, Any]:
-    await steps.skip_notices(
-        asked.connection, asked.booking_id, "the booking was moved", NoticeKind.REMINDER, *OUTDATED
-    )
+    await steps.skip_notices(asked.connection, asked.booking_id, "the booking was moved", *OF_ITS_TIME, *OUTDATED)
     before = asked.start.isoformat()
     owed = [notice_plan.told_now(asked.booking_id, NoticeKind.RESCHEDULED, move, previous_start=before)]
-    owed += steps.reminders(asked.booking, aim.start, asked.course.offsets, asked.texts, asked.now, move)
-    await steps.owe(asked.connection, asked.booking_id, *owed)
+    # As it is now: of another kind, perhaps, and at another place.
+    booking = await steps.lock(asked.connection, asked.booking_id) or asked.booking
+    owed += steps.reminders(booking, aim.start, asked.course.offsets, asked.texts, asked.now, move)
+    waiver = steps.waiver_request(booking, aim.start, asked.now, move)
+    await steps.owe(asked.connection, asked.booking_id, *owed, *waiver)
     moved: dict[str, Any] = {"from": asked.start.isoformat(), "to": aim.start.isoformat()}
     if aim.mechanic_id != asked.mechanic_id:
         moved |= {"from_mechanic_id": str(asked.mechanic_id), "to_mechanic_id": str(aim.mechanic_id)}

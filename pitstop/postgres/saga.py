@@ -144,7 +144,8 @@ class PostgresSaga:
             owed += steps.reminders(booking, booking["starts_at"], offsets, self._texts, now)
             arguments = (booking_id, reservation, now, kept is None, len(owed))
             await connection.execute(_SQL["confirm_booking"], *arguments)
-            await steps.owe(connection, booking_id, *owed)
+            waiver = steps.waiver_request(booking, booking["starts_at"], now)
+            await steps.owe(connection, booking_id, *owed, *waiver)
             return await _made(connection, await steps.lock(connection, booking_id))
 
     async def _retake(

@@ -24,7 +24,8 @@ WITH judged AS (
                 WHEN 'proposal' THEN b.status = 'confirmed' AND EXISTS (
                     SELECT FROM proposals AS a WHERE a.booking_id = b.id AND a.status = 'open' AND a.expires_at > $2
                 )
-                WHEN 'waiver_request' THEN b.status IN ('confirmed', 'in_progress')
+                WHEN 'waiver_request' THEN
+                    b.status = 'confirmed' AND b.starts_at > $2 AND o.move = b.moves AND waiver_missing(b.id)
                 ELSE TRUE
             END THEN 'the booking no longer stands, or its session has begun'
             WHEN o.channel = 'sms' AND (b.customer_phone IS NULL OR NOT b.sms_consent)

@@ -14,6 +14,8 @@ SELECT
     tstzrange(
         b.starts_at - make_interval(mins => b.buffer_before_minutes), b.ends_at + make_interval(mins => b.buffer_after_minutes)
     ) AS blocked,
+    (SELECT kind FROM services AS s WHERE s.id = b.service_id) AS kind,
+    (SELECT timezone FROM mechanics AS m WHERE m.id = b.mechanic_id) AS venue_timezone,
     r.id AS reservation_id, b.preferred_mechanic_id IS NULL AS any_mechanic,
     encode(b.request_fingerprint, 'hex') AS fingerprint, p.payment_intent_id, COALESCE(p.paid_at IS NOT NULL, FALSE) AS paid,
     EXISTS (SELECT FROM refunds AS f WHERE f.booking_id = b.id) AS refund_owed,

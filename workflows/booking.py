@@ -171,7 +171,12 @@ class BookingWorkflow:
 
     async def _through_payment(self, terms: Terms) -> BookingEnding:
         self._show(BookingStatus.AWAITING_PAYMENT, f"The customer may pay until {terms.hold_expires_at:%H:%M:%S} UTC.")
+        # A customer who has asked for this slot knows of it; one who waited for any is told while there is time to pay.
+        patience = max(terms.hold_expires_at - workflow.now(), _SHORTEST_PATIENCE)
+        self._post(unposted(terms, self._posted), terms, patience)
         paid = terms.paid or await self._payment_arrives(terms) or await self._void_payment()
+        await self._stop_letters()
+        self._letters.clear()
         while self._is_called_off():
             # It is so whether or not a payment came in that moment.
             called_off = (await self._apply(self._asked.pop(0), paid)).terms

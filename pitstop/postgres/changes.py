@@ -146,7 +146,7 @@ async def _settle(
 ) -> None:
     """The booking's end: what stays of the money, what goes back, and what the customer is told."""
     # A confirmation is of use after the session, too.
-    past = (*moves.OF_ITS_TIME, *moves.OUTDATED)
+    past = (*steps.OF_ITS_TIME, *moves.OUTDATED)
     moot = past if status is BookingStatus.COMPLETED else list(NoticeKind)
     await steps.skip_notices(asked.connection, asked.booking_id, f"the booking is {status}", *moot)
     standing = [BookingStatus(asked.booking["status"])]
@@ -196,7 +196,7 @@ async def _start(asked: Asked) -> dict[str, Any]:
         raise Refused(ChangeRefusal.WAIVER_MISSING, "The customer has not signed the waiver yet.")
     await asked.do("start_session", asked.now)
     await asked.do("check_in", "mechanic", asked.now)
-    outdated = (*moves.OF_ITS_TIME, *moves.OUTDATED)
+    outdated = (*steps.OF_ITS_TIME, *moves.OUTDATED)
     await steps.skip_notices(asked.connection, asked.booking_id, "the session has begun", *outdated)
     await steps.let_go_of_flags(asked.connection, asked.booking_id, Resolution.TAKEN_BACK, asked.now)
     await asked.note("in_progress")

@@ -17,8 +17,6 @@ from pitstop.postgres.asking import Asked, Refused, require_version
 
 _SQL = queries.load("changes")
 _SAGA = queries.load("saga")
-# What is of no use once the session has begun, or has another time.
-OF_ITS_TIME = (NoticeKind.REMINDER, NoticeKind.WAIVER_REQUEST)
 # What tells of a place that the booking has left.
 OUTDATED = (NoticeKind.HANDED_OVER, NoticeKind.AT_RISK, NoticeKind.PROPOSAL)
 
@@ -162,7 +160,8 @@ def _length(asked: Asked, aim: Aim) -> timedelta:
 
 
 async def _told_of_move(asked: Asked, aim: Aim, move: int, difference: int, by: str) -> dict[str, Any]:
-    await steps.skip_notices(asked.connection, asked.booking_id, "the booking was moved", *OF_ITS_TIME, *OUTDATED)
+    outdated = (*steps.OF_ITS_TIME, *OUTDATED)
+    await steps.skip_notices(asked.connection, asked.booking_id, "the booking was moved", *outdated)
     before = asked.start.isoformat()
     owed = [notice_plan.told_now(asked.booking_id, NoticeKind.RESCHEDULED, move, previous_start=before)]
     # As it is now: of another kind, perhaps, and at another place.

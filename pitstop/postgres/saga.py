@@ -18,6 +18,7 @@ from pitstop.domain.saga import (
     Confirmed,
     HoldOutcome,
     HoldRefusal,
+    OwedNotice,
     OwedRefund,
     PaymentTerms,
     Standing,
@@ -72,8 +73,21 @@ class PostgresSaga:
             if mechanic is None:
                 return _refused(await connection.fetchval(_SQL["why_refused"], booking_id, now))
             held = {"reservation_id": reservation_id, "hold_expires_at": hold_expires_at, "mechanic_id": mechanic}
-            terms = await steps.terms_of(connection, booking, **held, notices=())
+            if booking["waitlist_entry_id"] is None:
+                held["notices"] = ()
+            else:
+                await steps.owe(connection, booking_id, *self._told_of_offer(booking, hold_expires_at, now))
+            terms = await steps.terms_of(connection, booking, **held)
             return HoldOutcome(terms=terms, chosen_instead=mechanic if mechanic != first else None)
+
+    def _told_of_offer(self, booking: asyncpg.Record, until: datetime, now: datetime) -> list[OwedNotice]:
+        """By text message at any hour: an offer is of use now or never."""
+        id, kind, ends = booking["booking_id"], NoticeKind.WAITLIST_OFFER, until.isoformat()
+        told = [notice_plan.told_now(id, kind, until=ends)]
+        if booking["wants_texts"]:
+            zone, rules = booking["timezone"], self._texts
+            told.append(notice_plan.told_by_text(id, kind, zone, rules, now, urgent=True, until=ends))
+        return told
 
     async def withdraw(self, booking_id: UUID, fingerprint: str) -> bool:
         async with self._pool.acquire() as connection, connection.transaction():

@@ -25,6 +25,8 @@ _PROPOSALS = queries.load("proposals")
 _CHANGES = queries.load("changes")
 # The outcome of a change that was made.
 DONE = "done"
+# Notices that are of no use once the session has begun, or has another time.
+OF_ITS_TIME = (NoticeKind.REMINDER, NoticeKind.WAIVER_REQUEST)
 
 
 async def lock(connection: Connection, booking_id: UUID) -> asyncpg.Record | None:

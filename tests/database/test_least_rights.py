@@ -16,6 +16,11 @@ WORKER: dict[str, dict[str, str]] = {
     "bookings": {
         "SELECT": "",
         "DELETE": "",
+        # What the waitlist offers.
+        "INSERT": "amount buffer_after_minutes buffer_before_minutes city country created_by created_by_role currency "
+        "customer_email customer_id customer_name customer_phone ends_at id intake language mechanic_id plan_id policy "
+        "postal_code preferred_mechanic_id reminder_offsets request_fingerprint service_id sms_consent starts_at "
+        "timezone waitlist_entry_id",
         "UPDATE": "amount buffer_after_minutes buffer_before_minutes city customer_email customer_moves "
         "customer_name customer_phone ends_at erased_at hold_expires_at intake invite_sequence kept_amount "
         "mechanic_id moves plan_id policy postal_code refund_percent_at_most request_fingerprint service_id "
@@ -67,6 +72,13 @@ WORKER: dict[str, dict[str, str]] = {
         "INSERT": "booking_id expires_at id options proposed_at proposed_by",
         "UPDATE": "closed_at status",
     },
+    "waitlist_entries": {
+        "SELECT": "",
+        "UPDATE": "city customer_email customer_name customer_phone erased_at intake looked_at missed offers place "
+        "postal_code request_fingerprint sms_consent status updated_at",
+    },
+    "freed_slots": {"SELECT": "", "DELETE": ""},
+    "booking_policies": {"SELECT": ""},
     "audit_log": {
         "SELECT": "",
         "INSERT": "action actor actor_role address detail object_id object_kind outcome request_id",
@@ -87,7 +99,7 @@ WORKER: dict[str, dict[str, str]] = {
 # Used by functions and triggers, which no plan of a query shows.
 BEHIND_FUNCTIONS = {
     *("mechanic_services", "availability_rules", "date_exceptions", "workshops", "bays"),
-    *("status_transitions", "audit_log", "audit_seals", "waiver_documents"),
+    *("status_transitions", "audit_log", "audit_seals", "waiver_documents", "waitlist_entries"),
 }
 _RIGHTS = """
 SELECT table_name, privilege_type, NULL AS column_name FROM information_schema.table_privileges

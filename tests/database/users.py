@@ -26,6 +26,8 @@ USERS = {
     "sealing": ["worker"],
     "texts": ["api"],
     "resending": ["api"],
+    "waitlist": ["worker"],
+    "waitlist_desk": ["api"],
     "waivers": ["api"],
 }
 _NARROWER = {

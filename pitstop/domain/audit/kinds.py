@@ -230,6 +230,35 @@ WEBHOOK_NOT_APPLIED = Kind(
     Remedy.SWEEP,
 )
 
+# The waitlist
+
+TWO_OFFERS = Kind(
+    "two_offers",
+    "I4",
+    "an entry in the waitlist has two offers at a time",
+    "Cancel the younger booking; see also `guard_missing`.",
+)
+OFFER_NOT_SETTLED = Kind(
+    "offer_not_settled",
+    "I5",
+    "an offer of the waitlist is paid for, and its entry waits on",
+    "Have the entry's row set to `fulfilled`; see also `guard_missing`.",
+)
+FREED_SLOT_FORGOTTEN = Kind(
+    "freed_slot_forgotten",
+    "I5",
+    "time that somebody waits for has come free long ago, and nobody has looked whom to offer it to",
+    "`--repair` starts the sweep. If it stays, look at the run of the workflow `Waitlist`: Stripe or a worker is away.",
+    Remedy.SWEEP,
+)
+ENTRY_OUTLIVED = Kind(
+    "entry_outlived",
+    "I3",
+    "an entry in the waitlist waits for a time that is over",
+    "`--repair` starts the sweep, which closes it. If it stays, the sweep does not run.",
+    Remedy.SWEEP,
+)
+
 # Notifications and the trail
 
 MAIL_OVERDUE = Kind(

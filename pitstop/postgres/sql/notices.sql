@@ -26,6 +26,7 @@ WITH judged AS (
                 )
                 WHEN 'waiver_request' THEN
                     b.status = 'confirmed' AND b.starts_at > $2 AND o.move = b.moves AND waiver_missing(b.id)
+                WHEN 'waitlist_offer' THEN b.status IN ('holding', 'awaiting_payment') AND b.hold_expires_at > $2
                 ELSE TRUE
             END THEN 'the booking no longer stands, or its session has begun'
             WHEN o.channel = 'sms' AND (b.customer_phone IS NULL OR NOT b.sms_consent)

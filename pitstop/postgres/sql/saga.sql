@@ -9,7 +9,7 @@ SELECT FROM bookings WHERE id = $1 FOR UPDATE
 -- The booking as it stands, locked.
 SELECT
     b.id AS booking_id, b.status, b.mechanic_id, b.service_id, b.plan_id, b.hold_expires_at, b.starts_at, b.ends_at,
-    b.amount, b.currency, b.version, b.policy, b.moves, b.timezone, b.reminder_offsets,
+    b.amount, b.currency, b.version, b.policy, b.moves, b.waitlist_entry_id, b.timezone, b.reminder_offsets,
     b.sms_consent AND b.customer_phone IS NOT NULL AS wants_texts, b.customer_moves, b.refund_percent_at_most,
     tstzrange(
         b.starts_at - make_interval(mins => b.buffer_before_minutes), b.ends_at + make_interval(mins => b.buffer_after_minutes)

@@ -142,6 +142,7 @@ def _worker(
             reservations.call_off,
             changes.apply,
             changes.close,
+            changes.offer,
             changes.read_terms,
             payments.request,
             payments.record_decline,

@@ -62,8 +62,6 @@ def request_of(sent: BookingIn, key: str, caller: Caller, language: Language = L
     `language`: what the customer gets who names none. It is no part of what was asked for: the same request from
     another browser is the same request.
     """
-    if sent.start is None:
-        raise _not_offered("start", f"Immediate sessions are not offered by this release: {_SEARCH}.")
     return BookingRequest(
         id=booking_id(f"{caller.role}:{caller.subject}", key),
         fingerprint=fingerprint(_asked(sent)),
@@ -117,7 +115,7 @@ async def open_booking(rooms: Rooms, caller: Caller, request: BookingRequest, ad
     """Holds the slot, once for the caller's key: the same request finds the booking again, at any time."""
     limits = budgets.of_hold(rooms, caller, address)
     opening = await rooms.desk.open(caller, request, limits, datetime.now(UTC))
-    _refuse_what_differs_or_is_not_offered(opening)
+    _refuse_what_differs_or_is_not_offered(opening, at_once=request.start is None)
     new = opening.status is BookingStatus.HOLDING
     if new and await _taken(rooms, caller, request, opening):
         raise _slot_unavailable()
@@ -132,7 +130,7 @@ async def _taken(rooms: Rooms, caller: Caller, request: BookingRequest, opening:
     standing = Standing(
         booking_id=request.id,
         fingerprint=request.fingerprint.hex(),
-        mechanic_id=opening.mechanic_id or request.id,
+        mechanic_id=opening.mechanic_id,
         customer_id=request.customer_id,
         start=request.start,
         status=BookingStatus.HOLDING,
@@ -157,13 +155,17 @@ async def _taken(rooms: Rooms, caller: Caller, request: BookingRequest, opening:
     return outcome.refusal is not None
 
 
-def _refuse_what_differs_or_is_not_offered(opening: Opening) -> None:
+def _refuse_what_differs_or_is_not_offered(opening: Opening, *, at_once: bool) -> None:
     if not opening.same_request:
         raise _key_reused()
     if opening.exhausted is not None:
         raise _too_many_holds(opening.exhausted)
     if opening.refusal is SlotRefusal.TAKEN:
         raise _slot_unavailable()
+    if at_once and opening.refusal is SlotRefusal.OFFLINE:
+        raise _nobody_available()
+    if at_once and opening.misnamed == "start":
+        raise _not_offered("start", f"must be an instant: this service cannot be had at once; {_SEARCH}")
     if opening.refusal is not None:
         raise _refused(opening.refusal, opening.misnamed)
 
@@ -182,6 +184,11 @@ def _too_many_holds(exhausted: HoldsExhausted) -> Problem:
 def _slot_unavailable() -> Problem:
     detail = "Somebody else has this slot. Search again and choose another."
     return Problem(409, "slot_unavailable", "The slot is taken", detail)
+
+
+def _nobody_available() -> Problem:
+    detail = f"No mechanic is online who could take the session now. Try again soon, or {_SEARCH}."
+    return Problem(409, "nobody_available", "Nobody is available", detail)
 
 
 def _refused(reason: SlotRefusal, misnamed: str | None = None) -> Problem:

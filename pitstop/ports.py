@@ -180,10 +180,10 @@ class SagaStore(Protocol):
         """The booking's PaymentIntent, if it got that far."""
 
     async def confirm(
-        self, booking_id: UUID, new_reservation_id: UUID, offsets: Sequence[timedelta], now: datetime
+        self, booking_id: UUID, new_reservation_id: UUID, course: Course, now: datetime
     ) -> Confirmed | None:
-        """The session, with reminders that long before it; None when the slot has gone to somebody else: then the money
-        is owed back from here on."""
+        """The session, with the reminders that are owed; None when the slot has gone to somebody else: then the money
+        is owed back from here on. An immediate session is offered to mechanics."""
 
     async def close_unpaid(self, booking_id: UUID, status: BookingStatus, now: datetime) -> None: ...
 
@@ -205,6 +205,9 @@ class ChangeStore(Protocol):
 
     async def apply(self, booking_id: UUID, change_id: UUID, course: Course, now: datetime) -> ChangeOutcome:
         """Decides on the change, and does it or leaves everything as it was."""
+
+    async def offer(self, booking_id: UUID, course: Course, now: datetime) -> Terms | None:
+        """Asks further mechanics to take an immediate session, or gives it up when the time for that is over."""
 
     async def close(self, booking_id: UUID, course: Course, now: datetime) -> Terms | None:
         """Ends a booking whose session's time is over, if nobody has ended it before."""

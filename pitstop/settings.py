@@ -288,6 +288,15 @@ class Settings(BaseSettings):
     proposal_seconds: PositiveFloat = Field(
         default=86400, description="How long a customer has to answer proposed times, unless the proposal says."
     )
+    immediate_preferred_seconds: NonNegativeFloat = Field(
+        default=60, description="How long an immediate session is offered to the preferred mechanic alone."
+    )
+    immediate_wave_seconds: PositiveFloat = Field(
+        default=60, description="How long after one wave of mechanics the next, further away, is asked."
+    )
+    immediate_seconds: PositiveFloat = Field(
+        default=600, description="How long a mechanic is looked for in all; then the money goes back."
+    )
     sweep_interval_seconds: PositiveFloat = Field(
         default=60, description="How often the backstop expires lapsed holds and drains the webhook inbox."
     )

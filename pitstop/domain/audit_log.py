@@ -28,6 +28,7 @@ class Action(StrEnum):
     MAKE_CALENDAR_ADDRESS = "calendar_address.make"
     REMOVE_CALENDAR_ADDRESS = "calendar_address.remove"
     LIST_RESERVATIONS = "reservation.list"
+    LIST_OFFERS = "offer.list"
     ERASE_CUSTOMER = "customer.erase"
     OPEN_PAYLOADS = "payloads.open"
     SIGN_IN = "operator.sign_in"

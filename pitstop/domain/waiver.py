@@ -61,7 +61,7 @@ def request_due(kind: SessionKind, start: datetime | None, confirmed_at: datetim
 
 
 def request_owed(
-    booking_id: UUID, kind: SessionKind, start: datetime, now: datetime, zone: tzinfo, move: int = 0
+    booking_id: UUID, kind: SessionKind, start: datetime | None, now: datetime, zone: tzinfo, move: int = 0
 ) -> list[OwedNotice]:
     """The mail that asks for the signature, of a start that was agreed at `now`; none where nothing is to be signed."""
     due = request_due(kind, start, now, zone)

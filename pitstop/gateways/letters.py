@@ -84,7 +84,7 @@ class LetterWriter:
 
     def _calendar(self, kind: NoticeKind, facts: BookingFacts) -> CalendarPart | None:
         method = _INVITES.get(kind)
-        if method is None:
+        if method is None or facts.untaken:
             return None
         names = {"organizer_address": self._sender_address, "organizer_name": self._sender_name}
         return invite(facts, method, now=self._clock(), **names)

@@ -25,6 +25,7 @@ from pitstop.domain.booking import BookingStatus
 from pitstop.domain.caller import Caller
 from pitstop.domain.changes import ChangeKind, ChangeOutcome
 from pitstop.domain.erasure import ErasedRecords
+from pitstop.domain.offering import Patience
 from pitstop.domain.saga import HoldOutcome, PaymentEvent, Standing
 from pitstop.gateways.payload_codec import data_converter
 from pitstop.ports import EngineUnavailable, IdempotencyKeyReused, NoRunningWorkflow
@@ -56,6 +57,11 @@ def spans_of(settings: Settings) -> Spans:
         intent_patience=timedelta(seconds=settings.intent_patience_seconds),
         waiting_room=timedelta(seconds=settings.waiting_room_seconds),
         closing=timedelta(seconds=settings.closing_seconds),
+        offering=Patience(
+            preferred=timedelta(seconds=settings.immediate_preferred_seconds),
+            wave=timedelta(seconds=settings.immediate_wave_seconds),
+            whole=timedelta(seconds=settings.immediate_seconds),
+        ),
     )
 
 
@@ -262,16 +268,18 @@ class TemporalEngine:
 
 
 def _memo(standing: Standing) -> dict[str, str]:
-    return {"booking_id": str(standing.booking_id), "mechanic_id": str(standing.mechanic_id)}
+    mechanic = {"mechanic_id": str(standing.mechanic_id)} if standing.mechanic_id else {}
+    return {"booking_id": str(standing.booking_id), **mechanic}
 
 
 def _search_attributes(standing: Standing) -> TypedSearchAttributes:
-    return TypedSearchAttributes(
-        [
-            # A booking is `holding` for milliseconds: it starts with the status that it is about to have.
-            SearchAttributePair(names.BOOKING_STATUS, BookingStatus.AWAITING_PAYMENT),
-            SearchAttributePair(names.MECHANIC_ID, str(standing.mechanic_id)),
-            SearchAttributePair(names.CUSTOMER_ID, str(standing.customer_id)),
-            SearchAttributePair(names.SCHEDULED_FOR, standing.start),
-        ]
-    )
+    known: list[SearchAttributePair[Any]] = [
+        # A booking is `holding` for milliseconds: it starts with the status that it is about to have.
+        SearchAttributePair(names.BOOKING_STATUS, BookingStatus.AWAITING_PAYMENT),
+        SearchAttributePair(names.CUSTOMER_ID, str(standing.customer_id)),
+    ]
+    if standing.mechanic_id is not None:
+        known.append(SearchAttributePair(names.MECHANIC_ID, str(standing.mechanic_id)))
+    if standing.start is not None:
+        known.append(SearchAttributePair(names.SCHEDULED_FOR, standing.start))
+    return TypedSearchAttributes(known)

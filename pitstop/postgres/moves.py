@@ -17,8 +17,6 @@ from pitstop.postgres.asking import Asked, Refused, require_version
 
 _SQL = queries.load("changes")
 _SAGA = queries.load("saga")
-# What tells of a place that the booking has left.
-OUTDATED = (NoticeKind.HANDED_OVER, NoticeKind.AT_RISK, NoticeKind.PROPOSAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +158,7 @@ def _length(asked: Asked, aim: Aim) -> timedelta:
 
 
 async def _told_of_move(asked: Asked, aim: Aim, move: int, difference: int, by: str) -> dict[str, Any]:
-    outdated = (*steps.OF_ITS_TIME, *OUTDATED)
+    outdated = (*steps.OF_ITS_TIME, *steps.OUTDATED)
     await steps.skip_notices(asked.connection, asked.booking_id, "the booking was moved", *outdated)
     before = asked.start.isoformat()
     owed = [notice_plan.told_now(asked.booking_id, NoticeKind.RESCHEDULED, move, previous_start=before)]

@@ -1,6 +1,5 @@
 """The saga's steps on PostgreSQL: each method is one transaction, and safe to repeat."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -9,6 +8,7 @@ import asyncpg
 
 from pitstop.domain import notice_plan
 from pitstop.domain.booking import BookingStatus, SlotRefusal
+from pitstop.domain.course import Course
 from pitstop.domain.limits import Declines
 from pitstop.domain.notices import NoticeKind
 from pitstop.domain.reminder_plan import NO_TEXTS, TextRules
@@ -24,7 +24,8 @@ from pitstop.domain.saga import (
     Standing,
 )
 from pitstop.ports import PaymentIntent
-from pitstop.postgres import queries, steps
+from pitstop.postgres import offers, queries, steps
+from pitstop.postgres.asking import Asked
 from pitstop.postgres.pool import Connection, Pool
 
 _SQL = queries.load("saga")
@@ -63,7 +64,11 @@ class PostgresSaga:
             if booking is None or booking["fingerprint"] != fingerprint:
                 return HoldOutcome(refusal=HoldRefusal.WITHDRAWN)
             if booking["hold_expires_at"] is not None:
-                return await _held_before(connection, booking)
+                return await _held_before(connection, booking, reservation_id)
+            if booking["immediate"]:
+                await connection.execute(_SQL["await_payment"], booking_id, hold_expires_at)
+                booking = await steps.lock(connection, booking_id) or booking
+                return await _held_before(connection, booking, reservation_id)
             hold = _Hold(reservation_id, now, hold_expires_at, lapses_at)
             first = booking["mechanic_id"]
             if booking["any_mechanic"]:
@@ -140,7 +145,7 @@ class PostgresSaga:
         return intent
 
     async def confirm(
-        self, booking_id: UUID, new_reservation_id: UUID, offsets: Sequence[timedelta], now: datetime
+        self, booking_id: UUID, new_reservation_id: UUID, course: Course, now: datetime
     ) -> Confirmed | None:
         async with self._pool.acquire() as connection, connection.transaction():
             booking = await steps.lock(connection, booking_id)
@@ -149,13 +154,16 @@ class PostgresSaga:
             await connection.execute(_SQL["record_payment"], booking_id, now)
             if booking["refund_owed"]:
                 return None
+            if booking["immediate"]:
+                await offers.open_up(Asked(connection, booking, None, {}, course, now, texts=self._texts))
+                return await _made(connection, await steps.lock(connection, booking_id))
             kept = await _uuid(connection, "confirm_hold", booking_id)
             reservation = kept or await self._retake(connection, booking, new_reservation_id, now)
             if reservation is None:
                 await steps.owe_refund(connection, booking_id, None, "slot_gone", now)
                 return None
             owed = [notice_plan.told_now(booking_id, NoticeKind.CONFIRMATION)]
-            owed += steps.reminders(booking, booking["starts_at"], offsets, self._texts, now)
+            owed += steps.reminders(booking, booking["starts_at"], course.offsets, self._texts, now)
             arguments = (booking_id, reservation, now, kept is None, len(owed))
             await connection.execute(_SQL["confirm_booking"], *arguments)
             waiver = steps.waiver_request(booking, booking["starts_at"], now)
@@ -288,8 +296,13 @@ async def _ended_before(
     return CalledOff(status=BookingStatus(booking["status"]), refund_due=came_late or booking["refund_due"])
 
 
-async def _held_before(connection: Connection, booking: asyncpg.Record) -> HoldOutcome:
-    """The hold of an earlier try; it is of no use if it was lost before anybody could be told of it."""
+async def _held_before(connection: Connection, booking: asyncpg.Record, reservation_id: UUID) -> HoldOutcome:
+    """The hold of an earlier try; it is of no use if it was lost before anybody could be told of it.
+
+    An immediate session holds nothing: the id that was meant for a hold names its PaymentIntent.
+    """
+    if booking["immediate"] and booking["status"] == BookingStatus.HOLDING:
+        return HoldOutcome(terms=await steps.terms_of(connection, booking, reservation_id=reservation_id))
     if booking["status"] == BookingStatus.HOLDING and booking["reservation_id"] is None:
         return HoldOutcome(refusal=HoldRefusal.SLOT_UNAVAILABLE, reason=SlotRefusal.TAKEN)
     return HoldOutcome(terms=await steps.terms_of(connection, booking))

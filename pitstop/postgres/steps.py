@@ -27,6 +27,8 @@ _CHANGES = queries.load("changes")
 DONE = "done"
 # Notices that are of no use once the session has begun, or has another time.
 OF_ITS_TIME = (NoticeKind.REMINDER, NoticeKind.WAIVER_REQUEST)
+# What tells of a place that the booking has left since, or of something that is over.
+OUTDATED = (NoticeKind.HANDED_OVER, NoticeKind.AT_RISK, NoticeKind.PROPOSAL)
 
 
 async def lock(connection: Connection, booking_id: UUID) -> asyncpg.Record | None:
@@ -110,7 +112,7 @@ def reminders(
     return reminder_plan.reminders(appointment, texts, now)
 
 
-def waiver_request(booking: asyncpg.Record, start: datetime, now: datetime, move: int = 0) -> list[OwedNotice]:
+def waiver_request(booking: asyncpg.Record, start: datetime | None, now: datetime, move: int = 0) -> list[OwedNotice]:
     """The mail that asks for a waiver, in the zone in which the session's times are shown."""
     kind = SessionKind(booking["kind"])
     zone = booking["venue_timezone"] if kind is SessionKind.IN_PERSON else booking["timezone"]

@@ -27,7 +27,9 @@ _RULES = ("mechanics", "mechanic_services", "availability_rules", "date_exceptio
 _WAITING = ("waitlist_entries", "freed_slots")
 # Addresses of calendars: test_feeds.py. What is agreed with bookings, for anybody to read.
 _AGREED = ("booking_policies",)
-APART = {"time_off", "webhook_inbox", "rate_limits", "calendar_feeds", *_BOOKS, *_RULES, *_AGREED, *_WAITING}
+# What is offered to mechanics before a booking is theirs (test_offers.py).
+_OFFERED = ("session_offers",)
+APART = {"time_off", "webhook_inbox", "rate_limits", "calendar_feeds", *_BOOKS, *_RULES, *_AGREED, *_WAITING, *_OFFERED}
 _GUARDED = """
 SELECT
     c.relname AS name,

@@ -23,8 +23,8 @@ WORKER: dict[str, dict[str, str]] = {
         "timezone waitlist_entry_id",
         "UPDATE": "amount buffer_after_minutes buffer_before_minutes city customer_email customer_moves "
         "customer_name customer_phone ends_at erased_at hold_expires_at intake invite_sequence kept_amount "
-        "mechanic_id moves plan_id policy postal_code refund_percent_at_most request_fingerprint service_id "
-        "sms_consent starts_at status",
+        "mechanic_id moves offers_end_at offers_reach offers_widen_at plan_id policy postal_code "
+        "refund_percent_at_most request_fingerprint service_id sms_consent starts_at status",
     },
     "booking_events": {
         "SELECT": "at booking_id detail event",
@@ -36,13 +36,18 @@ WORKER: dict[str, dict[str, str]] = {
         "INSERT": "booking_id city country currency customer_id intake kind mechanic_id plan_id postal_code "
         "preferred_mechanic_id price_paid scheduled_for scheduled_for_original slot_reservation_id status",
         "UPDATE": "absent city ended_at intake kind mechanic_id plan_id postal_code price_paid scheduled_for "
-        "started_at status",
+        "slot_reservation_id started_at status",
     },
     "slot_reservations": {
         "SELECT": "",
         "DELETE": "",
-        "INSERT": "bay_id blocked booking_id ends_at expires_at id mechanic_id starts_at status",
+        "INSERT": "bay_id blocked booking_id ends_at expires_at id mechanic_id session_id starts_at status",
         "UPDATE": "bay_id blocked ends_at mechanic_id session_id starts_at status",
+    },
+    "session_offers": {
+        "SELECT": "",
+        "INSERT": "booking_id distance mechanic_id offered_at",
+        "UPDATE": "outcome",
     },
     "payments": {
         "SELECT": "",

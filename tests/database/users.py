@@ -20,6 +20,7 @@ USERS = {
     "limits": ["api"],
     "notices": ["worker"],
     "proposals": ["worker"],
+    "offers": ["worker"],
     "pulse": ["api"],
     "rules": ["api"],
     "saga": ["worker"],

@@ -12,6 +12,7 @@ import asyncpg
 
 from pitstop.devstack.stackfile import Stack
 from pitstop.domain.booking import BookingStatus
+from pitstop.domain.course import Course
 from pitstop.domain.waitlist import Offer
 from pitstop.ports import PaymentIntent
 from pitstop.postgres.pool import open_pool
@@ -98,6 +99,7 @@ class Line:
         made = []
         await self.store.look(LASTS, moment(), 100, only_due=True)
         while (offer := await self.store.next_offer([], LASTS, moment())) is not None:
+            assert offer.standing.start is not None
             if await self.hold(offer):
                 made.append((self.names.get(offer.entry_id, ""), self.slot(offer.standing.start)))
         return made
@@ -126,7 +128,7 @@ class Line:
         await self.saga.call_off(booking, False, "declined", moment())
 
     async def pay(self, booking: UUID) -> None:
-        await self.saga.confirm(booking, uuid4(), [], moment())
+        await self.saga.confirm(booking, uuid4(), Course((), timedelta()), moment())
 
     async def status(self, entry: UUID) -> str:
         status: str = await self.database.fetchval("SELECT status FROM waitlist_entries WHERE id = $1", entry)

@@ -204,6 +204,19 @@ SESSION_NOT_ENDED = Kind(
     "See whether workers poll and what the run waits for. `--repair` starts a run that is gone.",
     Remedy.REVIVE,
 )
+OFFER_OVERDUE = Kind(
+    "offer_overdue",
+    "I3",
+    "the time in which a mechanic could take a paid immediate session is over for long, and nobody has it",
+    "See whether workers poll and what the run waits for. `--repair` starts a run that is gone: the money goes back.",
+    Remedy.REVIVE,
+)
+TAKEN_WITHOUT_OFFER = Kind(
+    "taken_without_offer",
+    "I8",
+    "an immediate session runs with a mechanic who has not accepted it, or one was accepted that is not under way",
+    "Ask the mechanic. Then look for who has changed the row without the workflow.",
+)
 RUN_OF_ENDED_BOOKING = Kind(
     "run_of_ended_booking",
     "I3",

@@ -92,6 +92,11 @@ SELECT
         FROM booking_flags AS f WHERE f.booking_id = b.id
     ), '[]') AS flags,
     (SELECT o.expires_at FROM proposals AS o WHERE o.booking_id = b.id AND o.status = 'open') AS proposed_until,
+    b.duration_minutes IS NOT NULL AS immediate, b.offers_end_at,
+    COALESCE((
+        SELECT jsonb_agg(jsonb_build_object('mechanic_id', o.mechanic_id, 'outcome', o.outcome) ORDER BY o.mechanic_id)
+        FROM session_offers AS o WHERE o.booking_id = b.id
+    ), '[]') AS offers,
     needs_waiver(COALESCE(
         (SELECT s.kind FROM sessions AS s WHERE s.booking_id = b.id), (SELECT v.kind FROM services AS v WHERE v.id = b.service_id)
     )) IS TRUE AS needs_waiver,
@@ -146,7 +151,7 @@ guarded AS (
         'time_off', 'bookings', 'booking_events', 'sessions', 'slot_reservations', 'payments', 'refunds', 'webhook_inbox',
         'notifications', 'audit_runs', 'audit_findings', 'rate_limits', 'hold_origins', 'audit_log', 'audit_seals', 'erasures',
         'booking_changes', 'check_ins', 'booking_policies', 'calendar_feeds', 'waiver_documents', 'waiver_signatures',
-        'booking_flags', 'proposals', 'text_opt_outs', 'waitlist_entries', 'freed_slots'
+        'booking_flags', 'proposals', 'text_opt_outs', 'session_offers', 'waitlist_entries', 'freed_slots'
     ])
 )
 SELECT 'constraint one_booking_at_a_time on slot_reservations' AS guard
@@ -181,7 +186,7 @@ SELECT 'trigger ' || wanted.name || ' on ' || wanted.on_table
 FROM (
     VALUES ('bookings', 'honest_status'), ('bookings', 'version_rises'), ('sessions', 'honest_status'),
     ('slot_reservations', 'honest_status'), ('mechanics', 'known_timezone'), ('bookings', 'hold_ends'),
-        ('bookings', 'offer_is_over'), ('slot_reservations', 'slot_comes_free'), ('slot_reservations', 'slot_is_given_back'),
+        ('bookings', 'offers_close'), ('bookings', 'offer_is_over'), ('slot_reservations', 'slot_comes_free'), ('slot_reservations', 'slot_is_given_back'),
         ('audit_log', 'append_only'), ('audit_seals', 'append_only'), ('waiver_documents', 'append_only'),
         ('waiver_signatures', 'append_only'), ('waiver_signatures', 'never_removed')
 ) AS wanted (on_table, name)

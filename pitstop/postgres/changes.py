@@ -173,7 +173,7 @@ async def _start(asked: Asked) -> dict[str, Any]:
     await require_waiver(asked)
     await asked.do("start_session", asked.now)
     await asked.do("check_in", "mechanic", asked.now)
-    outdated = (*steps.OF_ITS_TIME, *moves.OUTDATED)
+    outdated = (*steps.OF_ITS_TIME, *steps.OUTDATED)
     await steps.skip_notices(asked.connection, asked.booking_id, "the session has begun", *outdated)
     await steps.let_go_of_flags(asked.connection, asked.booking_id, Resolution.TAKEN_BACK, asked.now)
     await asked.note("in_progress")

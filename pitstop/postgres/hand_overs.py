@@ -10,7 +10,7 @@ from pitstop.domain.flags import Resolution
 from pitstop.domain.notices import NoticeKind
 from pitstop.postgres import queries, steps
 from pitstop.postgres.asking import Asked, Refused, require_version
-from pitstop.postgres.moves import OUTDATED, Aim, take
+from pitstop.postgres.moves import Aim, take
 
 _SQL = queries.load("changes")
 
@@ -34,7 +34,7 @@ async def hand_over(asked: Asked) -> dict[str, Any]:
 
 
 async def _told(asked: Asked, mechanic: UUID) -> dict[str, Any]:
-    await steps.skip_notices(asked.connection, asked.booking_id, "another mechanic has the booking", *OUTDATED)
+    await steps.skip_notices(asked.connection, asked.booking_id, "another mechanic has the booking", *steps.OUTDATED)
     before = await asked.connection.fetchval(_SQL["mechanic_name"], asked.mechanic_id)
     told = notice_plan.told_now(asked.booking_id, NoticeKind.HANDED_OVER, of=asked.change_id, previous_mechanic=before)
     await steps.owe(asked.connection, asked.booking_id, told)

@@ -45,7 +45,9 @@ async def test_each_kind_of_rule_names_what_it_would_not_allow(desk: Desk, shop:
     noons = [{"weekday": day, "start": "12:00", "end": "13:00"} for day in range(7)]
     assert conflicts(await desk.set(weekly=noons)) == []
     assert len(conflicts(await desk.set(timezone="Asia/Kathmandu"))) == 2
-    assert await customer.read(booking) == before, "it was never touched"
+    read = await customer.read(booking)
+    assert [flag["reason"] for flag in read["flags"]] == ["outside_hours"]
+    assert read | {"flags": []} == before, "it was never touched, and is flagged"
 
 
 async def test_over_the_daily_limit_are_those_that_were_booked_last(desk: Desk, shop: Shop, customer: Customer) -> None:

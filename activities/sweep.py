@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from temporalio import activity
 
+from activities.waitlist import WaitlistRounds
 from pitstop.contracts import names
 from pitstop.contracts.booking import SweepStep
 from pitstop.ports import (
@@ -23,10 +24,21 @@ _log = logging.getLogger("pitstop.sweep")
 class SweepActivities:
     """Expires lapsed holds, applies stored webhooks, takes up bookings whose workflow has gone, tops up holidays."""
 
-    def __init__(self, store: SweepStore, inbox: Inbox, engine: WorkflowReviver, holidays: HolidayStore) -> None:
+    def __init__(
+        self,
+        store: SweepStore,
+        inbox: Inbox,
+        engine: WorkflowReviver,
+        waitlist: WaitlistRounds,
+        holidays: HolidayStore,
+        soon: timedelta = timedelta(hours=2),
+    ) -> None:
+        """`soon`: what starts within this time is flagged while its mechanic is offline."""
         self._store = store
+        self._soon = soon
         self._inbox = inbox
         self._engine = engine
+        self._waitlist = waitlist
         self._holidays = holidays
 
     @activity.defn(name=names.EXPIRE_HOLDS)
@@ -57,7 +69,8 @@ class SweepActivities:
     async def revive_stranded(self, step: SweepStep) -> int:
         """Starts the workflow of each booking that should have moved on by now; one that runs is left alone.
 
-        Then it tops up public holidays: last, so that trouble with them keeps no booking waiting.
+        Then it tells runs of flags, looks over the waitlist and tops up public holidays: last, so that trouble with
+        these keeps no booking waiting.
         """
         revived = 0
         before = step.now - step.order.overdue
@@ -65,8 +78,16 @@ class SweepActivities:
         for standing in await self._store.overdue_bookings(before, ended_before, step.order.batch):
             activity.heartbeat(str(standing.booking_id))
             revived += await self._engine.revive(standing, None)
+        await self._tell_of_flags(step)
+        await self._waitlist.go(step.now)
         await self._holidays.top_up(step.now.date(), step.order.batch)
         return revived
+
+    async def _tell_of_flags(self, step: SweepStep) -> None:
+        await self._store.flag_offline(step.now, self._soon, step.order.batch)
+        for standing in await self._store.unheard_flags(step.order.batch):
+            activity.heartbeat(str(standing.booking_id))
+            await self._engine.tell_notices_owed(standing)
 
     async def _apply(self, event: StoredEvent) -> str:
         if event.payment is None or event.booking_id is None:

@@ -26,9 +26,12 @@ from api.routes import (
     operations,
     pages,
     privacy,
+    proposal_pages,
+    proposals,
     short_links,
     sign_in,
     texts,
+    waitlist,
     waiver_pages,
     waivers,
     webhooks,
@@ -73,8 +76,22 @@ def create_app(settings: Settings | None = None, client: Client | None = None) -
     app.state.registry = meters.registry
     guard.install(app, settings)
     doors = (
-        *(catalogue, bookings, changes, notices, invites, waivers, mechanics, feeds, privacy, webhooks, texts),
-        *(codec, sign_in, operations, audits, pages, waiver_pages, short_links),
+        *(
+            catalogue,
+            bookings,
+            changes,
+            proposals,
+            waitlist,
+            notices,
+            invites,
+            waivers,
+            mechanics,
+            feeds,
+            privacy,
+            webhooks,
+            texts,
+        ),
+        *(codec, sign_in, operations, audits, pages, proposal_pages, waiver_pages, short_links),
     )
     for routes in doors:
         app.include_router(routes.router)

@@ -35,6 +35,7 @@ from pitstop.postgres.pulse import Pulse
 from pitstop.postgres.resending import NoticeBoard
 from pitstop.postgres.rules import MechanicRules
 from pitstop.postgres.texts import TextNews
+from pitstop.postgres.waitlist_desk import WaitlistDesk
 from pitstop.postgres.waivers import Waivers
 from pitstop.settings import Settings
 
@@ -51,6 +52,7 @@ class Rooms:
 
     settings: Settings
     desk: BookingDesk
+    waitlist: WaitlistDesk
     catalogue: Catalogue
     rules: MechanicRules
     feeds: MechanicFeeds
@@ -94,8 +96,9 @@ async def build(settings: Settings, client: Client | None = None) -> AsyncIterat
         yield Rooms(
             settings=settings,
             desk=BookingDesk(pool),
+            waitlist=WaitlistDesk(pool),
             catalogue=Catalogue(pool),
-            rules=MechanicRules(pool, HolidayLibrary()),
+            rules=MechanicRules(pool, HolidayLibrary(), timedelta(seconds=settings.offline_flag_seconds)),
             feeds=MechanicFeeds(pool),
             inbox=PostgresInbox(spare),
             texts=TextNews(spare),

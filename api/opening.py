@@ -11,7 +11,7 @@ from api.addresses import Address
 from api.callers import forbidden
 from api.composition import Rooms
 from api.problems import FieldError, Problem, invalid_field, unavailable
-from api.schemas import BookingIn
+from api.schemas import BookingIn, Customer, Location
 from pitstop.domain.booking import BookingStatus, SlotRefusal
 from pitstop.domain.caller import Caller, Role
 from pitstop.domain.identity import booking_id, fingerprint, guest_id
@@ -37,7 +37,7 @@ _WHOSE_HOLDS = {
     "card": "A card of this customer was declined for too many bookings.",
 }
 _SEARCH = "take a start from GET /v1/availability"
-_MISNAMED = {
+MISNAMED = {
     "service_id": "names no service that can be booked; GET /v1/services lists them",
     "plan_id": "names no plan of this service; GET /v1/services lists them",
     "mechanic_id": "names nobody who offers this service; GET /v1/mechanics?service_id=… lists them",
@@ -65,10 +65,10 @@ def request_of(sent: BookingIn, key: str, caller: Caller, language: Language = L
     return BookingRequest(
         id=booking_id(f"{caller.role}:{caller.subject}", key),
         fingerprint=fingerprint(_asked(sent)),
-        customer_id=_customer(sent, caller),
+        customer_id=customer_of(sent.customer, caller),
         customer_name=sent.customer.name,
         customer_email=sent.customer.email,
-        customer_phone=_phone(sent),
+        customer_phone=phone_of(sent.customer, sent.location),
         sms_consent=sent.customer.sms_consent,
         language=Language(sent.customer.language or language),
         country=sent.location.country,
@@ -91,23 +91,23 @@ def _asked(sent: BookingIn) -> dict[str, Any]:
     return asked
 
 
-def _phone(sent: BookingIn) -> str | None:
-    if sent.customer.phone is None:
+def phone_of(named: Customer, location: Location) -> str | None:
+    if named.phone is None:
         return None
     try:
-        return normalised(sent.customer.phone, sent.location.country)
+        return normalised(named.phone, location.country)
     except NotANumber as fault:
         raise invalid_field("body.customer.phone", str(fault)) from None
 
 
-def _customer(sent: BookingIn, caller: Caller) -> UUID:
+def customer_of(named: Customer, caller: Caller) -> UUID:
     """A customer books for itself; a service or an operator names the customer, or books for a guest."""
     if caller.role is Role.CUSTOMER:
-        if sent.customer.id not in (None, UUID(caller.subject)):
+        if named.id not in (None, UUID(caller.subject)):
             raise invalid_field("body.customer.id", "must be your own id, or left out: a customer books for itself")
         return UUID(caller.subject)
     if caller.role in (Role.SERVICE, Role.OPERATOR):
-        return sent.customer.id or guest_id(caller.subject, sent.customer.email)
+        return named.id or guest_id(caller.subject, named.email)
     raise forbidden("Bookings are made by customers, by services for customers, and by operators.")
 
 
@@ -193,7 +193,7 @@ def _nobody_available() -> Problem:
 
 def _refused(reason: SlotRefusal, misnamed: str | None = None) -> Problem:
     if misnamed:
-        return _not_offered(misnamed, _MISNAMED[misnamed])
+        return _not_offered(misnamed, MISNAMED[misnamed])
     field = "mechanic_id" if reason is SlotRefusal.OFFLINE else "start"
     return _not_offered(field, f"{_REFUSALS[reason]} ({reason}) For another, {_SEARCH}.")
 

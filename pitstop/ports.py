@@ -25,6 +25,7 @@ from pitstop.domain.saga import (
     Standing,
     Terms,
 )
+from pitstop.domain.waitlist import Offer
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +200,8 @@ class SagaStore(Protocol):
 class ChangeStore(Protocol):
     """What is asked of a booking that has its slot: each call is one transaction, and safe to repeat."""
 
-    async def terms(self, booking_id: UUID) -> Terms | None: ...
+    async def terms(self, booking_id: UUID, now: datetime) -> Terms | None:
+        """As they are, once what has happened around the booking is taken notice of: flags, and what has lapsed."""
 
     async def apply(self, booking_id: UUID, change_id: UUID, course: Course, now: datetime) -> ChangeOutcome:
         """Decides on the change, and does it or leaves everything as it was."""
@@ -242,6 +244,12 @@ class SweepStore(Protocol):
         """Those whose next step was due `before`; of sessions, those whose time has `ended_before`."""
 
     async def standing(self, booking_id: UUID) -> Standing | None: ...
+
+    async def flag_offline(self, now: datetime, soon: timedelta, limit: int) -> int:
+        """Flags bookings that start within `soon` and whose mechanic is offline; lowers flags that came too late."""
+
+    async def unheard_flags(self, limit: int) -> list[Standing]:
+        """Bookings with a flag of which their run has taken no notice yet."""
 
 
 class HolidayCalendar(Protocol):
@@ -297,8 +305,11 @@ class NoRunningWorkflow(Exception):
 class BookingEngine(Protocol):
     """How the API starts a booking. Raises `IdempotencyKeyReused` and `EngineUnavailable`."""
 
-    async def hold(self, standing: Standing, summary: str) -> HoldOutcome:
-        """Starts the booking's workflow, or joins the one that runs, and brings back its refusal, if there is one."""
+    async def hold(self, standing: Standing, summary: str, lasts: timedelta | None = None) -> HoldOutcome:
+        """Starts the booking's workflow, or joins the one that runs, and brings back its refusal, if there is one.
+
+        `lasts`: how long the slot is held, if that is not as for all.
+        """
 
     async def change(self, standing: Standing, change_id: UUID, kind: ChangeKind) -> ChangeOutcome:
         """Has the booking's workflow decide on a change that is on record. Without terms."""
@@ -307,6 +318,36 @@ class BookingEngine(Protocol):
         """Has the booking's workflow send the notices that somebody has put on record."""
 
     async def is_reachable(self) -> bool: ...
+
+
+class WaitlistStore(Protocol):
+    """The waitlist: each call is safe to repeat, and to make twice at once."""
+
+    async def next_offer(self, refused: Sequence[UUID], lasts: timedelta, now: datetime) -> Offer | None:
+        """Opens a booking for the first in line who has a use for what has come free, `refused` left out; or brings
+        back one that is open and not held yet. None when nobody has a use for anything that has come free.
+
+        `lasts`: how long it will be held, which has to be over before the session starts.
+        """
+
+    async def withdraw(self, booking_id: UUID) -> None:
+        """Takes back an offer that holds nothing."""
+
+    async def look(self, lasts: timedelta, now: datetime, most: int, *, only_due: bool) -> int:
+        """Looks whether something is free for so many entries, those looked at longest ago first; what is, counts as
+        come free. `only_due`: for those only that nobody has looked at since something happened to them."""
+
+    async def lapse(self, now: datetime) -> None:
+        """Closes the entries whose time is over."""
+
+    async def owes_something(self) -> bool:
+        """Whether there is anything to look at."""
+
+
+class WaitlistBell(Protocol):
+    """How the waitlist is told that something has come free. Raises `EngineUnavailable`."""
+
+    async def wake_waitlist(self) -> None: ...
 
 
 class PaymentMessenger(Protocol):
@@ -320,6 +361,9 @@ class WorkflowReviver(PaymentMessenger, Protocol):
 
     async def revive(self, standing: Standing, event: PaymentEvent | None) -> bool:
         """Starts the booking's workflow again; False when it runs."""
+
+    async def tell_notices_owed(self, standing: Standing) -> None:
+        """Has the booking's workflow take notice of what somebody has put on record."""
 
 
 class ErasureStore(Protocol):

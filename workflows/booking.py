@@ -32,7 +32,7 @@ with workflow.unsafe.imports_passed_through():
         SessionStep,
         Withdrawal,
     )
-    from pitstop.domain.agenda import course_of, due_notices, next_notice, next_step, unposted, useful_until
+    from pitstop.domain.agenda import Step, course_of, due_notices, next_notice, next_step, unposted, useful_until
     from pitstop.domain.booking import BookingStatus
     from pitstop.domain.changes import ChangeKind, ChangeOutcome
     from pitstop.domain.notices import NoticeKind
@@ -89,6 +89,8 @@ class BookingWorkflow:
         self._posted: set[str] = set()
         self._letters: dict[str, asyncio.Task[None]] = {}
         self._to_answer: list[tuple[_Asked, ChangeAnswer]] = []
+        # A difference that goes back while the booking stands.
+        self._paying: asyncio.Task[None] | None = None
         self._shown: str = BookingStatus.AWAITING_PAYMENT
         self._declined = False
         self._confirmed = False
@@ -169,7 +171,12 @@ class BookingWorkflow:
 
     async def _through_payment(self, terms: Terms) -> BookingEnding:
         self._show(BookingStatus.AWAITING_PAYMENT, f"The customer may pay until {terms.hold_expires_at:%H:%M:%S} UTC.")
+        # A customer who has asked for this slot knows of it; one who waited for any is told while there is time to pay.
+        patience = max(terms.hold_expires_at - workflow.now(), _SHORTEST_PATIENCE)
+        self._post(unposted(terms, self._posted), terms, patience)
         paid = terms.paid or await self._payment_arrives(terms) or await self._void_payment()
+        await self._stop_letters()
+        self._letters.clear()
         while self._is_called_off():
             # It is so whether or not a payment came in that moment.
             called_off = (await self._apply(self._asked.pop(0), paid)).terms
@@ -190,12 +197,13 @@ class BookingWorkflow:
         self._confirmed = True
         while not terms.status.is_end:
             self._take(terms)
+            self._pay_back(terms)
             self._post(due_notices(terms, self._posted, workflow.now()), terms)
-            step = next_step(terms, self._spans.closing, workflow.now())
-            coming = next_notice(terms, self._posted, step)
-            moment = coming.due if coming and coming.due else step
-            if not await self._something_comes_before(moment, _summary(coming, terms)):
-                terms = terms if coming else await self._move_on(terms)
+            moment, step = next_step(terms, self._spans.closing, workflow.now())
+            coming = next_notice(terms, self._posted, moment)
+            until = coming.due if coming and coming.due else moment
+            if not await self._something_comes_before(until, _summary(coming) if coming else step):
+                terms = terms if coming else await self._move_on(terms, step)
             elif self._asked:
                 terms = (await self._apply(self._asked.pop(0))).terms or terms
             else:
@@ -215,8 +223,14 @@ class BookingWorkflow:
     def _is_wanted(self) -> bool:
         return bool(self._asked) or self._has_news
 
-    async def _move_on(self, terms: Terms) -> Terms:
-        return await (self._offer(terms) if terms.status is BookingStatus.PENDING else self._close(terms))
+    async def _move_on(self, terms: Terms, step: Step) -> Terms:
+        match step:
+            case Step.OFFER:
+                return await self._offer(terms)
+            case Step.LAPSE:
+                return await self._news() or terms
+            case Step.CLOSE:
+                return await self._close(terms)
 
     async def _offer(self, terms: Terms) -> Terms:
         """Nobody has taken the session yet: further mechanics are asked, until the time for that is over."""
@@ -236,7 +250,8 @@ class BookingWorkflow:
         """The booking has ended: the money goes back that is owed, and what is to be told is told."""
         self._is_over = True
         paying_back = [self._refund(None)] if terms.refund_due else []
-        await asyncio.gather(*paying_back, self._send_the_last(terms))
+        under_way = [self._paying] if self._paying is not None and not self._paying.done() else []
+        await asyncio.gather(*under_way, *paying_back, self._send_the_last(terms))
         return self._ended(terms.status)
 
     async def _send_the_last(self, terms: Terms) -> None:
@@ -259,6 +274,8 @@ class BookingWorkflow:
     # The undo: right at every point, because it goes by what the database and Stripe say was done
 
     async def _undo(self) -> None:
+        if self._paying is not None:
+            self._paying.cancel()
         await self._stop_letters()
         if self._held is None:
             await self._withdraw()
@@ -446,6 +463,20 @@ class BookingWorkflow:
         self._posted = under_way
         return terms
 
+    def _pay_back(self, terms: Terms) -> None:
+        """Money that is owed while the booking stands goes back beside everything else. Whoever has asked for a change
+        is answered when Stripe has been asked once; a later change does not wait for that."""
+        if not terms.refund_due:
+            return
+        if self._paying is None or self._paying.done():
+            self._paying = asyncio.create_task(self._pay_difference())
+        else:
+            self._answer()
+
+    async def _pay_difference(self) -> None:
+        await self._refund(None)
+        self._has_news = True
+
     async def _refund(self, reason: str | None) -> None:
         self._show(AWAITING_REFUND, f"Money goes back: {reason or 'the booking has ended'}.")
         request = RefundPayment(**self._ref(), reason=reason)
@@ -519,7 +550,7 @@ class BookingWorkflow:
             # 0.1.0 had no mechanic in its terms; an immediate session has none until one takes it.
             if before.mechanic_id != terms.mechanic_id and (before.mechanic_id or before.start is None):
                 workflow.upsert_search_attributes([names.MECHANIC_ID.value_set(str(terms.mechanic_id))])
-        self._show(terms.status, course_of(terms))
+        self._show(AWAITING_REFUND if terms.refund_due else terms.status, course_of(terms))
 
     def _show(self, status: str, details: str) -> None:
         """What operators see: the status as a search attribute (set at the start, too), the rest as current details."""
@@ -540,10 +571,8 @@ class BookingWorkflow:
         await workflow.wait_condition(workflow.all_handlers_finished)
 
 
-def _summary(coming: NoticeDue | None, terms: Terms) -> str:
+def _summary(coming: NoticeDue) -> str:
     """What a timer is for, as an operator reads it."""
-    if coming is None:
-        return "somebody to take it" if terms.status is BookingStatus.PENDING else "end of the session"
     if coming.offset is None:
         return coming.kind.replace("_", " ")
     return f"{coming.kind} {readable(coming.offset)} before the session"

@@ -2,9 +2,18 @@
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from pitstop.domain.notices import NoticeKind
 from pitstop.domain.saga import NoticeDue, Terms
+
+
+class Step(StrEnum):
+    """What the clock makes a booking do, in the words of an operator."""
+
+    OFFER = "ask further mechanics"
+    LAPSE = "time to answer a proposal"
+    CLOSE = "end of the session"
 
 
 def due_notices(terms: Terms, posted: Collection[str], now: datetime) -> list[NoticeDue]:
@@ -22,12 +31,14 @@ def unposted(terms: Terms, posted: Collection[str]) -> list[NoticeDue]:
     return [each for each in terms.notices or () if each.key not in posted]
 
 
-def next_step(terms: Terms, closing: timedelta | None, now: datetime) -> datetime:
-    """When the booking itself moves on: so long after its end it is closed; while a mechanic is looked for, more are
-    asked, or it is over."""
+def next_step(terms: Terms, closing: timedelta | None, now: datetime) -> tuple[datetime, Step]:
+    """What the booking itself has to do next, and when; `closing`: how long after its end a session is closed."""
     if terms.end is None:
-        return terms.offers_due or now
-    return terms.end + (closing or timedelta(0))
+        return terms.offers_due or now, Step.OFFER
+    closes = terms.end + (closing or timedelta(0))
+    if terms.lapses is not None and terms.lapses <= closes:
+        return terms.lapses, Step.LAPSE
+    return closes, Step.CLOSE
 
 
 def useful_until(terms: Terms, now: datetime) -> datetime:

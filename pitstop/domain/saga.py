@@ -44,7 +44,7 @@ class Terms(Message):
 
     `reservation_id` is that of the live reservation. `refund_due`: money is owed to the customer and not yet sent.
     `notices`: all that are owed and unsent, earliest first; None in histories of 0.1.0, which had `unsent_reminders`
-    instead. `mechanic_id`: None there, too.
+    instead. `mechanic_id`: None there, too. `lapses`: when a proposal ends that nobody has answered.
 
     An immediate session has neither start nor end nor mechanic until somebody takes it. While one is looked for,
     `offers_due` is when further mechanics are asked, or when the search is over.
@@ -64,6 +64,7 @@ class Terms(Message):
     unsent_reminders: tuple[ReminderDue, ...] = ()
     notices: tuple[NoticeDue, ...] | None = None
     mechanic_id: UUID | None = None
+    lapses: datetime | None = None
     offers_due: datetime | None = None
 
 

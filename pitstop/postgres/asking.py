@@ -12,7 +12,7 @@ from pitstop.domain.caller import Role
 from pitstop.domain.changes import ChangeRefusal
 from pitstop.domain.course import Course
 from pitstop.domain.policy import Policy, acts_for_customer
-from pitstop.domain.reminder_plan import TextRules
+from pitstop.domain.reminder_plan import NO_TEXTS, TextRules
 from pitstop.postgres import queries
 from pitstop.postgres.pool import Connection
 
@@ -38,9 +38,9 @@ class Asked:
     role: Role | None
     wanted: dict[str, Any]
     course: Course
-    texts: TextRules
     now: datetime
     change_id: UUID | None = None
+    texts: TextRules = NO_TEXTS
 
     @property
     def booking_id(self) -> UUID:
@@ -92,3 +92,9 @@ def require_version(asked: Asked) -> None:
     if version is not None and version != asked.booking["version"]:
         why = f"The booking has changed: its version is {asked.booking['version']}. Read it again, then decide."
         raise Refused(ChangeRefusal.VERSION_CONFLICT, why)
+
+
+async def require_waiver(asked: Asked) -> None:
+    """No session begins without the waiver that it needs. Signing locks the booking, too: it came before, or after."""
+    if await asked.do("waiver_missing"):
+        raise Refused(ChangeRefusal.WAIVER_MISSING, "The customer has not signed the waiver yet.")

@@ -7,17 +7,17 @@ from uuid import UUID
 
 import asyncpg
 
-from pitstop.domain import notice_plan
 from pitstop.domain.booking import BookingStatus, SlotRefusal
 from pitstop.domain.caller import Role
 from pitstop.domain.changes import ChangeKind, ChangeOutcome, ChangeRefusal, is_done_by
 from pitstop.domain.course import Course
+from pitstop.domain.flags import Resolution
 from pitstop.domain.notices import NoticeKind
 from pitstop.domain.policy import Party, part_of
 from pitstop.domain.reminder_plan import NO_TEXTS, TextRules
 from pitstop.domain.saga import Terms
-from pitstop.postgres import offers, queries, steps
-from pitstop.postgres.asking import Asked, Refused, require_version
+from pitstop.postgres import flags, hand_overs, moves, offers, proposals, queries, steps
+from pitstop.postgres.asking import Asked, Refused, require_waiver
 from pitstop.postgres.pool import Connection, Pool
 from pitstop.postgres.settling import settle as _settle
 
@@ -32,9 +32,14 @@ class PostgresChanges:
         self._pool = pool
         self._texts = texts
 
-    async def terms(self, booking_id: UUID) -> Terms | None:
+    async def terms(self, booking_id: UUID, now: datetime) -> Terms | None:
         async with self._pool.acquire() as connection, connection.transaction():
-            return await _terms(connection, await steps.lock(connection, booking_id))
+            booking = await steps.lock(connection, booking_id)
+            if booking is not None and booking["status"] == BookingStatus.CONFIRMED:
+                await flags.take_notice(connection, booking, now)
+                await steps.lapse_proposal(connection, booking_id, now)
+                booking = await steps.lock(connection, booking_id)
+            return await _terms(connection, booking)
 
     async def apply(self, booking_id: UUID, change_id: UUID, course: Course, now: datetime) -> ChangeOutcome:
         """Decides on the change, once: a repeated call brings back what was decided, with the terms as they are."""
@@ -46,7 +51,7 @@ class PostgresChanges:
             outcome, detail = change["outcome"], change["detail"]
             if outcome is None:
                 role = Role(change["asked_by_role"])
-                asked = Asked(connection, booking, role, change["wanted"], course, self._texts, now, change_id)
+                asked = Asked(connection, booking, role, change["wanted"], course, now, change_id, self._texts)
                 outcome, detail = await _decide(asked, ChangeKind(change["kind"]))
                 await connection.execute(_SQL["decide"], change_id, now, outcome, detail)
                 booking = await steps.lock(connection, booking_id) or booking
@@ -57,7 +62,7 @@ class PostgresChanges:
             booking = await steps.lock(connection, booking_id)
             if booking is None:
                 return None
-            asked = Asked(connection, booking, None, {}, course, self._texts, now)
+            asked = Asked(connection, booking, None, {}, course, now, texts=self._texts)
             if asked.is_in(BookingStatus.PENDING):
                 await offers.move_on(asked)
                 booking = await steps.lock(connection, booking_id) or booking
@@ -69,7 +74,7 @@ class PostgresChanges:
             booking = await steps.lock(connection, booking_id)
             if booking is None:
                 return None
-            asked = Asked(connection, booking, None, {}, course, self._texts, now)
+            asked = Asked(connection, booking, None, {}, course, now, None, self._texts)
             if asked.is_in(BookingStatus.CONFIRMED, BookingStatus.IN_PROGRESS):
                 await _close(asked)
                 booking = await steps.lock(connection, booking_id) or booking
@@ -105,72 +110,6 @@ async def _decide(asked: Asked, kind: ChangeKind) -> tuple[str, dict[str, Any]]:
         return ChangeRefusal.SLOT_UNAVAILABLE, {"why": "Somebody else has this time.", "reason": SlotRefusal.TAKEN}
     await attempt.commit()
     return steps.DONE, detail
-
-
-async def _reschedule(asked: Asked) -> dict[str, Any]:
-    """Takes the new time as it lets the old one go. A booking that is there already stays as it is."""
-    start = datetime.fromisoformat(asked.wanted["start"]) if asked.wanted.get("start") else asked.start
-    mechanic = UUID(asked.wanted["mechanic_id"]) if asked.wanted.get("mechanic_id") else asked.booking["mechanic_id"]
-    require_version(asked)
-    if not asked.is_in(BookingStatus.CONFIRMED):
-        raise Refused(ChangeRefusal.NOT_RESCHEDULABLE, f"The booking is {asked.booking['status']}.")
-    if (start, mechanic) == (asked.start, asked.booking["mechanic_id"]):
-        return {"to": start.isoformat(), "unchanged": True}
-    _require_movable(asked)
-    target = await _take(asked, start, mechanic)
-    await asked.do("move_session", start, mechanic)
-    move = await asked.do(
-        "move_booking",
-        start,
-        mechanic,
-        target["buffer_before_minutes"],
-        target["buffer_after_minutes"],
-        1 if asked.for_customer else 0,
-        asked.policy.percent_back(asked.start, asked.now) if asked.for_customer else 100,
-    )
-    return await _told_of_move(asked, start, mechanic, move)
-
-
-def _require_movable(asked: Asked) -> None:
-    if asked.start <= asked.now:
-        raise Refused(ChangeRefusal.NOT_RESCHEDULABLE, "The session's time has begun.")
-    if not asked.for_customer:
-        return
-    if not asked.policy.may_be_moved(asked.start, asked.now):
-        why = f"It could be moved until {asked.policy.reschedule_minutes_before} minutes before its start."
-        raise Refused(ChangeRefusal.NOT_RESCHEDULABLE, why)
-    if asked.booking["customer_moves"] >= asked.policy.reschedule_limit:
-        why = f"It has been moved {asked.booking['customer_moves']} times, which is as often as it may be."
-        raise Refused(ChangeRefusal.NOT_RESCHEDULABLE, why)
-
-
-async def _take(asked: Asked, start: datetime, mechanic: UUID) -> asyncpg.Record:
-    """Moves the reservation there. Judged by the predicate that search and hold go by, the booking itself aside."""
-    mechanics = sorted({mechanic, asked.booking["mechanic_id"]})
-    await asked.connection.execute(_SQL["keep_all_still"], mechanics, asked.booking["service_id"])
-    target = await asked.connection.fetchrow(_SQL["target"], asked.booking_id, mechanic, start, asked.now)
-    refusal = SlotRefusal(target["refusal"]) if target and target["refusal"] else None
-    if target is None or refusal not in (None, SlotRefusal.TAKEN):
-        reason = refusal or SlotRefusal.NOT_OFFERED
-        raise Refused(ChangeRefusal.SLOT_NOT_OFFERED, f"It cannot be had then: {reason}.", reason)
-    await asked.connection.execute(_SAGA["lapse_rivals"], mechanic, target["blocked"], asked.now)
-    if refusal or not await asked.do("move_reservation", mechanic, start, target["blocked"], asked.now):
-        raise Refused(ChangeRefusal.SLOT_UNAVAILABLE, "Somebody else has this time.", SlotRefusal.TAKEN)
-    row: asyncpg.Record = target
-    return row
-
-
-async def _told_of_move(asked: Asked, start: datetime, mechanic: UUID, move: int) -> dict[str, Any]:
-    await steps.skip_notices(asked.connection, asked.booking_id, "the booking was moved", NoticeKind.REMINDER)
-    before = asked.start.isoformat()
-    owed = [notice_plan.told_now(asked.booking_id, NoticeKind.RESCHEDULED, move, previous_start=before)]
-    owed += steps.reminders(asked.booking, start, asked.course.offsets, asked.texts, asked.now, move)
-    await steps.owe(asked.connection, asked.booking_id, *owed)
-    moved = {"from": asked.start.isoformat(), "to": start.isoformat()}
-    if mechanic != asked.booking["mechanic_id"]:
-        moved |= {"from_mechanic_id": str(asked.booking["mechanic_id"]), "to_mechanic_id": str(mechanic)}
-    await asked.note("rescheduled", **moved, notices=len(owed))
-    return moved
 
 
 async def _cancel(asked: Asked) -> dict[str, Any]:
@@ -231,11 +170,12 @@ async def _start(asked: Asked) -> dict[str, Any]:
     if not asked.is_in(BookingStatus.CONFIRMED):
         raise Refused(ChangeRefusal.NOT_STARTABLE, f"The booking is {asked.booking['status']}.")
     _require_open(asked)
-    if await asked.do("waiver_missing"):
-        raise Refused(ChangeRefusal.WAIVER_MISSING, "The customer has not signed the waiver yet.")
+    await require_waiver(asked)
     await asked.do("start_session", asked.now)
     await asked.do("check_in", "mechanic", asked.now)
-    await steps.skip_notices(asked.connection, asked.booking_id, "the session has begun", NoticeKind.REMINDER)
+    outdated = (*steps.OF_ITS_TIME, *moves.OUTDATED)
+    await steps.skip_notices(asked.connection, asked.booking_id, "the session has begun", *outdated)
+    await steps.let_go_of_flags(asked.connection, asked.booking_id, Resolution.TAKEN_BACK, asked.now)
     await asked.note("in_progress")
     return {}
 
@@ -270,7 +210,11 @@ async def _nobody_came(asked: Asked, absent: Party) -> dict[str, Any]:
 
 
 _DEEDS: dict[ChangeKind, Callable[[Asked], Awaitable[dict[str, Any]]]] = {
-    ChangeKind.RESCHEDULE: _reschedule,
+    ChangeKind.RESCHEDULE: moves.reschedule,
+    ChangeKind.HAND_OVER: hand_overs.hand_over,
+    ChangeKind.PROPOSE: proposals.propose,
+    ChangeKind.ACCEPT_PROPOSAL: proposals.accept,
+    ChangeKind.DECLINE_PROPOSAL: proposals.decline,
     ChangeKind.CANCEL: _cancel,
     ChangeKind.CHECK_IN: _check_in,
     ChangeKind.START: _start,

@@ -10,7 +10,7 @@ from pitstop.domain.changes import ChangeRefusal
 from pitstop.domain.notices import NoticeKind
 from pitstop.domain.offering import FARTHEST
 from pitstop.postgres import queries, steps
-from pitstop.postgres.asking import Asked, Refused
+from pitstop.postgres.asking import Asked, Refused, require_waiver
 from pitstop.postgres.settling import settle
 
 _SQL = queries.load("offers")
@@ -25,6 +25,7 @@ async def open_up(asked: Asked) -> UUID | None:
     """
     patience = asked.course.patience
     session: UUID | None = await _do(asked, "make_pending", asked.now, asked.now + patience.whole)
+    await steps.owe(asked.connection, asked.booking_id, *steps.waiver_request(asked.booking, None, asked.now))
     if await _offer_to(asked, None):
         await _do(asked, "set_reach", None, asked.now + patience.preferred)
     else:
@@ -85,6 +86,7 @@ async def accept(asked: Asked) -> dict[str, Any]:
     await _require_open(asked, mechanic)
     await asked.connection.execute(_SAGA["keep_still"], mechanic, asked.booking["service_id"])
     await _require_offered(asked, mechanic)
+    await require_waiver(asked)
     taken = await _take(asked, mechanic)
     await asked.do("check_in", "mechanic", asked.now)
     await steps.owe(asked.connection, asked.booking_id, notice_plan.told_now(asked.booking_id, NoticeKind.TAKEN))

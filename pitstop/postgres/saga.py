@@ -18,6 +18,7 @@ from pitstop.domain.saga import (
     Confirmed,
     HoldOutcome,
     HoldRefusal,
+    OwedNotice,
     OwedRefund,
     PaymentTerms,
     Standing,
@@ -28,6 +29,7 @@ from pitstop.postgres.asking import Asked
 from pitstop.postgres.pool import Connection, Pool
 
 _SQL = queries.load("saga")
+_FLAGS = queries.load("flags")
 _ERASE_WAIVERS = queries.load("erasure")["erase_waivers"]
 
 
@@ -76,8 +78,21 @@ class PostgresSaga:
             if mechanic is None:
                 return _refused(await connection.fetchval(_SQL["why_refused"], booking_id, now))
             held = {"reservation_id": reservation_id, "hold_expires_at": hold_expires_at, "mechanic_id": mechanic}
-            terms = await steps.terms_of(connection, booking, **held, notices=())
+            if booking["waitlist_entry_id"] is None:
+                held["notices"] = ()
+            else:
+                await steps.owe(connection, booking_id, *self._told_of_offer(booking, hold_expires_at, now))
+            terms = await steps.terms_of(connection, booking, **held)
             return HoldOutcome(terms=terms, chosen_instead=mechanic if mechanic != first else None)
+
+    def _told_of_offer(self, booking: asyncpg.Record, until: datetime, now: datetime) -> list[OwedNotice]:
+        """By text message at any hour: an offer is of use now or never."""
+        id, kind, ends = booking["booking_id"], NoticeKind.WAITLIST_OFFER, until.isoformat()
+        told = [notice_plan.told_now(id, kind, until=ends)]
+        if booking["wants_texts"]:
+            zone, rules = booking["timezone"], self._texts
+            told.append(notice_plan.told_by_text(id, kind, zone, rules, now, urgent=True, until=ends))
+        return told
 
     async def withdraw(self, booking_id: UUID, fingerprint: str) -> bool:
         async with self._pool.acquire() as connection, connection.transaction():
@@ -140,7 +155,7 @@ class PostgresSaga:
             if booking["refund_owed"]:
                 return None
             if booking["immediate"]:
-                await offers.open_up(Asked(connection, booking, None, {}, course, self._texts, now))
+                await offers.open_up(Asked(connection, booking, None, {}, course, now, texts=self._texts))
                 return await _made(connection, await steps.lock(connection, booking_id))
             kept = await _uuid(connection, "confirm_hold", booking_id)
             reservation = kept or await self._retake(connection, booking, new_reservation_id, now)
@@ -151,7 +166,8 @@ class PostgresSaga:
             owed += steps.reminders(booking, booking["starts_at"], course.offsets, self._texts, now)
             arguments = (booking_id, reservation, now, kept is None, len(owed))
             await connection.execute(_SQL["confirm_booking"], *arguments)
-            await steps.owe(connection, booking_id, *owed)
+            waiver = steps.waiver_request(booking, booking["starts_at"], now)
+            await steps.owe(connection, booking_id, *owed, *waiver)
             return await _made(connection, await steps.lock(connection, booking_id))
 
     async def _retake(
@@ -223,6 +239,13 @@ class PostgresSaga:
     async def overdue_bookings(self, before: datetime, ended_before: datetime, limit: int) -> list[Standing]:
         rows = await self._pool.fetch(_SQL["stranded_bookings"], before, limit, ended_before)
         return [steps.standing_of(row) for row in rows]
+
+    async def flag_offline(self, now: datetime, soon: timedelta, limit: int) -> int:
+        await self._pool.execute(_FLAGS["lower_late_flags"], now)
+        return len(await self._pool.fetch(_FLAGS["flag_offline"], now, soon, limit))
+
+    async def unheard_flags(self, limit: int) -> list[Standing]:
+        return [steps.standing_of(row) for row in await self._pool.fetch(_FLAGS["unheard_flags"], limit)]
 
     async def standing(self, booking_id: UUID) -> Standing | None:
         row = await self._pool.fetchrow(_SQL["booking_order"], booking_id)

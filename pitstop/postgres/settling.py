@@ -20,7 +20,7 @@ async def settle(
 ) -> None:
     """The booking's end: what stays of the money, what goes back, and what the customer is told."""
     # A confirmation is of use after the session, too.
-    moot = [NoticeKind.REMINDER] if status is BookingStatus.COMPLETED else list(NoticeKind)
+    moot = steps.OF_ITS_TIME if status is BookingStatus.COMPLETED else list(NoticeKind)
     await steps.skip_notices(asked.connection, asked.booking_id, f"the booking is {status}", *moot)
     standing = [BookingStatus(asked.booking["status"])]
     kept = asked.booking["amount"] - back if paid else 0

@@ -14,7 +14,6 @@ from pitstop.devstack.stackfile import Stack
 from pitstop.domain.caller import Role
 from pitstop.domain.changes import ChangeOutcome, ChangeRefusal
 from pitstop.domain.course import Course
-from pitstop.domain.reminder_plan import NO_TEXTS
 from pitstop.domain.saga import Terms
 from pitstop.postgres import offers, steps
 from pitstop.postgres.asking import Asked
@@ -251,7 +250,7 @@ async def test_without_the_lock_the_constraints_are_left(
     assert (await first()).refusal is None
     change = await desk.asks("accept", "mechanic", other.id)
     async with pool.acquire() as connection, connection.transaction():
-        asked = Asked(connection, seen, Role.MECHANIC, {}, COURSE, NO_TEXTS, datetime.now(UTC), change)
+        asked = Asked(connection, seen, Role.MECHANIC, {}, COURSE, datetime.now(UTC), change)
         await offers._require_open(asked, other.id)
         with pytest.raises(asyncpg.UniqueViolationError, match="one_mechanic_takes_it"):
             await offers._take(asked, other.id)

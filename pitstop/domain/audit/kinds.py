@@ -60,6 +60,28 @@ HOLD_OUTLIVED = Kind(
     Remedy.SWEEP,
 )
 
+FLAG_NOT_LOWERED = Kind(
+    "flag_not_lowered",
+    "I3",
+    "a booking has ended and is still flagged, as if its mechanic were missing",
+    "`--repair` starts the sweep, which lowers it. If it stays, the sweep does not run: look at its schedule.",
+    Remedy.SWEEP,
+)
+FLAG_NOT_TOLD = Kind(
+    "flag_not_told",
+    "I5",
+    "a booking is flagged for long, and its run has not taken notice: its customer does not know",
+    "`--repair` starts the sweep, which tells the run. If it stays, see whether workers poll the run's task queue.",
+    Remedy.SWEEP,
+)
+PROPOSAL_OUTLIVED = Kind(
+    "proposal_outlived",
+    "I3",
+    "times are still proposed for a booking that has ended, or longer than the customer was given to answer",
+    "`--repair` starts a run that is gone. Of an ended booking, have the row set to `closed`.",
+    Remedy.REVIVE,
+)
+
 # Money
 
 PAID_NOT_BOOKED = Kind(
@@ -218,6 +240,35 @@ WEBHOOK_NOT_APPLIED = Kind(
     "I5",
     "an event of Stripe's was stored long ago and has not reached its booking",
     "`--repair` starts the sweep, which applies it. If it stays, the sweep does not run or cannot reach Temporal.",
+    Remedy.SWEEP,
+)
+
+# The waitlist
+
+TWO_OFFERS = Kind(
+    "two_offers",
+    "I4",
+    "an entry in the waitlist has two offers at a time",
+    "Cancel the younger booking; see also `guard_missing`.",
+)
+OFFER_NOT_SETTLED = Kind(
+    "offer_not_settled",
+    "I5",
+    "an offer of the waitlist is paid for, and its entry waits on",
+    "Have the entry's row set to `fulfilled`; see also `guard_missing`.",
+)
+FREED_SLOT_FORGOTTEN = Kind(
+    "freed_slot_forgotten",
+    "I5",
+    "time that somebody waits for has come free long ago, and nobody has looked whom to offer it to",
+    "`--repair` starts the sweep. If it stays, look at the run of the workflow `Waitlist`: Stripe or a worker is away.",
+    Remedy.SWEEP,
+)
+ENTRY_OUTLIVED = Kind(
+    "entry_outlived",
+    "I3",
+    "an entry in the waitlist waits for a time that is over",
+    "`--repair` starts the sweep, which closes it. If it stays, the sweep does not run.",
     Remedy.SWEEP,
 )
 

@@ -32,7 +32,7 @@ class Backlogs:
     async def read(self) -> Sequence[Metric]:
         now = await self._pulse.backlog()
         bookings = GaugeMetricFamily("pitstop_bookings_open", "Bookings that have not ended.", labels=["status"])
-        for status in ("holding", "awaiting_payment", "confirmed", "in_progress"):
+        for status in ("holding", "awaiting_payment", "pending", "confirmed", "in_progress"):
             bookings.add_metric([status], now.bookings.get(status, 0))
         return [
             bookings,

@@ -17,6 +17,7 @@ SERVICE_FIELDS = {
     "duration_minutes",
     "buffer_before_minutes",
     "buffer_after_minutes",
+    "immediate",
     "plans",
 }
 MECHANIC_FIELDS = {"id", "name", "timezone", "city", "country", "online", "service_ids"}

@@ -11,7 +11,7 @@ from httpx import Response
 from temporalio.client import Client
 
 from pitstop.devstack.stackfile import Stack
-from tests.immediate.conftest import ALONE, Crew, Wanted, at_once, is_offered, until_offered
+from tests.immediate.conftest import ALONE, WHOLE, Crew, Wanted, at_once, is_offered, until_offered
 from tests.support.people import Customer, Json, events
 from tests.support.processes import dies, environment, serving, settings, worker
 from tests.support.shop import Shop
@@ -24,9 +24,9 @@ _MODULE = "tests.support.crashing_worker"
 
 @pytest.fixture
 async def queue(stack: Stack, customer: Customer, mechanic: Customer) -> AsyncIterator[str]:
-    """A task queue of this test's own, whose bookings look for a mechanic for a few seconds only."""
+    """A task queue that no worker but the test's own works on, and an API that puts bookings there."""
     name = f"at-once-{uuid4()}"
-    async with serving(settings(stack, task_queue=name, immediate_seconds=4, immediate_wave_seconds=1)) as url:
+    async with serving(settings(stack, task_queue=name, workflow_task_seconds=2)) as url:
         customer.api_url = mechanic.api_url = url
         yield name
 
@@ -49,17 +49,18 @@ async def _insists(ask: Callable[[], Awaitable[Response]]) -> Response:
 
 
 async def test_workers_are_away_past_the_time(
-    queue: str, stack: Stack, customer: Customer, shop: Shop, stripe: StripeControl
+    queue: str, stack: Stack, customer: Customer, shop: Shop, stripe: StripeControl, clock: Clock
 ) -> None:
     """The time is judged by the run's clock when they are back: all of the money goes back, once."""
     async with worker(environment(stack, task_queue=queue)):
         booking = await _asks_and_pays(customer, shop)
         await customer.sees(booking, "pending")
-    await asyncio.sleep(5)
+    ahead = asyncio.create_task(clock.forward(booking, 2 * WHOLE))
     assert (await customer.read(booking))["status"] == "pending"
     async with worker(environment(stack, task_queue=queue)):
-        read = await customer.sees(booking, "refunded", "refund_issued")
+        await ahead
         await customer.sees(booking, "refunded", "mail_sent")
+        read = await customer.sees(booking, "refunded", "refund_issued")
     assert (events(read).count("refunded"), events(read).count("refund_issued")) == (1, 1)
     intent = booking["payment"]["payment_intent_id"]
     assert len(await stripe.events(intent, "charge.refunded")) == 1
@@ -68,12 +69,23 @@ async def test_workers_are_away_past_the_time(
 
 @pytest.mark.parametrize("point", ["confirm_booking:after", "offer_session:after", "refund_payment:after"])
 async def test_killed_on_the_way_to_nobody(
-    queue: str, point: str, stack: Stack, customer: Customer, shop: Shop, stripe: StripeControl, database: Any
+    queue: str,
+    point: str,
+    stack: Stack,
+    customer: Customer,
+    shop: Shop,
+    stripe: StripeControl,
+    database: Any,
+    clock: Clock,
 ) -> None:
     async with worker(environment(stack, task_queue=queue) | {"CRASH_AT": point}, _MODULE) as doomed:
         booking = await _asks_and_pays(customer, shop)
+        if not point.startswith("confirm"):
+            await customer.sees(booking, "pending")
+        ahead = asyncio.create_task(clock.forward(booking, 2 * WHOLE))
         await dies(doomed)
     async with worker(environment(stack, task_queue=queue), _MODULE):
+        await ahead
         await customer.sees(booking, "refunded", "mail_sent")
         read = await customer.sees(booking, "refunded", "refund_issued")
     assert (events(read).count("pending"), events(read).count("refunded"), read["amount_refunded"]) == (1, 1, 8900)
@@ -83,21 +95,18 @@ async def test_killed_on_the_way_to_nobody(
 
 
 async def test_killed_as_a_mechanic_takes_it(
-    stack: Stack, customer: Customer, mechanic: Customer, shop: Shop, database: Any
+    queue: str, stack: Stack, customer: Customer, mechanic: Customer, shop: Shop, database: Any
 ) -> None:
     """The acceptance is on record, and nobody has been told: the next worker tells the mechanic, and it is one."""
-    queue = f"at-once-{uuid4()}"
-    async with serving(settings(stack, task_queue=queue)) as url:
-        customer.api_url = mechanic.api_url = url
-        async with worker(environment(stack, task_queue=queue) | {"CRASH_AT": "apply_change:after"}, _MODULE) as doomed:
-            booking = await _asks_and_pays(customer, shop)
-            await customer.sees(booking, "pending")
-            accepting = asyncio.create_task(_insists(lambda: mechanic.ask(booking, "accept")))
-            await dies(doomed, accepting)
-        async with worker(environment(stack, task_queue=queue), _MODULE):
-            answer = await accepting
-            assert (answer.status_code, answer.json()["status"]) == (200, "in_progress"), answer.text
-            read = await customer.sees(booking, "in_progress", "mail_sent")
+    async with worker(environment(stack, task_queue=queue) | {"CRASH_AT": "apply_change:after"}, _MODULE) as doomed:
+        booking = await _asks_and_pays(customer, shop)
+        await customer.sees(booking, "pending")
+        accepting = asyncio.create_task(_insists(lambda: mechanic.ask(booking, "accept")))
+        await dies(doomed, accepting)
+    async with worker(environment(stack, task_queue=queue), _MODULE):
+        answer = await accepting
+        assert (answer.status_code, answer.json()["status"]) == (200, "in_progress"), answer.text
+        read = await customer.sees(booking, "in_progress", "mail_sent")
     assert events(read).count("in_progress") == 1
     assert await database.fetchval("SELECT count(*) FROM slot_reservations WHERE booking_id = $1", booking["id"]) == 1
 

@@ -10,8 +10,10 @@ SELECT set_config('pitstop.role', 'operator', TRUE), set_config('pitstop.subject
 SELECT set_config('pitstop.role', 'webhook', TRUE)
 
 -- name: open_bookings
--- By status. Each half has a partial index; bookings that have ended are not counted, there are ever more of them.
+-- By status. Each part has a partial index; bookings that have ended are not counted, there are ever more of them.
 SELECT status, count(*) FROM bookings WHERE status IN ('holding', 'awaiting_payment') GROUP BY status
+UNION ALL
+SELECT status, count(*) FROM bookings WHERE status = 'pending' GROUP BY status
 UNION ALL
 SELECT status, count(*) FROM bookings WHERE status IN ('confirmed', 'in_progress') GROUP BY status
 

@@ -126,6 +126,7 @@ def _worker(
         engine,
         WaitlistRounds(waitlist, engine, temporal_engine.waitlist_order(settings)),
         PostgresHolidays(pool, HolidayLibrary()),
+        timedelta(seconds=settings.offline_flag_seconds),
     )
     erasure = ErasureActivities(PostgresErasure(pool), gateway)
     seals = SealActivities(PostgresSeals(pool))

@@ -26,6 +26,8 @@ from api.routes import (
     operations,
     pages,
     privacy,
+    proposal_pages,
+    proposals,
     short_links,
     sign_in,
     texts,
@@ -77,8 +79,9 @@ def create_app(settings: Settings | None = None, client: Client | None = None) -
         *(
             catalogue,
             bookings,
-            waitlist,
             changes,
+            proposals,
+            waitlist,
             notices,
             invites,
             waivers,
@@ -88,7 +91,7 @@ def create_app(settings: Settings | None = None, client: Client | None = None) -
             webhooks,
             texts,
         ),
-        *(codec, sign_in, operations, audits, pages, waiver_pages, short_links),
+        *(codec, sign_in, operations, audits, pages, proposal_pages, waiver_pages, short_links),
     )
     for routes in doors:
         app.include_router(routes.router)

@@ -98,7 +98,7 @@ async def build(settings: Settings, client: Client | None = None) -> AsyncIterat
             desk=BookingDesk(pool),
             waitlist=WaitlistDesk(pool),
             catalogue=Catalogue(pool),
-            rules=MechanicRules(pool, HolidayLibrary()),
+            rules=MechanicRules(pool, HolidayLibrary(), timedelta(seconds=settings.offline_flag_seconds)),
             feeds=MechanicFeeds(pool),
             inbox=PostgresInbox(spare),
             texts=TextNews(spare),

@@ -200,7 +200,8 @@ class SagaStore(Protocol):
 class ChangeStore(Protocol):
     """What is asked of a booking that has its slot: each call is one transaction, and safe to repeat."""
 
-    async def terms(self, booking_id: UUID) -> Terms | None: ...
+    async def terms(self, booking_id: UUID, now: datetime) -> Terms | None:
+        """As they are, once what has happened around the booking is taken notice of: flags, and what has lapsed."""
 
     async def apply(self, booking_id: UUID, change_id: UUID, course: Course, now: datetime) -> ChangeOutcome:
         """Decides on the change, and does it or leaves everything as it was."""
@@ -240,6 +241,12 @@ class SweepStore(Protocol):
         """Those whose next step was due `before`; of sessions, those whose time has `ended_before`."""
 
     async def standing(self, booking_id: UUID) -> Standing | None: ...
+
+    async def flag_offline(self, now: datetime, soon: timedelta, limit: int) -> int:
+        """Flags bookings that start within `soon` and whose mechanic is offline; lowers flags that came too late."""
+
+    async def unheard_flags(self, limit: int) -> list[Standing]:
+        """Bookings with a flag of which their run has taken no notice yet."""
 
 
 class HolidayCalendar(Protocol):
@@ -351,6 +358,9 @@ class WorkflowReviver(PaymentMessenger, Protocol):
 
     async def revive(self, standing: Standing, event: PaymentEvent | None) -> bool:
         """Starts the booking's workflow again; False when it runs."""
+
+    async def tell_notices_owed(self, standing: Standing) -> None:
+        """Has the booking's workflow take notice of what somebody has put on record."""
 
 
 class ErasureStore(Protocol):

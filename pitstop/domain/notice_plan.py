@@ -9,9 +9,12 @@ from pitstop.domain.reminder_plan import NOT_SET_UP, TextRules
 from pitstop.domain.saga import OwedNotice
 
 
-def told_now(booking_id: UUID, kind: NoticeKind, move: int = 0, **about: Any) -> OwedNotice:
-    """A mail that goes out at once; `about` is what it tells besides the booking's own facts."""
-    return OwedNotice(key=notice_key(booking_id, kind, move=move), kind=kind, move=move, about=about)
+def told_now(booking_id: UUID, kind: NoticeKind, move: int = 0, *, of: UUID | None = None, **about: Any) -> OwedNotice:
+    """A mail that goes out at once; `about` is what it tells besides the booking's own facts.
+
+    `of`: the change or flag that it is about, where a booking may have several.
+    """
+    return OwedNotice(key=notice_key(booking_id, kind, move=move, of=of), kind=kind, move=move, about=about)
 
 
 def told_by_text(

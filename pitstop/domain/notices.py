@@ -118,6 +118,13 @@ class Claim:
     message_sid: str | None = None
 
 
+def waiver_url(manage_url: str) -> str:
+    """Where the customer signs the waiver, by the same token as the booking's page."""
+    path, _, query = manage_url.partition("?")
+    base, _, booking = path.rpartition("/manage/")
+    return f"{base}/bookings/{booking}/waiver?{query}"
+
+
 def join_url(manage_url: str, kind: SessionKind) -> str:
     """Where the customer enters an online session: below the booking's page, by the same token. In person empty."""
     if kind is SessionKind.IN_PERSON or not manage_url:
@@ -133,16 +140,20 @@ def notice_key(
     *,
     move: int = 0,
     channel: Channel = Channel.EMAIL,
+    of: UUID | None = None,
 ) -> str:
     """Names one notice for ever: the same key is never sent twice.
 
     `move`: how often the booking had been moved when the notice was owed, since a new time has notices of its own.
+    `of`: the change or flag that it tells of, where one booking may have several.
     """
     parts = [str(booking_id), str(kind)]
     if reminder_offset is not None:
         parts.append(f"{int(reminder_offset.total_seconds())}s")
     if move:
         parts.append(f"move-{move}")
+    if of is not None:
+        parts.append(str(of))
     if channel is not Channel.EMAIL:
         parts.append(str(channel))
     return "/".join(parts)

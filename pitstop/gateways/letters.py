@@ -9,7 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from pitstop.domain.notices import BookingFacts, Notice, NoticeKind
+from pitstop.domain.notices import BookingFacts, Notice, NoticeKind, waiver_url
 from pitstop.gateways.calendar_links import NAMES, calendar_links
 from pitstop.gateways.invite import Method, invite
 from pitstop.gateways.letter_words import LetterWords, settled
@@ -106,6 +106,8 @@ def action_url(kind: NoticeKind, facts: BookingFacts) -> str:
     url = facts.detail.get("url")
     if isinstance(url, str) and url.startswith(("https://", "http://")):
         return url
+    if kind is NoticeKind.WAIVER_REQUEST and facts.manage_url:
+        return waiver_url(facts.manage_url)
     return (kind is NoticeKind.TAKEN and facts.join_url) or facts.manage_url
 
 

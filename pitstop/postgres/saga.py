@@ -28,6 +28,7 @@ from pitstop.postgres import queries, steps
 from pitstop.postgres.pool import Connection, Pool
 
 _SQL = queries.load("saga")
+_FLAGS = queries.load("flags")
 _ERASE_WAIVERS = queries.load("erasure")["erase_waivers"]
 
 
@@ -157,7 +158,8 @@ class PostgresSaga:
             owed += steps.reminders(booking, booking["starts_at"], offsets, self._texts, now)
             arguments = (booking_id, reservation, now, kept is None, len(owed))
             await connection.execute(_SQL["confirm_booking"], *arguments)
-            await steps.owe(connection, booking_id, *owed)
+            waiver = steps.waiver_request(booking, booking["starts_at"], now)
+            await steps.owe(connection, booking_id, *owed, *waiver)
             return await _made(connection, await steps.lock(connection, booking_id))
 
     async def _retake(
@@ -229,6 +231,13 @@ class PostgresSaga:
     async def overdue_bookings(self, before: datetime, ended_before: datetime, limit: int) -> list[Standing]:
         rows = await self._pool.fetch(_SQL["stranded_bookings"], before, limit, ended_before)
         return [steps.standing_of(row) for row in rows]
+
+    async def flag_offline(self, now: datetime, soon: timedelta, limit: int) -> int:
+        await self._pool.execute(_FLAGS["lower_late_flags"], now)
+        return len(await self._pool.fetch(_FLAGS["flag_offline"], now, soon, limit))
+
+    async def unheard_flags(self, limit: int) -> list[Standing]:
+        return [steps.standing_of(row) for row in await self._pool.fetch(_FLAGS["unheard_flags"], limit)]
 
     async def standing(self, booking_id: UUID) -> Standing | None:
         row = await self._pool.fetchrow(_SQL["booking_order"], booking_id)

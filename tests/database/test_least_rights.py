@@ -21,9 +21,10 @@ WORKER: dict[str, dict[str, str]] = {
         "customer_email customer_id customer_name customer_phone ends_at id intake language mechanic_id plan_id policy "
         "postal_code preferred_mechanic_id reminder_offsets request_fingerprint service_id sms_consent starts_at "
         "timezone waitlist_entry_id",
-        "UPDATE": "buffer_after_minutes buffer_before_minutes city customer_email customer_moves "
+        "UPDATE": "amount buffer_after_minutes buffer_before_minutes city customer_email customer_moves "
         "customer_name customer_phone ends_at erased_at hold_expires_at intake invite_sequence kept_amount "
-        "mechanic_id moves postal_code refund_percent_at_most request_fingerprint sms_consent starts_at status",
+        "mechanic_id moves plan_id policy postal_code refund_percent_at_most request_fingerprint service_id "
+        "sms_consent starts_at status",
     },
     "booking_events": {
         "SELECT": "at booking_id detail event",
@@ -34,7 +35,8 @@ WORKER: dict[str, dict[str, str]] = {
         "SELECT": "",
         "INSERT": "booking_id city country currency customer_id intake kind mechanic_id plan_id postal_code "
         "preferred_mechanic_id price_paid scheduled_for scheduled_for_original slot_reservation_id status",
-        "UPDATE": "absent city ended_at intake mechanic_id postal_code scheduled_for started_at status",
+        "UPDATE": "absent city ended_at intake kind mechanic_id plan_id postal_code price_paid scheduled_for "
+        "started_at status",
     },
     "slot_reservations": {
         "SELECT": "",
@@ -60,6 +62,16 @@ WORKER: dict[str, dict[str, str]] = {
     },
     "booking_changes": {"SELECT": "", "DELETE": "", "UPDATE": "decided_at detail outcome reason"},
     "check_ins": {"SELECT": "", "INSERT": ""},
+    "booking_flags": {
+        "SELECT": "",
+        "INSERT": "booking_id kind mechanic_id raised_by reason since",
+        "UPDATE": "is_news noted_at resolution resolved_at",
+    },
+    "proposals": {
+        "SELECT": "",
+        "INSERT": "booking_id expires_at id options proposed_at proposed_by",
+        "UPDATE": "closed_at status",
+    },
     "waitlist_entries": {
         "SELECT": "",
         "UPDATE": "city customer_email customer_name customer_phone erased_at intake looked_at missed offers place "
@@ -80,7 +92,7 @@ WORKER: dict[str, dict[str, str]] = {
     "rate_limits": {"SELECT": "", "DELETE": "", "UPDATE": "full_at"},
     **{table: {"SELECT": ""} for table in ("mechanics", "services", "plans", "mechanic_services")},
     **{table: {"SELECT": ""} for table in ("availability_rules", "status_transitions", "date_exceptions")},
-    **{table: {"SELECT": ""} for table in ("workshops", "bays")},
+    **{table: {"SELECT": ""} for table in ("workshops", "bays", "booking_policies")},
     "holiday_calendars": {"SELECT": "", "INSERT": "", "UPDATE": "refreshed_on through"},
     "public_holidays": {"SELECT": "", "INSERT": "", "DELETE": ""},
 }
@@ -161,8 +173,8 @@ async def test_each_right_of_the_worker_is_used(rows: Any) -> None:
 
 
 async def test_a_right_too_many_would_show(rows: Any) -> None:
-    await rows.execute("GRANT UPDATE (amount) ON bookings TO pitstop_worker")
-    async with _without(rows, "bookings", "UPDATE (amount)"):
+    await rows.execute("GRANT UPDATE (currency) ON bookings TO pitstop_worker")
+    async with _without(rows, "bookings", "UPDATE (currency)"):
         assert not any([await _is_refused(rows, sql) for _, sql in run_by("worker")])
 
 

@@ -13,11 +13,13 @@ USERS = {
     "changes": ["worker"],
     "desk": ["api"],
     "erasure": ["worker"],
+    "flags": ["worker"],
     "feeds": ["api"],
     "holidays": ["api", "worker"],
     "inbox": ["api", "worker"],
     "limits": ["api"],
     "notices": ["worker"],
+    "proposals": ["worker"],
     "pulse": ["api"],
     "rules": ["api"],
     "saga": ["worker"],
@@ -30,6 +32,8 @@ USERS = {
 }
 _NARROWER = {
     "audit_log.note": ["api", "worker"],
+    "flags.raise_flags": ["api"],
+    "flags.take_back_flags": ["api"],
     "holidays.put_off": ["worker"],
     "holidays.stale_regions": ["worker"],
     "inbox.store": ["api"],

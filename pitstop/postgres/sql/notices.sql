@@ -18,9 +18,14 @@ WITH judged AS (
                 WHEN 'rescheduled' THEN b.status IN ('confirmed', 'in_progress') AND o.move = b.moves
                 WHEN 'handed_over' THEN b.status IN ('confirmed', 'in_progress', 'completed')
                 WHEN 'taken' THEN b.status IN ('in_progress', 'completed')
-                WHEN 'at_risk' THEN b.status = 'confirmed' AND b.starts_at > $2
-                WHEN 'proposal' THEN b.status IN ('confirmed', 'pending')
-                WHEN 'waiver_request' THEN b.status IN ('confirmed', 'in_progress')
+                WHEN 'at_risk' THEN b.status = 'confirmed' AND b.starts_at > $2 AND EXISTS (
+                    SELECT FROM booking_flags AS f WHERE f.booking_id = b.id AND f.resolved_at IS NULL
+                )
+                WHEN 'proposal' THEN b.status = 'confirmed' AND EXISTS (
+                    SELECT FROM proposals AS a WHERE a.booking_id = b.id AND a.status = 'open' AND a.expires_at > $2
+                )
+                WHEN 'waiver_request' THEN
+                    b.status = 'confirmed' AND b.starts_at > $2 AND o.move = b.moves AND waiver_missing(b.id)
                 WHEN 'waitlist_offer' THEN b.status IN ('holding', 'awaiting_payment') AND b.hold_expires_at > $2
                 ELSE TRUE
             END THEN 'the booking no longer stands, or its session has begun'

@@ -38,11 +38,14 @@ class PostgresWaitlist:
         await self._pool.execute(_SQL["withdraw_offer"], booking_id)
 
     async def look(self, lasts: timedelta, now: datetime, most: int, *, only_due: bool) -> int:
-        async with self._pool.acquire() as connection, connection.transaction():
-            entries = await connection.fetch(_SQL["look"], most, only_due)
-            for entry in sorted(entries, key=lambda each: each["place"]):
-                await connection.execute(_SQL["note_what_is_free"], entry["id"], now, lasts)
-        return len(entries)
+        before = None if only_due else await self._pool.fetchval(_SQL["clock"])
+        for looked in range(most):
+            # One at a time: nobody who leaves, pays or declines waits for the others.
+            async with self._pool.acquire() as connection, connection.transaction():
+                if (entry := await connection.fetchval(_SQL["look"], before)) is None:
+                    return looked
+                await connection.execute(_SQL["note_what_is_free"], entry, now, lasts)
+        return most
 
     async def lapse(self, now: datetime) -> None:
         await self._pool.execute(_SQL["lapse"], now)
@@ -57,8 +60,12 @@ async def _to_the_first(
     """Opens the booking of the first in line who has a use for what has come free."""
     mechanic, span = freed["mechanic_id"], freed["span"]
     for entry in await connection.fetch(_SQL["line"], mechanic, span, list(refused)):
+        what = (entry["id"], mechanic, span, now, lasts)
+        if await connection.fetchval(_SQL["fit"], *what) is None:
+            continue
+        # Only now, so that nobody else waits; and looked at again, because it may have left meanwhile.
         await connection.execute(_SQL["lock_entry"], entry["id"])
-        start = await connection.fetchval(_SQL["fit"], entry["id"], mechanic, span, now, lasts)
+        start = await connection.fetchval(_SQL["fit"], *what)
         if start is not None:
             return await _open(connection, entry["id"], mechanic, start)
     return None

@@ -18,7 +18,7 @@ from pitstop.ports import PaymentIntent
 from pitstop.postgres.pool import open_pool
 from pitstop.postgres.saga import PostgresSaga
 from pitstop.postgres.waitlist import PostgresWaitlist
-from tests.support.databases import fresh_database
+from tests.support.databases import Urls, fresh_database
 from tests.support.rows import add_booking, add_reservation
 from tests.support.shop import Shop, open_shop
 
@@ -51,6 +51,7 @@ class Line:
     saga: PostgresSaga
     shop: Shop
     slots: int
+    urls: Urls
     names: dict[UUID, str] = field(default_factory=dict)
 
     def start(self, slot: int) -> datetime:
@@ -157,7 +158,8 @@ async def lines(stack: Stack) -> Any:
     ):
 
         async def make(slots: int) -> Line:
-            line = Line(database, PostgresWaitlist(worker), PostgresSaga(worker), await open_shop(database), slots)
+            shop = await open_shop(database)
+            line = Line(database, PostgresWaitlist(worker), PostgresSaga(worker), shop, slots, urls)
             await line.fill()
             return line
 

@@ -86,20 +86,21 @@ SELECT offers FROM waitlist_entries WHERE id = $1
 -- One that was refused leaves nothing behind.
 DELETE FROM bookings WHERE id = $1 AND status = 'holding' AND hold_expires_at IS NULL
 
+-- name: clock
+SELECT clock_timestamp()
+
 -- name: look
--- Entries that are due for a look, or, without that, those looked at longest ago.
-UPDATE waitlist_entries AS e SET looked_at = clock_timestamp()
-FROM (
-    SELECT id FROM waitlist_entries AS w
-    WHERE w.status = 'waiting' AND (w.looked_at IS NULL OR NOT $2::boolean) AND NOT EXISTS (
+-- The next entry that is due for a look, or that was last looked at before then.
+UPDATE waitlist_entries SET looked_at = clock_timestamp() WHERE id = (
+    SELECT w.id FROM waitlist_entries AS w
+    WHERE w.status = 'waiting' AND (w.looked_at IS NULL OR w.looked_at < $1::timestamptz) AND NOT EXISTS (
         SELECT FROM bookings AS o WHERE o.waitlist_entry_id = w.id AND o.status IN ('holding', 'awaiting_payment')
     )
     ORDER BY w.looked_at NULLS FIRST, w.place
-    LIMIT $1
+    LIMIT 1
     FOR UPDATE SKIP LOCKED
-) AS due
-WHERE e.id = due.id
-RETURNING e.id, e.place
+)
+RETURNING id
 
 -- name: note_what_is_free
 -- Something is free that fits: who gets it is decided in line.

@@ -41,6 +41,12 @@ async def _asks_and_pays(customer: Customer, shop: Shop) -> Json:
     return booking
 
 
+async def _lives_on(customer: Customer, booking: Json, clock: Clock) -> None:
+    """From when a mechanic is looked for to the end of the search."""
+    await customer.sees(booking, "pending")
+    await clock.forward(booking, 2 * WHOLE)
+
+
 async def _insists(ask: Callable[[], Awaitable[Response]]) -> Response:
     for _ in range(5):
         if (answer := await ask()).status_code != 503:
@@ -80,9 +86,7 @@ async def test_killed_on_the_way_to_nobody(
 ) -> None:
     async with worker(environment(stack, task_queue=queue) | {"CRASH_AT": point}, _MODULE) as doomed:
         booking = await _asks_and_pays(customer, shop)
-        if not point.startswith("confirm"):
-            await customer.sees(booking, "pending")
-        ahead = asyncio.create_task(clock.forward(booking, 2 * WHOLE))
+        ahead = asyncio.create_task(_lives_on(customer, booking, clock))
         await dies(doomed)
     async with worker(environment(stack, task_queue=queue), _MODULE):
         await ahead

@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 from tests.immediate.conftest import MINUTE, Crew, Wanted, at_once, offers
 from tests.support.histories import replays
@@ -117,3 +118,20 @@ async def test_an_offer_is_no_key_to_the_booking(mechanic: Customer, wanted: Wan
     for what in ("cancel", "start", "complete"):
         assert (await mechanic.ask(booking, what)).status_code == 404
     assert (await mechanic.get("/v1/bookings")).json()["items"] == []
+
+
+async def test_its_page_and_its_invite(customer: Customer, mechanic: Customer, wanted: Wanted) -> None:
+    """While nobody has it there is no time and no mechanic to be shown, and no entry for a calendar."""
+    booking = await wanted()
+    link = urlsplit(booking["manage_url"])
+    page = f"{customer.api_url}{link.path}?{link.query}"
+    waiting = await customer.http.get(page)
+    assert waiting.status_code == 200
+    assert "At once" in waiting.text
+    assert "A mechanic will take your session soon." in waiting.text
+    assert "invite.ics" not in waiting.text
+    assert (await customer.get(f"/v1/bookings/{booking['id']}/invite.ics")).status_code == 404
+    assert (await mechanic.ask(booking, "accept")).status_code == 200
+    taken = await customer.http.get(page)
+    assert "with Zoé Bélanger" in taken.text
+    assert (await customer.get(f"/v1/bookings/{booking['id']}/invite.ics")).status_code == 200

@@ -241,7 +241,7 @@ class Option(Sent):
 
 
 class ProposalIn(Sent):
-    options: list[Option] = Field(min_length=1, max_length=5)
+    options: list[Option] = Field(min_length=1, max_length=5, examples=[[{"start": "2026-12-02T15:00:00Z"}]])
     expires_in_minutes: int | None = Field(
         default=None, strict=True, ge=1, le=43200, description="How long the customer has to answer.", examples=[720]
     )

@@ -1,6 +1,8 @@
 """What can be done with a booking once it has its slot."""
 
-from fastapi import APIRouter, Depends
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Depends
 
 from api.callers import Authenticated, BookingId, Reader, forbidden
 from api.changing import accept_offer, change_booking, decline_offer
@@ -56,7 +58,12 @@ async def hand_over(id: BookingId, sent: HandOverIn, caller: Reader, rooms: InRo
 
 
 @router.post("/{id}/cancel", responses=_RESPONSES)
-async def cancel(id: BookingId, caller: Reader, rooms: InRooms, sent: CancelIn | None = None) -> BookingOut:
+async def cancel(
+    id: BookingId,
+    caller: Reader,
+    rooms: InRooms,
+    sent: Annotated[CancelIn | None, Body(examples=[{"reason": "The car is sold."}])] = None,
+) -> BookingOut:
     """Frees the slot at once. A customer gets back what the booking's policy says; when a mechanic or an operator
     cancels, all. What Stripe cannot give back at once is `amount_awaiting_refund`."""
     return await change_booking(rooms, caller, id, ChangeKind.CANCEL, reason=sent.reason if sent else None)
@@ -103,7 +110,12 @@ async def complete(id: BookingId, caller: Reader, rooms: InRooms) -> BookingOut:
 
 
 @router.post("/{id}/no-show", responses=_RESPONSES)
-async def no_show(id: BookingId, caller: Reader, rooms: InRooms, sent: NoShowIn | None = None) -> BookingOut:
+async def no_show(
+    id: BookingId,
+    caller: Reader,
+    rooms: InRooms,
+    sent: Annotated[NoShowIn | None, Body(examples=[{"absent": "customer"}])] = None,
+) -> BookingOut:
     """Somebody has not come, and the policy's grace is over. If it is the mechanic, all of the money goes back."""
     _require_mechanic(caller)
     absent, reason = (sent.absent, sent.reason) if sent else ("customer", None)

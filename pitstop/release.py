@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-RELEASE = "0.1.0"
+RELEASE = "0.2.0"
 _ROOT = Path(__file__).parents[1]
 # All that decides which commands a workflow gives: what import-linter lets workflows import.
 _WORKFLOW_CODE = ("workflows", "pitstop/contracts", "pitstop/domain")
@@ -16,7 +16,7 @@ _NOT_MEANT = ("lineno", "col_offset", "end_lineno", "end_col_offset", "type_comm
 
 
 def default_build_id() -> str:
-    """The release and, after it, the workflows' code: `0.1.0-3f9c2a7d10`. It is the same wherever the code is."""
+    """The release and, after it, the workflows' code: `0.2.0-3f9c2a7d10`. It is the same wherever the code is."""
     return f"{RELEASE}-{workflow_code()[:10]}"
 
 

@@ -148,6 +148,37 @@ class Buyer:
 
         await self._insists(cancel, "calling off")
 
+    async def asks(self, what: str, *, operator: bool = False, **sent: str) -> Json | None:
+        """Asks for a change until there is an answer that says what became of it; None: it was refused, or nothing."""
+        answered: list[httpx.Response] = []
+
+        async def post() -> bool:
+            assert self.story.opened is not None
+            now = self._world.stack.now
+            token = now.tokens.operator if operator else now.tokens.service
+            url = f"{now.api_url}/v1/bookings/{self.story.opened['id']}/{what}"
+            headers = {"Authorization": f"Bearer {token}"}
+            answer = await self._world.http.post(url, json=sent or None, headers=headers, timeout=_CALL_SECONDS)
+            if answer.status_code not in _DEFINITE | _PASSING:
+                self.story.complaints.append(f"{what} answered {answer.status_code}: {answer.text[:300]}")
+            answered.append(answer)
+            return answer.status_code in _DEFINITE
+
+        await self._insists(post, what)
+        body: Json | None = answered[-1].json() if answered and answered[-1].status_code == httpx.codes.OK else None
+        return body
+
+    async def moves(self, start: datetime) -> bool:
+        body = await self.asks("reschedule", start=start.isoformat())
+        if body is not None:
+            self.story.moved_to = datetime.fromisoformat(body["start"])
+        return body is not None
+
+    async def ends(self, what: str, *, operator: bool = False) -> None:
+        body = await self.asks(what, operator=operator)
+        if body is not None:
+            self.story.ended = body["status"]
+
     async def erases(self) -> None:
         """An operator has the customer's personal data removed, which is done when nothing is open any more."""
         customer = customer_id(self.story.key)

@@ -1,9 +1,11 @@
 """The invariants, checked on what is there at rest and on what customers were told: evidence in, violations out."""
 
 import dataclasses
+import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from chaos import promises
 from chaos.evidence import Evidence, Row
@@ -50,16 +52,20 @@ def one_winner(evidence: Evidence) -> Found:
 def money_has_its_slot(evidence: Evidence) -> Found:
     """Each captured payment that was not given back has exactly one booking that stands, with a confirmed slot."""
     status = {str(row["id"]): row["status"] for row in evidence.bookings}
+    agreed = {str(row["id"]): row["kept_amount"] or 0 for row in evidence.bookings if row["status"] in ENDS}
     recorded = {row["payment_intent_id"]: row for row in evidence.payments}
     kept: Counter[str] = Counter()
     for intent in evidence.intents:
         booking, paid = intent["metadata"].get("booking_id"), intent["status"] == "succeeded"
         back = sum(refund["amount"] for refund in _refunds(evidence, intent))
-        stands = status.get(booking) in KEEPS_MONEY
+        stands = status.get(booking) in KEEPS_MONEY or agreed.get(booking)
+        if paid and booking in agreed and back != intent["amount"] - agreed[booking]:
+            told = f"{back} of {intent['amount']} went back, {agreed[booking]} were to stay"
+            yield violation("I2", booking, f"{intent['id']}: {told}")
         if not paid or back == intent["amount"]:
             continue
         kept[booking] += 1
-        if back:
+        if back and booking not in agreed:
             yield violation("I2", booking, f"{intent['id']}: {back} of {intent['amount']} went back")
         if not stands:
             yield violation("I2", booking, f"{intent['id']} is paid and kept, the booking is {status.get(booking)}")
@@ -68,6 +74,51 @@ def money_has_its_slot(evidence: Evidence) -> Found:
     for booking, count in kept.items():
         if count > 1:
             yield violation("I2", booking, f"paid {count} times")
+
+
+def refunds_by_policy(evidence: Evidence) -> Found:
+    """Who ended a confirmed booking, and when, says how much goes back: by the policy that was agreed with it."""
+    moved = defaultdict(list)
+    for event in evidence.events:
+        if event["event"] == "rescheduled":
+            detail = json.loads(event["detail"])
+            moved[event["booking_id"]].append((datetime.fromisoformat(detail["from"]), event["at"], detail["by"]))
+    back = Counter[UUID]()
+    for refund in evidence.refunds:
+        back[refund["booking_id"]] += refund["amount"]
+    rows = {row["id"]: row for row in evidence.bookings}
+    confirmed = {row["booking_id"] for row in evidence.sessions}
+    for event in evidence.events:
+        row, by = rows[event["booking_id"]], json.loads(event["detail"]).get("by")
+        if event["event"] != "cancelled" or row["id"] not in confirmed:
+            continue
+        times = [(row["starts_at"], event["at"], by), *moved[row["id"]]]
+        shares = [_share(row, start, at) for start, at, who in times if who in ("customer", "service")]
+        owed = -(-row["amount"] * (min(shares) if by in ("customer", "service") else 100) // 100)
+        if back[row["id"]] != owed:
+            yield violation("I9", row["id"], f"cancelled by {by}: {back[row['id']]} go back, {owed} were agreed")
+
+
+def _share(row: Row, start: datetime, at: datetime) -> int:
+    tiers = sorted(json.loads(row["policy"])["refund_tiers"], key=lambda tier: -tier["minutes_before"])
+    left = start - at
+    return next((tier["percent"] for tier in tiers if left >= timedelta(minutes=tier["minutes_before"])), 0)
+
+
+def moves_are_counted(evidence: Evidence) -> Found:
+    """Row, timeline, changes that were done and the invite's number name the same moves."""
+    told = Counter(row["booking_id"] for row in evidence.events if row["event"] == "rescheduled")
+    cancelled = {row["booking_id"] for row in evidence.events if row["event"] == "cancelled"}
+    done = Counter(
+        row["booking_id"]
+        for row in evidence.changes
+        if (row["kind"], row["outcome"]) == ("reschedule", "done") and "unchanged" not in row["detail"]
+    )
+    for row in evidence.bookings:
+        id = row["id"]
+        counts = (row["moves"], told[id], done[id], row["invite_sequence"] - (id in cancelled))
+        if len(set(counts)) > 1:
+            yield violation("I7", id, f"moved (row, timeline, changes, invite): {counts}")
 
 
 def slot_has_its_money(evidence: Evidence) -> Found:
@@ -80,6 +131,8 @@ def slot_has_its_money(evidence: Evidence) -> Found:
             continue
         paid = payment.get(row["id"])
         intent = intents.get(paid["payment_intent_id"]) if paid else None
+        if row["status"] in ENDS and row["kept_amount"] is None:
+            yield violation("I2", row["id"], f"{row['status']}, and nothing says what is kept")
         if intent is None or intent["status"] != "succeeded" or intent["amount_received"] != row["amount"]:
             yield violation("I2", row["id"], f"{row['status']} without its money: {intent and intent['status']}")
         if sessions[row["id"]] != 1 or confirmed[row["id"]] != 1:
@@ -203,20 +256,28 @@ def every_mail_is_there(evidence: Evidence) -> Found:
             yield violation("I6", row["id"], f"stands, and only these mails are on record: {kinds[row['id']]}")
         if row["status"] == "refunded" and "refund" not in kinds[row["id"]]:
             yield violation("I4", row["id"], "refunded, and no mail says so")
+        if row["moves"] and "rescheduled" not in kinds[row["id"]]:
+            yield violation("I6", row["id"], "moved, and no mail says so")
+        if row["status"] == "no_show" and "no_show" not in kinds[row["id"]]:
+            yield violation("I6", row["id"], "missed, and no mail says so")
 
 
 def invites_keep_their_name(evidence: Evidence) -> Found:
     of = {row["customer_email"]: row for row in evidence.bookings}
-    for mail in evidence.mails:
+    last: Counter[str] = Counter()
+    for mail in sorted(evidence.mails, key=lambda each: datetime.fromisoformat(each["received_at"])):
         if not mail["ics"]:
             continue
         booking, lines = of.get(mail["to"]), _unfolded(mail["ics"])
         if booking is None or f"UID:{booking['id']}@pitstop" not in lines:
             yield violation("I7", booking and booking["id"], f"an invite to {mail['to']} has another UID")
             continue
-        expected = 1 if "METHOD:CANCEL" in lines else 0
-        if f"SEQUENCE:{expected}" not in lines:
-            yield violation("I7", booking["id"], f"the invite {mail['subject']!r} has not SEQUENCE {expected}")
+        number = next((int(line.removeprefix("SEQUENCE:")) for line in lines if line.startswith("SEQUENCE:")), -1)
+        cancels = "METHOD:CANCEL" in lines
+        right = number == booking["invite_sequence"] if cancels else last[mail["to"]] <= number <= booking["moves"]
+        last[mail["to"]] = number
+        if not right:
+            yield violation("I7", booking["id"], f"the invite {mail['subject']!r} has SEQUENCE {number}")
 
 
 # Small change
@@ -240,6 +301,8 @@ _CHECKS: tuple[Callable[[Evidence], Found], ...] = (
     bay_with_its_mechanic,
     one_winner,
     money_has_its_slot,
+    refunds_by_policy,
+    moves_are_counted,
     slot_has_its_money,
     ended_holds_nothing,
     nobody_can_pay_what_has_ended,

@@ -86,6 +86,7 @@ class _Tapped:
 
 OF_THE_WORKER = (
     "PostgresSaga",
+    "PostgresChanges",
     "PostgresNotices",
     "PostgresInbox",
     "PostgresErasure",

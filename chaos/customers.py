@@ -2,9 +2,14 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 
 from chaos.buyer import DECLINED_CARD, GOOD_CARD, Buyer
 from chaos.plan import Kind
+
+# Where a booking moves to, so many minutes on: no other kind has a session there.
+_MINUTES = 30 * 1440 + 1
+_A_SLOT = timedelta(minutes=_MINUTES)
 
 
 class Customer(Buyer):
@@ -104,6 +109,53 @@ class Customer(Buyer):
             await self.calls_off()
             await self.erases()
 
+    async def is_moved(self) -> None:
+        """Twice, each time to a time that nobody else wants."""
+        if await self._is_confirmed():
+            await self.moves(self.story.start + _A_SLOT)
+            await self.moves(self.story.start + _A_SLOT + timedelta(days=10))
+
+    async def is_moved_to_a_rivals(self) -> None:
+        """Both want it at one moment; one has it."""
+        if await self._is_confirmed():
+            minute = self.story.plan.minute + _MINUTES
+            wanted = self.story.plan.model_copy(update={"rival": 1, "minute": minute})
+            rival = Customer(self._world, self._world.story(wanted))
+            await asyncio.gather(self.moves(self.story.start + _A_SLOT), rival.pays())
+
+    async def is_cancelled_unpaid(self) -> None:
+        if await self.opens():
+            await self.ends("cancel")
+
+    async def is_cancelled(self) -> None:
+        if await self._is_confirmed():
+            await self.ends("cancel")
+
+    async def is_moved_and_cancelled(self) -> None:
+        """Far ahead: what goes back is what went back before the move."""
+        if await self._is_confirmed() and await self.moves(self.story.start + timedelta(days=40)):
+            await self.ends("cancel")
+
+    async def holds_its_session(self) -> None:
+        """In the waiting room, started, and completed before its time."""
+        if await self._is_confirmed():
+            await self.asks("check-in")
+            if await self.asks("start", operator=True):
+                await self.ends("complete", operator=True)
+
+    async def does_not_come(self) -> None:
+        if await self._is_confirmed():
+            await asyncio.sleep(max(0.0, (self.story.start - datetime.now(UTC)).total_seconds() + 1))
+            await self.ends("no-show", operator=True)
+
+    async def _is_confirmed(self) -> bool:
+        """Paid, and told so; or not in time, because something is down: then it goes on all the same."""
+        if not await self.opens():
+            return False
+        await self.pays_with(GOOD_CARD)
+        await self._sees("confirmed", seconds=self._world.spans.hold)
+        return True
+
     def _rival(self) -> "Customer":
         return Customer(self._world, self._world.story(self.story.plan.model_copy(update={"rival": 1})))
 
@@ -127,4 +179,13 @@ _WAYS: dict[Kind, Callable[[Customer], Awaitable[None]]] = {
     Kind.CALLED_OFF_PAID: Customer.is_called_off_paid,
     Kind.ERASED_UNPAID: Customer.is_erased_unpaid,
     Kind.ERASED_REFUNDED: Customer.is_erased_refunded,
+    Kind.MOVED: Customer.is_moved,
+    Kind.MOVED_TO_A_RIVALS: Customer.is_moved_to_a_rivals,
+    Kind.CANCELLED_UNPAID: Customer.is_cancelled_unpaid,
+    Kind.CANCELLED: Customer.is_cancelled,
+    Kind.CANCELLED_IN_PART: Customer.is_cancelled,
+    Kind.CANCELLED_LATE: Customer.is_cancelled,
+    Kind.MOVED_AND_CANCELLED: Customer.is_moved_and_cancelled,
+    Kind.HELD_SESSION: Customer.holds_its_session,
+    Kind.MISSED: Customer.does_not_come,
 }

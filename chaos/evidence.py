@@ -33,6 +33,7 @@ class Evidence:
     refunds: list[Row] = field(default_factory=list)
     notices: list[Row] = field(default_factory=list)
     events: list[Row] = field(default_factory=list)
+    changes: list[Row] = field(default_factory=list)
     unapplied: list[Row] = field(default_factory=list)
     erasures: list[Row] = field(default_factory=list)
     intents: list[Row] = field(default_factory=list)
@@ -61,6 +62,7 @@ class Evidence:
             refunds=about(self.refunds),
             notices=about(self.notices),
             events=about(self.events),
+            changes=about(self.changes),
             unapplied=about(self.unapplied),
             erasures=[row for row in self.erasures if row["customer_id"] in {each["customer_id"] for each in bookings}],
             intents=intents,
@@ -92,6 +94,7 @@ _QUERIES = {
     "refunds": "SELECT * FROM refunds",
     "notices": "SELECT * FROM notifications",
     "events": "SELECT * FROM booking_events ORDER BY id",
+    "changes": "SELECT * FROM booking_changes",
     "unapplied": "SELECT event_id, type, booking_id FROM webhook_inbox WHERE applied_at IS NULL",
     "erasures": "SELECT * FROM erasures",
 }

@@ -27,6 +27,7 @@ from temporalio.testing import TimeSkipper, TimeSkippingConfig
 from bench import seed
 from bench.seed import Offer
 from chaos import crash_points
+from chaos.world import without_grace
 from pitstop.devstack.stackfile import Stack
 from pitstop.gateways.temporal_engine import connect
 from pitstop.settings import Settings
@@ -182,6 +183,13 @@ class Case:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise
 
+    async def to_the_start(self, booking: str) -> None:
+        """The booking's workflow lives until its session begins."""
+        start = await self.lab.database.fetchval("SELECT starts_at FROM bookings WHERE id = $1", booking)
+        workflow = self.workflow(booking)
+        now = await self.lab.skipper.get_current_time(workflow)
+        await self.lab.skipper.fast_forward(workflow, max(start - now, timedelta(0)))
+
     async def cancel(self, booking: str) -> None:
         await self.workflow(booking).cancel(rpc_timeout=timedelta(seconds=10))
 
@@ -209,6 +217,7 @@ class Case:
         """On the stack's own worker and API."""
         async with seed.superuser(lab.stack.database_url) as connection:
             offer = await seed.minutes(connection, 1, slug=f"chaos-{uuid4().hex[:12]}")
+            await without_grace(connection, offer.service_id)
         yield cls(lab, offer)
 
     @classmethod

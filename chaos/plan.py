@@ -45,6 +45,27 @@ class Kind(StrEnum):
     CALLED_OFF_PAID = "called off after payment"
     ERASED_UNPAID = "not paid, then erased"
     ERASED_REFUNDED = "called off after payment, then erased"
+    MOVED = "moved, and moved again"
+    MOVED_TO_A_RIVALS = "moved to a slot that a rival wants"
+    CANCELLED_UNPAID = "cancelled before payment"
+    CANCELLED = "cancelled, all goes back"
+    CANCELLED_IN_PART = "cancelled, half goes back"
+    CANCELLED_LATE = "cancelled, nothing goes back"
+    MOVED_AND_CANCELLED = "moved, then cancelled, half goes back"
+    HELD_SESSION = "started and completed"
+    MISSED = "customer did not come"
+
+
+# Whose session has to begin before anything can be seen of them: no part of a short run.
+SOON = frozenset((Kind.MISSED,))
+# How many minutes ahead their sessions are, where that is the point of them. None that a run would have to wait for.
+_AHEAD = {
+    Kind.CANCELLED_IN_PART: 5 * 60,
+    Kind.MOVED_AND_CANCELLED: 5 * 60,
+    Kind.CANCELLED_LATE: 90,
+    Kind.HELD_SESSION: 8,
+    Kind.MISSED: 1,
+}
 
 
 class FaultKind(StrEnum):
@@ -112,16 +133,24 @@ def _bookings(dice: random.Random, count: int, seconds: float, calm: float, soon
     """Every kind in turn, in an order of the dice. The calm ones are those whose ways are the same each time."""
     moments = sorted(dice.uniform(0, seconds) for _ in range(count))
     quiet = [moment for moment in moments if moment < calm]
-    kinds = [Kind.PAID] * len(quiet) + _shuffled(dice, islice(cycle(Kind), count - len(quiet)))
+    wanted = [kind for kind in Kind if soon or kind not in SOON]
+    kinds = [Kind.PAID] * len(quiet) + _shuffled(dice, islice(cycle(wanted), count - len(quiet)))
     slots = _Slots()
     for number, (moment, kind) in enumerate(zip(moments, kinds, strict=True)):
-        near = slots.near(int(moment // 60) + _LEAD_MINUTES) if soon and number % 2 == 0 else None
+        early = _AHEAD.get(kind, 0 if soon and number % 2 == 0 and kind not in _FAR else None)
+        near = slots.near(int(moment // 60) + _LEAD_MINUTES + early) if early is not None else None
         mechanic, minute = near or slots.far()
         booking = Booking(
             number=number, kind=kind, at=moment, mechanic=mechanic, minute=minute, calm=number < len(quiet)
         )
+        if near is None and early:
+            kind, booking = Kind.PAID, booking.model_copy(update={"kind": Kind.PAID})
         for rival in range(_RIVALS if kind in (Kind.RIVALS, Kind.BAY_RIVALS) else 1):
             yield booking.model_copy(update={"rival": rival})
+
+
+# They get all of their money back, or move on by some slots of their mechanic's that nobody else is given.
+_FAR = frozenset((Kind.MOVED, Kind.MOVED_TO_A_RIVALS, Kind.CANCELLED))
 
 
 class _Slots:
@@ -129,7 +158,7 @@ class _Slots:
 
     def __init__(self) -> None:
         self._far = 0
-        self._near: dict[int, int] = {}
+        self._near: dict[int, set[int]] = {}
 
     def far(self) -> tuple[int, int]:
         """Days ahead, one after another without a gap."""
@@ -139,11 +168,12 @@ class _Slots:
 
     def near(self, minute: int) -> tuple[int, int] | None:
         """A slot at that minute, of a mechanic who has it free; None when nobody has."""
-        mechanic = min(range(MECHANICS), key=lambda each: self._near.get(each, 0))
-        if self._near.get(mechanic, 0) > minute:
-            return None
-        self._near[mechanic] = minute + SLOT_MINUTES
-        return mechanic, minute
+        for mechanic in range(MECHANICS):
+            taken = self._near.setdefault(mechanic, set())
+            if not taken & set(range(minute - SLOT_MINUTES + 1, minute + SLOT_MINUTES)):
+                taken.add(minute)
+                return mechanic, minute
+        return None
 
 
 def _shuffled(dice: random.Random, kinds: Iterator[Kind]) -> list[Kind]:

@@ -24,7 +24,7 @@ def acknowledged_survives(evidence: Evidence, stories: Sequence[Story], caller: 
             continue
         if told["payment"] and intents.get(row["id"]) != told["payment"]["payment_intent_id"]:
             yield violation("I5", told["id"], "has another PaymentIntent than the customer was given")
-        if (row["starts_at"], row["amount"]) != (story.start, told["amount"]):
+        if (row["starts_at"], row["amount"]) != (story.moved_to or story.start, told["amount"]):
             yield violation("I9", told["id"], "has another start or price than was acknowledged")
 
 
@@ -62,6 +62,8 @@ def ended_right(evidence: Evidence, stories: Sequence[Story], caller: str) -> Fo
 
 
 def _right_ends(story: Story, is_paid: bool, *, alone: bool) -> frozenset[str]:
+    if story.ended:
+        return frozenset((story.ended,))
     if not is_paid:
         return frozenset(("expired", "payment_failed")) | ({"cancelled"} if story.called_off else set())
     if story.called_off:

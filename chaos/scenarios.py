@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from chaos.buyer import DECLINED_CARD, GOOD_CARD, Buyer
 from chaos.lab import Case, NotRight, Side
@@ -20,9 +21,9 @@ class Trial:
     world: World
     case: Case
 
-    def customer(self, rival: int = 0) -> Buyer:
+    def customer(self, rival: int = 0, minute: int = _FAR_AHEAD) -> Buyer:
         kind = Kind.CALLED_OFF_PAID if rival < 0 else Kind.PAID
-        booking = Booking(number=1, rival=rival, kind=kind, at=0, mechanic=0, minute=_FAR_AHEAD)
+        booking = Booking(number=1, rival=rival, kind=kind, at=0, mechanic=0, minute=minute)
         return Buyer(self.world, self.world.story(booking))
 
     async def becomes(self, customer: Buyer, status: str) -> None:
@@ -105,6 +106,64 @@ async def called_off_unpaid(trial: Trial) -> None:
     await trial.becomes(customer, "cancelled")
 
 
+async def moved(trial: Trial) -> None:
+    """To a time days later, reminded there, and over."""
+    customer = await _confirmed(trial)
+    await customer.moves(customer.story.start + timedelta(days=4))
+    await trial.has_its_mails(customer)
+    await trial.case.to_the_end(_id(customer))
+    await trial.becomes(customer, "completed")
+
+
+async def cancelled_in_part(trial: Trial) -> None:
+    """By the customer, hours before the start: half of the price goes back."""
+    customer = await _confirmed(trial, minute=5 * 60)
+    await customer.ends("cancel")
+    await _is_refunded(trial, customer)
+
+
+async def held_session(trial: Trial) -> None:
+    """Both come, it is started, and completed."""
+    customer = await _confirmed(trial, minute=12)
+    await customer.asks("check-in")
+    await customer.asks("start", operator=True)
+    await customer.ends("complete", operator=True)
+    await trial.becomes(customer, "completed")
+
+
+async def missed(trial: Trial) -> None:
+    """The mechanic did not come: all of the money goes back."""
+    customer = await _confirmed(trial)
+    await trial.case.to_the_start(_id(customer))
+    body = await customer.asks("no-show", operator=True, absent="mechanic")
+    customer.story.ended = body["status"] if body else None
+    await _is_refunded(trial, customer)
+
+
+async def left_alone(trial: Trial) -> None:
+    """The customer came, and nobody else did: the clock says so when the time is over."""
+    customer = await _confirmed(trial, minute=12)
+    await customer.asks("check-in")
+    await trial.case.to_the_end(_id(customer))
+    await trial.becomes(customer, "no_show")
+    await _is_refunded(trial, customer)
+
+
+async def _confirmed(trial: Trial, minute: int = _FAR_AHEAD) -> Buyer:
+    customer = trial.customer(minute=minute)
+    await customer.opens()
+    await customer.pays_with(GOOD_CARD)
+    await trial.becomes(customer, "confirmed")
+    await trial.has_its_mails(customer)
+    return customer
+
+
+async def _is_refunded(trial: Trial, customer: Buyer) -> None:
+    owed = "SELECT NOT EXISTS (SELECT FROM refunds WHERE booking_id = $1 AND refunded_at IS NULL)"
+    await trial.case.until(owed, _id(customer), "the refund")
+    await trial.has_its_mails(customer)
+
+
 async def refused_at_first(trial: Trial) -> None:
     """Stripe is away: the request is taken back. The same key books when Stripe is there again."""
     await trial.case.order("faults", {"match": "create", "kind": "error_500", "times": 3})
@@ -144,7 +203,15 @@ SCENARIOS = (
     Scenario("called off unpaid", called_off_unpaid, Side.WORKER),
     Scenario("refused at first", refused_at_first, Side.WORKER),
     Scenario("erased", erased, Side.WORKER),
+    Scenario("moved", moved, Side.WORKER),
+    Scenario("cancelled in part", cancelled_in_part, Side.WORKER),
+    Scenario("held session", held_session, Side.WORKER),
+    Scenario("missed", missed, Side.WORKER),
+    Scenario("left alone", left_alone, Side.WORKER),
     Scenario("completed", completed, Side.API),
     Scenario("refused at first", refused_at_first, Side.API),
     Scenario("erased", erased, Side.API),
+    Scenario("moved", moved, Side.API),
+    Scenario("cancelled in part", cancelled_in_part, Side.API),
+    Scenario("held session", held_session, Side.API),
 )

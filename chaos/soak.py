@@ -25,7 +25,7 @@ from chaos.faults import Saboteur
 from chaos.stack import Broken
 from chaos.story import Story
 from chaos.violation import Violation
-from chaos.world import CALLER, Spans, World
+from chaos.world import CALLER, Spans, World, without_grace
 from pitstop.devstack.names import ROOT
 from pitstop.devstack.stackfile import Stack
 
@@ -115,6 +115,7 @@ async def _open(stack: Broken, http: httpx.AsyncClient, temporal: Client, order:
     async with shop.superuser(stack.now.database_url) as connection:
         offer = await shop.minutes(connection, plan.MECHANICS, buffer=1, slug=order.slug)
         workshop = (plan.IN_PERSON_MECHANICS, plan.BAYS)
+        await without_grace(connection, offer.service_id)
         visits = await shop.visits(connection, *workshop, buffer=1, slug=f"{order.slug}-visit")
         if order.before:
             await connection.execute(order.before)

@@ -16,8 +16,9 @@ class Story(BaseModel):
     """`opened`: the body of the 200 or 201. `refused`: the code of the last answer, if it was 409 or 422.
 
     Neither: the customer never had an answer that says what became of the request. `answers` are all statuses, in
-    order, `None` for none. `erased`: the API has said that the customer's personal data are gone. Moments are of the
-    wall clock, spans in seconds.
+    order, `None` for none. `moved_to`: the start that the last answer to a move has named; `ended`: the status that was
+    answered to whoever ended it. `erased`: the API has said that the customer's personal data are gone. Moments are of
+    the wall clock, spans in seconds.
     """
 
     plan: Booking
@@ -30,6 +31,8 @@ class Story(BaseModel):
     hold_seconds: float | None = None
     paid_at: datetime | None = None
     called_off: bool = False
+    moved_to: datetime | None = None
+    ended: str | None = None
     erased: bool = False
     complaints: list[str] = Field(default_factory=list)
 

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
 
 import httpx
 from temporalio.client import Client
@@ -34,6 +36,17 @@ class Spans:
             "PITSTOP_CLOSING_SECONDS": str(self.closing),
             "PITSTOP_SWEEP_INTERVAL_SECONDS": str(self.sweep),
         }
+
+
+async def without_grace(connection: Any, service_id: UUID) -> None:
+    """Somebody who is not there when the session begins has not come: with sessions of a minute, nobody could wait."""
+    await connection.execute(
+        "WITH made AS (INSERT INTO booking_policies (name, terms) SELECT $2, jsonb_set(terms, '{grace_minutes}', '0')"
+        " FROM booking_policies WHERE name = 'standard' RETURNING id)"
+        " UPDATE services SET policy_id = made.id FROM made WHERE services.id = $1",
+        service_id,
+        f"without grace {service_id}",
+    )
 
 
 class World:

@@ -57,6 +57,11 @@ class Asked:
         return start
 
     @property
+    def end(self) -> datetime:
+        end: datetime = self.booking["ends_at"]
+        return end
+
+    @property
     def mechanic_id(self) -> UUID:
         id: UUID = self.booking["mechanic_id"]
         return id

@@ -87,8 +87,7 @@ async def _terms(connection: Connection, booking: asyncpg.Record | None) -> Term
 
 
 async def _close(asked: Asked) -> None:
-    came = {row["party"] for row in await asked.connection.fetch(_SQL["who_came"], asked.booking_id)}
-    if asked.is_in(BookingStatus.CONFIRMED) and came == {"customer"}:
+    if asked.is_in(BookingStatus.CONFIRMED) and await _came(asked) == {"customer"}:
         await _nobody_came(asked, "mechanic")
     else:
         await asked.do("close_session", "completed", asked.now, None)
@@ -152,6 +151,9 @@ async def _check_in(asked: Asked) -> dict[str, Any]:
     if not asked.is_in(BookingStatus.CONFIRMED, BookingStatus.IN_PROGRESS):
         raise Refused(ChangeRefusal.NOT_OPEN, f"The booking is {asked.booking['status']}.")
     _require_open(asked)
+    if asked.now >= asked.end:
+        # Whoever comes when everybody has gone has not waited in vain.
+        raise Refused(ChangeRefusal.NOT_OPEN, "The session's time is over.")
     if await asked.do("check_in", party, asked.now) is not None:
         await asked.note("checked_in", party=party)
     return {"party": party}
@@ -197,7 +199,13 @@ async def _no_show(asked: Asked) -> dict[str, Any]:
     late = asked.policy.nobody_is_late_after(asked.start)
     if asked.now < late:
         raise Refused(ChangeRefusal.TOO_EARLY, f"Somebody may be late until {late:%Y-%m-%dT%H:%M:%SZ}.")
+    if absent == "customer" and asked.role is Role.MECHANIC and absent in await _came(asked):
+        raise Refused(ChangeRefusal.NOT_ABSENT, "The customer has checked in; an operator decides what is right.")
     return await _nobody_came(asked, absent)
+
+
+async def _came(asked: Asked) -> set[str]:
+    return {row["party"] for row in await asked.connection.fetch(_SQL["who_came"], asked.booking_id)}
 
 
 async def _nobody_came(asked: Asked, absent: Party) -> dict[str, Any]:

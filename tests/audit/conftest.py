@@ -54,10 +54,21 @@ async def house(stack: Stack, temporal: Client, http: httpx.AsyncClient) -> Asyn
 
 @pytest.fixture(scope="package")
 async def states(house: House) -> States:
-    awaiting, *others = await asyncio.gather(
-        house.awaiting(), house.confirmed(), house.confirmed(), house.expired(), house.cancelled(), house.completed()
-    )
-    names = ("confirmed", "other", "expired", "cancelled", "completed")
-    pending, taken = await asyncio.gather(house.pending(), house.pending())
-    at_once = {"pending": pending, "taken": await house.taken(taken)}
-    return {"awaiting": awaiting[1], **dict(zip(names, others, strict=True)), **at_once}
+    begun = {
+        "confirmed": house.confirmed(),
+        "other": house.confirmed(),
+        "expired": house.expired(),
+        "cancelled": house.cancelled(),
+        "cancelled_late": house.cancelled_late(),
+        "moved": house.moved(),
+        "started": house.started(),
+        "missed": house.missed(),
+        "left_alone": house.missed("mechanic"),
+        "completed": house.completed(),
+        "pending": house.pending(),
+        "taken": house.pending(),
+    }
+    waiting = asyncio.ensure_future(house.awaiting())
+    others = await asyncio.gather(*begun.values())
+    there = {"awaiting": (await waiting)[1], **dict(zip(begun, others, strict=True))}
+    return there | {"taken": await house.taken(there["taken"])}

@@ -2,8 +2,8 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from datetime import timedelta
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
 from uuid import UUID
@@ -41,6 +41,8 @@ _TABLES = {
     "booking_flags": "booking_id",
     "proposals": "booking_id",
     "booking_events": "booking_id",
+    "booking_changes": "booking_id",
+    "check_ins": "booking_id",
     "session_offers": "booking_id",
     "waiver_signatures": "booking_id",
 }
@@ -89,14 +91,54 @@ class House:
     async def customer(self) -> Customer:
         return await Issuer(self.http, self.stack).customer(self.url)
 
+    async def mechanic(self) -> Customer:
+        token = await Issuer(self.http, self.stack).token(str(self.shop.mechanic_id), "mechanic")
+        return replace(await self.customer(), token=token, id=self.shop.mechanic_id)
+
     async def awaiting(self) -> tuple[Customer, Json]:
         customer = await self.customer()
         return customer, await customer.book(self.shop, self.shop.start(days=next(self._days)))
 
     async def confirmed(self) -> Json:
+        return (await self._confirmed())[1]
+
+    async def _confirmed(self) -> tuple[Customer, Json]:
         customer, booking = await self.awaiting()
         await customer.pay(booking)
-        return await customer.sees(booking, "confirmed", "mail_sent")
+        return customer, await customer.sees(booking, "confirmed", "mail_sent")
+
+    async def moved(self) -> Json:
+        """By its customer, to another day."""
+        customer, booking = await self._confirmed()
+        start = self.shop.start(days=next(self._days))
+        answer = await customer.ask(booking, "reschedule", start=start.isoformat())
+        assert answer.status_code == 200, answer.text
+        return await customer.waits_for(booking, lambda read: events(read).count("mail_sent") == 2, "both mails")
+
+    async def cancelled_late(self) -> Json:
+        """By its customer, who gets back half of the price."""
+        customer, booking = await self._confirmed()
+        await self.clock.forward_to(booking, datetime.fromisoformat(booking["start"]) - timedelta(hours=5))
+        answer = await customer.ask(booking, "cancel")
+        assert answer.status_code == 200, answer.text
+        await self.clock.workflow(booking).result()
+        return await customer.read(booking)
+
+    async def started(self) -> Json:
+        customer, booking = await self._confirmed()
+        await self.clock.forward_to(booking, datetime.fromisoformat(booking["start"]))
+        answer = await (await self.mechanic()).ask(booking, "start")
+        assert answer.status_code == 200, answer.text
+        return await customer.read(booking)
+
+    async def missed(self, absent: str = "customer") -> Json:
+        """Somebody did not come to it."""
+        customer, booking = await self._confirmed()
+        await self.clock.forward_to(booking, datetime.fromisoformat(booking["start"]) + timedelta(minutes=12))
+        answer = await (await self.mechanic()).ask(booking, "no-show", absent=absent)
+        assert answer.status_code == 200, answer.text
+        await self.clock.workflow(booking).result()
+        return await customer.read(booking)
 
     async def expired(self) -> Json:
         customer, booking = await self.awaiting()

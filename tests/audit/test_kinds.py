@@ -16,6 +16,10 @@ from tests.audit.conftest import States
 from tests.audit.house import House, codes
 from tests.support.people import GOOD_CARD
 
+_LATER = "UPDATE booking_events SET at = at + interval '{by}' WHERE booking_id = $1 AND event = '{event}'"
+_BY = """UPDATE booking_events SET detail = detail || '{{"by": "{by}"}}' WHERE booking_id = $1 AND event = '{event}'"""
+_ABSENT = """UPDATE booking_events SET detail = detail || '{{"absent": "{}"}}'
+WHERE booking_id = $1 AND event = 'no_show'"""
 _SIGNED = (
     "INSERT INTO waiver_signatures (booking_id, version, language, sha256, signed_name, address, user_agent,"
     " signer_role, signer, keep_until)"
@@ -60,6 +64,58 @@ PLANTED: dict[str, list[tuple[str, tuple[str, ...]]]] = {
     ],
     "paid_not_booked": [
         ("confirmed", ("UPDATE bookings SET status = 'expired' WHERE id = $1",)),
+        ("cancelled_late", ("UPDATE bookings SET kept_amount = kept_amount - 1 WHERE id = $1",)),
+        ("cancelled_late", ("UPDATE bookings SET kept_amount = NULL WHERE id = $1",)),
+    ],
+    "kept_differs": [
+        ("cancelled_late", ("UPDATE bookings SET kept_amount = kept_amount + 1 WHERE id = $1",)),
+        ("cancelled", ("DELETE FROM refunds WHERE booking_id = $1",)),
+        ("confirmed", ("UPDATE bookings SET kept_amount = 0 WHERE id = $1",)),
+        ("left_alone", ("UPDATE bookings SET kept_amount = amount WHERE id = $1",)),
+    ],
+    "refund_not_by_policy": [
+        ("cancelled_late", ("UPDATE bookings SET policy = jsonb_set(policy, '{refund_tiers}', '[]') WHERE id = $1",)),
+        ("cancelled_late", (_LATER.format(event="cancelled", by="4 hours"),)),
+        ("cancelled_late", (_BY.format(event="cancelled", by="operator"),)),
+        ("missed", (_ABSENT.format("mechanic"),)),
+        ("left_alone", (_ABSENT.format("customer"),)),
+    ],
+    "moves_disagree": [
+        ("moved", ("UPDATE bookings SET moves = 2 WHERE id = $1",)),
+        ("moved", ("UPDATE bookings SET customer_moves = 0 WHERE id = $1",)),
+        ("moved", ("DELETE FROM booking_events WHERE booking_id = $1 AND event = 'rescheduled'",)),
+        (
+            "moved",
+            (
+                "INSERT INTO booking_changes (id, booking_id, kind, asked_by_role, asked_by, decided_at, outcome) "
+                "VALUES (gen_random_uuid(), $1, 'reschedule', 'operator', 'somebody', now(), 'done')",
+            ),
+        ),
+    ],
+    "session_time_differs": [
+        ("moved", ("UPDATE sessions SET scheduled_for = scheduled_for_original WHERE booking_id = $1",)),
+        ("moved", ("UPDATE sessions SET scheduled_for_original = scheduled_for WHERE booking_id = $1",)),
+        ("confirmed", ("UPDATE sessions SET mechanic_id = gen_random_uuid() WHERE booking_id = $1",)),
+        ("missed", ("UPDATE sessions SET scheduled_for = scheduled_for - interval '1 hour' WHERE booking_id = $1",)),
+    ],
+    "session_undated": [
+        ("started", ("UPDATE sessions SET started_at = NULL WHERE booking_id = $1",)),
+        ("started", ("DELETE FROM check_ins WHERE booking_id = $1",)),
+        ("completed", ("UPDATE sessions SET ended_at = NULL WHERE booking_id = $1",)),
+        ("missed", ("UPDATE sessions SET ended_at = NULL WHERE booking_id = $1",)),
+    ],
+    "absence_differs": [
+        ("missed", ("UPDATE sessions SET absent = NULL WHERE booking_id = $1",)),
+        ("missed", ("UPDATE sessions SET absent = 'mechanic' WHERE booking_id = $1",)),
+    ],
+    "change_undecided": [
+        (
+            "confirmed",
+            (
+                "INSERT INTO booking_changes (id, booking_id, kind, asked_by_role, asked_by, asked_at) "
+                "VALUES (gen_random_uuid(), $1, 'cancel', 'operator', 'somebody', AN_HOUR_AGO)",
+            ),
+        ),
     ],
     "booked_not_paid": [
         ("confirmed", ("UPDATE payments SET paid_at = NULL WHERE booking_id = $1",)),
@@ -162,6 +218,10 @@ PLANTED: dict[str, list[tuple[str, tuple[str, ...]]]] = {
         ("confirmed", ("DELETE FROM notifications WHERE booking_id = $1 AND kind = 'confirmation'",)),
         ("confirmed", ("DELETE FROM notifications WHERE booking_id = $1 AND key LIKE '%/3600s'",)),
         ("cancelled", ("DELETE FROM notifications WHERE booking_id = $1 AND kind = 'cancellation'",)),
+        ("missed", ("DELETE FROM notifications WHERE booking_id = $1 AND kind = 'no_show'",)),
+        ("moved", ("DELETE FROM notifications WHERE booking_id = $1 AND kind = 'rescheduled'",)),
+        ("moved", ("DELETE FROM notifications WHERE booking_id = $1 AND key LIKE '%/3600s/move-1'",)),
+        ("moved", ("DELETE FROM notifications WHERE booking_id = $1 AND key LIKE '%/3600s'",)),
         ("taken", ("DELETE FROM notifications WHERE booking_id = $1 AND kind = 'taken'",)),
     ],
     "mail_sent_twice": [
@@ -186,10 +246,31 @@ PLANTED: dict[str, list[tuple[str, tuple[str, ...]]]] = {
     "reminder_at_wrong_time": [
         ("confirmed", ("UPDATE notifications SET due_at = due_at + interval '1 hour' WHERE booking_id = $1",)),
         ("confirmed", ("UPDATE bookings SET starts_at = starts_at - interval '10 minutes' WHERE id = $1",)),
+        (
+            "moved",
+            (
+                "UPDATE notifications SET due_at = due_at + interval '1 hour' "
+                "WHERE booking_id = $1 AND key LIKE '%/3600s/move-1'",
+            ),
+        ),
+    ],
+    "reminder_of_old_time": [
+        (
+            "moved",
+            ("UPDATE notifications SET status = 'pending' WHERE booking_id = $1 AND kind = 'reminder' AND move = 0",),
+        ),
+        (
+            "moved",
+            (
+                "UPDATE notifications SET status = 'sent', attempts = 1, sent_at = now() + interval '1 minute' "
+                "WHERE booking_id = $1 AND kind = 'reminder' AND move = 0",
+            ),
+        ),
     ],
     "invite_sequence_wrong": [
         ("cancelled", ("UPDATE bookings SET invite_sequence = 0 WHERE id = $1",)),
         ("confirmed", ("UPDATE bookings SET invite_sequence = 1 WHERE id = $1",)),
+        ("moved", ("UPDATE bookings SET invite_sequence = 0 WHERE id = $1",)),
     ],
     "flag_not_lowered": [
         (

@@ -6,6 +6,7 @@ looked at: however slow the machine, all comes to rest and everything is right.
 
 import dataclasses
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -59,6 +60,9 @@ def test_nothing_is_lost_or_doubled(results: soak.Results) -> None:
 # What is planted, in which part of the evidence: rows to add made from the first one, and the invariant that it breaks.
 PLANTED: list[tuple[str, Callable[[Any], Any], str]] = [
     ("sessions", lambda rows: [], "I2"),
+    ("bookings", lambda rows: [row | {"kept_amount": 1} for row in rows], "I2"),
+    ("events", lambda rows: [row | {"at": row["at"] - timedelta(days=9)} for row in rows], "I9"),
+    ("changes", lambda rows: [], "I7"),
     ("intents", lambda rows: [row | {"status": "canceled"} for row in rows], "I2"),
     ("stripe_refunds", lambda rows: [*rows, rows[0] | {"id": "re_by_hand"}], "I4"),
     ("reservations", lambda rows: [row | {"status": "confirmed"} for row in rows], "I3"),

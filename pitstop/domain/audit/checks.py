@@ -2,11 +2,21 @@
 
 from collections.abc import Iterator
 
-from pitstop.domain.audit import flags, money, notices, offers, runs, slots, waivers
+from pitstop.domain.audit import course, flags, money, notices, offers, refunds, runs, slots, waivers
 from pitstop.domain.audit.facts import Case, Moment
 from pitstop.domain.audit.findings import Finding
 
-CHECKS = (*slots.CHECKS, *money.CHECKS, *runs.CHECKS, *notices.CHECKS, *offers.CHECKS, *waivers.CHECKS, *flags.CHECKS)
+CHECKS = (
+    *slots.CHECKS,
+    *money.CHECKS,
+    *refunds.CHECKS,
+    *course.CHECKS,
+    *runs.CHECKS,
+    *notices.CHECKS,
+    *offers.CHECKS,
+    *waivers.CHECKS,
+    *flags.CHECKS,
+)
 
 
 def judge(case: Case, at: Moment) -> Iterator[Finding]:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from pitstop.domain.booking import BookingStatus
+from pitstop.domain.policy import Policy
 
 LIVE = ("reserved", "confirmed")
 # Words of Stripe for a PaymentIntent that can still bring money (API reference, "The PaymentIntent object").
@@ -35,6 +36,11 @@ class SessionRecord:
     price_paid: int
     currency: str
     scheduled_for: datetime | None
+    scheduled_for_original: datetime | None = None
+    mechanic_id: UUID | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    absent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +71,8 @@ class NoticeRecord:
     attempts: int
     sent_at: datetime | None
     created_at: datetime
+    channel: str = "email"
+    move: int = 0
 
     @property
     def is_unsent(self) -> bool:
@@ -73,11 +81,33 @@ class NoticeRecord:
 
 @dataclass(frozen=True, slots=True)
 class TrailEntry:
-    """An entry of the booking's timeline: the key of the mail that it tells of, and how many mails it made owed."""
+    """An entry of the booking's timeline: the key of the mail that it tells of, and how many mails it made owed.
+
+    `by`: who has asked for it (a role, or `clock`), by releases that say so. `start_before`: of a move, the start that
+    the booking had until then. `percent`: how much of the price went back. `absent`: who did not come. `resold`:
+    it became another plan, with that plan's policy.
+    """
 
     event: str
+    at: datetime
     key: str | None = None
     notices: int | None = None
+    by: str | None = None
+    start_before: datetime | None = None
+    percent: int | None = None
+    absent: str | None = None
+    resold: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRecord:
+    """What somebody asked of the booking. `outcome` None: nobody has decided on it. `unchanged`: it was so before."""
+
+    id: UUID
+    kind: str
+    asked_at: datetime
+    outcome: str | None
+    unchanged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +151,8 @@ class BookingRecord:
     """The booking's rows, read in one snapshot. `trail` is in the order of the events.
 
     `local_start` is what the wall shows where the mechanic is, without a zone, by the database's zone data. An
-    immediate session has neither time nor mechanic until one takes it, and is offered until `offers_end_at`.
+    immediate session has neither time nor mechanic until one takes it, and is offered until `offers_end_at`. `policy`
+    is the one that was agreed, `kept_amount` what stays of the money after an end, `came` who has checked in.
     """
 
     id: UUID
@@ -147,6 +178,12 @@ class BookingRecord:
     refunds: tuple[RefundRecord, ...] = ()
     notices: tuple[NoticeRecord, ...] = ()
     trail: tuple[TrailEntry, ...] = ()
+    policy: Policy | None = None
+    moves: int = 0
+    customer_moves: int = 0
+    kept_amount: int | None = None
+    changes: tuple[ChangeRecord, ...] = ()
+    came: tuple[str, ...] = ()
     inbox: tuple[InboxRecord, ...] = ()
     flags: tuple[FlagRecord, ...] = ()
     proposed_until: datetime | None = None
@@ -172,6 +209,12 @@ class BookingRecord:
     @property
     def is_paid(self) -> bool:
         return self.payment is not None and self.payment.paid_at is not None
+
+    @property
+    def starts(self) -> tuple[datetime | None, ...]:
+        """The starts that it has had, the present one last, by its timeline."""
+        before = [entry.start_before for entry in self.trail if entry.start_before is not None]
+        return (*before, self.starts_at)
 
     @property
     def owes(self) -> bool:
@@ -250,7 +293,7 @@ class Case:
         record = self.record
         if record is None:
             return (None, self.run)
-        rows = (record.refunds, record.notices, record.payments, record.flags)
+        rows = (record.refunds, record.notices, record.payments, record.flags, record.changes)
         return (record.version, record.updated_at, *rows, record.proposed_until, len(record.trail))
 
 

@@ -180,6 +180,52 @@ REFUND_FAILED = Kind(
     "Stripe accepted a refund and could not carry it out: the customer does not have the money",
     "Stripe's dashboard says why. Pay the customer by other means.",
 )
+KEPT_DIFFERS = Kind(
+    "kept_differs",
+    "I2",
+    "what was to stay of an ended booking's money, and what goes back of it, are not what was paid",
+    "Compare the timeline with the refunds; refund what is missing in Stripe's dashboard, or correct the row.",
+)
+REFUND_NOT_BY_POLICY = Kind(
+    "refund_not_by_policy",
+    "I9",
+    "another part of the price goes back than the policy that was agreed gives, for who ended the booking and when",
+    "Refund what is missing in Stripe's dashboard. What went back too much stays with the customer; find out why.",
+)
+
+# The course of a booking: moves, changes, the session
+
+MOVES_DISAGREE = Kind(
+    "moves_disagree",
+    "I7",
+    "a booking counts its moves otherwise than its timeline, or the changes that were asked for",
+    "The timeline is what happened. Have `moves` corrected: reminders and the limit of the policy go by it.",
+)
+SESSION_TIME_DIFFERS = Kind(
+    "session_time_differs",
+    "I2",
+    "a session has another time or mechanic than its booking, or forgets the time that was first booked",
+    "Compare with the timeline and have the session's row corrected; tell the customer if they came to the other time.",
+)
+SESSION_UNDATED = Kind(
+    "session_undated",
+    "I5",
+    "a session was started or ended and does not say when, or nobody came to it",
+    "The timeline says when. Have the session's row corrected.",
+)
+ABSENCE_DIFFERS = Kind(
+    "absence_differs",
+    "I2",
+    "session and booking do not agree on whether somebody did not come, or who",
+    "The timeline says who was reported absent, and the money went by that. Have the session's row corrected.",
+)
+CHANGE_UNDECIDED = Kind(
+    "change_undecided",
+    "I5",
+    "a change was asked for long ago and nobody has decided on it; whoever asked was told to ask again",
+    "`--repair` starts the sweep, which forgets it. If it comes back, see whether workers poll the run's task queue.",
+    Remedy.SWEEP,
+)
 
 # The engine
 
@@ -304,6 +350,12 @@ REMINDER_AT_WRONG_TIME = Kind(
     "I6",
     "a reminder is due at another time than its distance from the session's present start",
     "Have the row's `due_at` corrected, or tell the customer by other means.",
+)
+REMINDER_OF_OLD_TIME = Kind(
+    "reminder_of_old_time",
+    "I6",
+    "a reminder of a time that the booking has no more is still to be sent, or was sent after the move",
+    "Tell the customer the present time by other means.",
 )
 INVITE_SEQUENCE_WRONG = Kind(
     "invite_sequence_wrong",

@@ -25,7 +25,9 @@ def paid_not_booked(case: Case, at: Moment) -> Iterator[Finding]:
     if any(refund.refunded_at is None for refund in record.refunds):
         return
     if record.status.is_end:
-        what = f"{_money(intent)} of {intent.id} are kept; the booking is {record.status}"
+        if intent.kept == record.kept_amount:
+            return
+        what = f"{intent.kept} of {_money(intent)} at {intent.id} are kept; the booking is {record.status}"
         yield kinds.PAID_NOT_BOOKED.found(record.id, what, repairable=_counts(record, intent) and not record.is_paid)
     elif intent.paid_at is not None and at.is_late(intent.paid_at):
         yield _late_news(record, intent)
@@ -47,7 +49,7 @@ def booked_not_paid(case: Case, at: Moment) -> Iterator[Finding]:
     elif case.stripe and (case.intent is None or not case.intent.is_paid):
         state = case.intent.status if case.intent else "unknown there"
         yield kinds.BOOKED_NOT_PAID.found(record.id, f"{record.status}, and the PaymentIntent is {state} at Stripe")
-    elif case.intent is not None and case.intent.kept <= 0:
+    elif case.intent is not None and case.intent.kept <= 0 and record.kept_amount != 0:
         yield kinds.REFUNDED_BUT_STANDING.found(record.id, f"{record.status}, and {case.intent.id} is refunded in full")
 
 

@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from pitstop.domain.audit import kinds
 from pitstop.domain.audit.facts import BookingRecord, Case, Moment, NoticeRecord
@@ -11,7 +11,7 @@ from pitstop.domain.audit.findings import Finding
 from pitstop.domain.booking import BookingStatus
 from pitstop.domain.notices import NoticeKind
 
-_OFFSET = re.compile(r"/reminder/(\d+)s$")
+_OFFSET = re.compile(r"/reminder/(\d+)s(?:/move-\d+)?$")
 _SENT = ("mail_sent", "text_sent")
 _INVITE_CHANGES = ("cancelled", "rescheduled", "handed_over")
 # The entries of a timeline that say where the booking stands; others tell of mails and cards.
@@ -29,27 +29,33 @@ def mail_overdue(case: Case, at: Moment) -> Iterator[Finding]:
 def mail_missing(case: Case, at: Moment) -> Iterator[Finding]:
     if case.record is None:
         return
-    there = Counter(notice.kind for notice in case.record.notices)
-    for kind, count in _called_for(case.record).items():
-        if there[kind] < count:
-            what = f"{case.record.status}: {there[kind]} of {count} mails of kind {kind} on record"
-            yield kinds.MAIL_MISSING.found(case.booking_id, what, kind)
+    there = Counter((notice.kind, notice.move) for notice in case.record.notices)
+    for (kind, move), count in _called_for(case.record).items():
+        if there[kind, move] < count:
+            moved = f", moved {move} times" if move else ""
+            what = f"{case.record.status}{moved}: {there[kind, move]} of {count} mails of kind {kind} on record"
+            yield kinds.MAIL_MISSING.found(case.booking_id, what, f"{kind}/{move}" if move else kind)
 
 
-def _called_for(record: BookingRecord) -> dict[str, int]:
-    """What was owed from the confirmation on is counted in the timeline, by releases that count it."""
-    called: dict[str, int] = {}
+def _called_for(record: BookingRecord) -> dict[tuple[str, int], int]:
+    """By kind and move. What was owed from the confirmation, or a move, on is counted in the timeline, by releases that
+    count it."""
+    called: dict[tuple[str, int], int] = {}
+    move = 0
     for entry in record.trail:
-        if entry.event == "confirmed":
-            called[NoticeKind.CONFIRMATION] = 1
+        if entry.event in ("confirmed", "rescheduled"):
+            move += entry.event == "rescheduled"
+            called[NoticeKind.RESCHEDULED if move else NoticeKind.CONFIRMATION, move] = 1
             if entry.notices is not None:
-                called[NoticeKind.REMINDER] = entry.notices - 1
+                called[NoticeKind.REMINDER, move] = entry.notices - 1
         elif entry.event == "in_progress" and record.immediate:
-            called[NoticeKind.TAKEN] = 1
+            called[NoticeKind.TAKEN, 0] = 1
         elif entry.event == "refunded":
-            called[NoticeKind.NOT_TAKEN if record.sessions and record.immediate else NoticeKind.REFUND] = 1
+            called[NoticeKind.NOT_TAKEN if record.sessions and record.immediate else NoticeKind.REFUND, 0] = 1
+        elif entry.event == "no_show":
+            called[NoticeKind.NO_SHOW, 0] = 1
     if record.status is BookingStatus.CANCELLED and (record.sessions or record.refunds):
-        called[NoticeKind.CANCELLATION if record.sessions else NoticeKind.REFUND] = 1
+        called[NoticeKind.CANCELLATION if record.sessions else NoticeKind.REFUND, 0] = 1
     return called
 
 
@@ -70,16 +76,16 @@ def mail_sent_twice(case: Case, at: Moment) -> Iterator[Finding]:
 
 def reminder_after_start(case: Case, at: Moment) -> Iterator[Finding]:
     for reminder in _reminders(case):
-        start = case.record.starts_at if case.record else None
+        start = _start_of(case, reminder)
         if start is not None and reminder.sent_at is not None and reminder.sent_at >= start:
             what = f"sent at {reminder.sent_at:%Y-%m-%d %H:%M:%S} UTC, start {start:%H:%M} UTC"
             yield kinds.REMINDER_AFTER_START.found(case.booking_id, what, reminder.key)
 
 
 def reminder_at_wrong_time(case: Case, at: Moment) -> Iterator[Finding]:
+    """Of mails; the hours in which nobody wants a message may move that."""
     for reminder in _reminders(case):
-        offset = _OFFSET.search(reminder.key)
-        start = case.record.starts_at if case.record else None
+        offset, start = _OFFSET.search(reminder.key), _start_of(case, reminder)
         if start is None or offset is None or reminder.status == "skipped":
             continue
         wanted = start - timedelta(seconds=int(offset[1]))
@@ -87,6 +93,24 @@ def reminder_at_wrong_time(case: Case, at: Moment) -> Iterator[Finding]:
         if reminder.due_at is None or abs(reminder.due_at - wanted) >= timedelta(seconds=1):
             what = f"due at {reminder.due_at}, should be {wanted:%Y-%m-%d %H:%M:%S} UTC"
             yield kinds.REMINDER_AT_WRONG_TIME.found(case.booking_id, what, reminder.key)
+
+
+def reminder_of_old_time(case: Case, at: Moment) -> Iterator[Finding]:
+    """Of a time that the booking has no more: none is to be sent, and none was sent after the move."""
+    moved = [entry.at for entry in case.record.trail if entry.event == "rescheduled"] if case.record else []
+    for reminder in _reminders(case):
+        if reminder.move >= len(moved):
+            continue
+        left = moved[reminder.move]
+        if reminder.is_unsent or (reminder.sent_at is not None and reminder.sent_at > left):
+            what = f"{reminder.status}, sent at {reminder.sent_at}; moved at {left:%Y-%m-%d %H:%M:%S} UTC"
+            yield kinds.REMINDER_OF_OLD_TIME.found(case.booking_id, what, reminder.key)
+
+
+def _start_of(case: Case, reminder: NoticeRecord) -> datetime | None:
+    """The start that it reminds of, which the booking had after so many moves."""
+    starts = case.record.starts if case.record else ()
+    return starts[reminder.move] if reminder.move < len(starts) else None
 
 
 def _reminders(case: Case) -> list[NoticeRecord]:
@@ -117,6 +141,7 @@ CHECKS = (
     mail_sent_twice,
     reminder_after_start,
     reminder_at_wrong_time,
+    reminder_of_old_time,
     invite_sequence_wrong,
     trail_contradicts,
 )

@@ -25,6 +25,8 @@ SELECT booking_id FROM notifications WHERE status IN ('pending', 'sending')
 UNION
 SELECT booking_id FROM webhook_inbox WHERE applied_at IS NULL AND booking_id IS NOT NULL
 UNION
+SELECT booking_id FROM booking_changes WHERE outcome IS NULL
+UNION
 SELECT booking_id FROM booking_flags WHERE is_news OR resolved_at IS NULL
 UNION
 SELECT booking_id FROM proposals WHERE status = 'open'
@@ -39,6 +41,7 @@ WHERE booking_id IS NOT NULL AND run_id = (SELECT id FROM audit_runs ORDER BY se
 SELECT
     b.id, b.status, b.version, b.mechanic_id, b.starts_at, b.ends_at, b.buffer_before_minutes, b.buffer_after_minutes,
     b.amount, b.currency, b.hold_expires_at, b.invite_sequence, b.created_at, b.updated_at,
+    b.policy, b.moves, b.customer_moves, b.kept_amount,
     EXISTS (SELECT FROM services AS s WHERE s.id = b.service_id AND s.kind = 'in_person') AS in_person,
     m.timezone AS venue_timezone, b.starts_at AT TIME ZONE m.timezone AS local_start,
     COALESCE((
@@ -50,7 +53,9 @@ SELECT
     ), '[]') AS reservations,
     COALESCE((
         SELECT jsonb_agg(jsonb_build_object(
-            'status', s.status, 'price_paid', s.price_paid, 'currency', s.currency, 'scheduled_for', s.scheduled_for
+            'status', s.status, 'price_paid', s.price_paid, 'currency', s.currency, 'scheduled_for', s.scheduled_for,
+            'scheduled_for_original', s.scheduled_for_original, 'mechanic_id', s.mechanic_id, 'started_at', s.started_at,
+            'ended_at', s.ended_at, 'absent', s.absent
         ))
         FROM sessions AS s WHERE s.booking_id = b.id
     ), '[]') AS sessions,
@@ -71,16 +76,25 @@ SELECT
     COALESCE((
         SELECT jsonb_agg(jsonb_build_object(
             'key', n.key, 'kind', n.kind, 'status', n.status, 'due_at', n.due_at, 'attempts', n.attempts,
-            'sent_at', n.sent_at, 'created_at', n.created_at
+            'sent_at', n.sent_at, 'created_at', n.created_at, 'channel', n.channel, 'move', n.move
         ) ORDER BY n.key)
         FROM notifications AS n WHERE n.booking_id = b.id
     ), '[]') AS notices,
     COALESCE((
         SELECT jsonb_agg(jsonb_build_object(
-            'event', e.event, 'key', e.detail -> 'key', 'notices', e.detail -> 'notices'
+            'event', e.event, 'at', e.at, 'key', e.detail -> 'key', 'notices', e.detail -> 'notices', 'by', e.detail -> 'by',
+            'start_before', CASE e.event WHEN 'rescheduled' THEN e.detail -> 'from' END, 'percent', e.detail -> 'percent',
+            'absent', e.detail -> 'absent', 'resold', e.detail ? 'to_plan_id'
         ) ORDER BY e.id)
         FROM booking_events AS e WHERE e.booking_id = b.id
     ), '[]') AS trail,
+    COALESCE((
+        SELECT jsonb_agg(jsonb_build_object(
+            'id', c.id, 'kind', c.kind, 'asked_at', c.asked_at, 'outcome', c.outcome, 'unchanged', c.detail ? 'unchanged'
+        ) ORDER BY c.asked_at, c.id)
+        FROM booking_changes AS c WHERE c.booking_id = b.id
+    ), '[]') AS changes,
+    (SELECT COALESCE(jsonb_agg(i.party ORDER BY i.party), '[]') FROM check_ins AS i WHERE i.booking_id = b.id) AS came,
     COALESCE((
         SELECT jsonb_agg(jsonb_build_object(
             'event_id', w.event_id, 'type', w.type, 'received_at', w.received_at, 'applied_at', w.applied_at

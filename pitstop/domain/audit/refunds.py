@@ -1,0 +1,67 @@
+"""What goes back of the money is what was agreed when the booking was made (I2, I9)."""
+
+from collections.abc import Iterator
+
+from pitstop.domain.audit import kinds
+from pitstop.domain.audit.facts import BookingRecord, Case, Moment, TrailEntry
+from pitstop.domain.audit.findings import Finding
+from pitstop.domain.booking import BookingStatus
+from pitstop.domain.policy import Policy, part_of
+
+# Whoever speaks for the customer, in the words of the timeline: the policy's refunds are theirs.
+FOR_CUSTOMER = ("customer", "link", "service")
+
+
+def kept_differs(case: Case, at: Moment) -> Iterator[Finding]:
+    record = case.record
+    if record is None or record.kept_amount is None:
+        return
+    paid = sum(payment.amount for payment in record.payments if payment.paid_at is not None)
+    back = sum(refund.amount for refund in record.refunds)
+    if record.kept_amount + back != paid or not record.status.is_end:
+        what = f"{record.status}: {paid} were paid, {back} go back, {record.kept_amount} are to stay"
+        yield kinds.KEPT_DIFFERS.found(record.id, what)
+
+
+def refund_not_by_policy(case: Case, at: Moment) -> Iterator[Finding]:
+    """Computed again from what was agreed, who ended the booking, and when. A booking that has become another plan had
+    another policy before, which is not on record any more."""
+    record = case.record
+    if record is None or record.policy is None or not record.status.is_end or not record.is_paid:
+        return
+    if any(entry.resold for entry in record.trail):
+        return
+    ended = next((entry for entry in reversed(record.trail) if entry.event == record.status), None)
+    if ended is None:
+        return
+    owed = part_of(record.amount, percent_owed(record, record.policy, ended))
+    back = sum(refund.amount for refund in record.refunds)
+    if back != owed:
+        what = f"{record.status} by {ended.by or 'nobody named'} at {ended.at:%Y-%m-%d %H:%M:%S} UTC: {back} go back, "
+        yield kinds.REFUND_NOT_BY_POLICY.found(record.id, what + f"{owed} of {record.amount} are owed")
+
+
+def percent_owed(record: BookingRecord, policy: Policy, ended: TrailEntry) -> int:
+    """All of it, unless the customer has called off what was confirmed, or somebody did not come."""
+    if record.status is BookingStatus.COMPLETED:
+        return 0
+    if record.status is BookingStatus.NO_SHOW:
+        return policy.no_show_percent if ended.absent == "customer" else 100
+    confirmed = any(entry.event == "confirmed" for entry in record.trail)
+    if record.status is not BookingStatus.CANCELLED or not confirmed or ended.by not in FOR_CUSTOMER:
+        return 100
+    if record.starts_at is None:
+        return 100
+    return min(policy.percent_back(record.starts_at, ended.at), *_at_moves(record, policy), 100)
+
+
+def _at_moves(record: BookingRecord, policy: Policy) -> list[int]:
+    """What the policy gave when the customer moved the booking is the most that it gives after."""
+    return [
+        policy.percent_back(entry.start_before, entry.at)
+        for entry in record.trail
+        if entry.start_before is not None and entry.by in FOR_CUSTOMER
+    ]
+
+
+CHECKS = (kept_differs, refund_not_by_policy)

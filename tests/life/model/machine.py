@@ -1,0 +1,356 @@
+"""Customers, mechanics, operators, Stripe and the clock, at random: what the steps do is what the rules say."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar, TypeVar
+from uuid import UUID
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from pitstop.audit.ports import Records
+from pitstop.domain.audit.checks import judge
+from pitstop.domain.audit.facts import Case, Moment
+from tests.life.model.rules import BUFFER, DURATION, Agreed, Expected
+from tests.life.model.shop_floor import MOMENTS, Floor
+
+Answer = TypeVar("Answer")
+SECOND = timedelta(seconds=1)
+STANDARD = Agreed(((1440, 100), (120, 50)), 120, 5, 0, 10)
+STRICT = Agreed(((2880, 100), (360, 33), (0, 10)), 360, 1, 25, 0)
+_OPEN = ("awaiting_payment", "confirmed", "in_progress")
+SLOTS = [timedelta(minutes=minutes) for minutes in (0, 60, 75, 150, 1440, 1500, 2880, 4320, 5760, 7200)]
+WHICH = st.integers(0, 3)
+# How far from the booking's start, and whether a second earlier; mostly at once.
+When = tuple[timedelta | None, bool]
+_MOMENT = st.one_of(st.none(), st.sampled_from(MOMENTS))
+WHEN = st.tuples(_MOMENT, st.booleans())
+_WHEN_IT_BEGINS = st.sampled_from([moment for moment in MOMENTS if abs(moment) <= timedelta(hours=2)])
+WHEN_IT_BEGINS = st.tuples(st.one_of(st.none(), _WHEN_IT_BEGINS), st.booleans())
+
+
+class Course(RuleBasedStateMachine):
+    """Each example has a shop of its own. `now` is the moment of every run: none is before another."""
+
+    run_in: ClassVar[Callable[[Awaitable[Any]], Any]]
+    opens: ClassVar[Callable[[], Awaitable[Floor]]]
+    records: ClassVar[Records]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.known: list[Expected] = []
+        self.changes_made: list[UUID] = []
+        self.last: tuple[Expected, UUID, str | None] | None = None
+        today = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
+        self.base = today + timedelta(days=5)
+        self.now = self.base - timedelta(days=3)
+
+    def does(self, awaitable: Awaitable[Answer]) -> Answer:
+        answer: Answer = type(self).run_in(awaitable)
+        return answer
+
+    def some(self, which: int, *states: str) -> Expected | None:
+        """One of the bookings in these states, the newest first."""
+        there = [each for each in reversed(self.known) if not states or each.status in states]
+        return there[which % len(there)] if there else None
+
+    def is_free(self, mechanic: UUID, start: datetime, but: Expected | None = None) -> bool:
+        blocked = (start, start + DURATION + BUFFER)
+        for each in self.known:
+            blocks = each.live and (each.lapses is None or each.lapses > self.now)
+            if each is not but and blocks and each.mechanic == mechanic and _meet(each.blocks, blocked):
+                return False
+        return True
+
+    def make_way(self, mechanic: UUID, start: datetime) -> None:
+        """Holds that have run out are let go when somebody else wants the time."""
+        for each in self.known:
+            lapsed = each.live and each.lapses is not None and each.lapses <= self.now
+            if lapsed and each.mechanic == mechanic and _meet(each.blocks, (start, start + DURATION + BUFFER)):
+                each.live = False
+
+    # What happens
+
+    @initialize(strict=st.tuples(st.booleans(), st.booleans()))
+    def a_shop_opens_and_has_bookings(self, strict: tuple[bool, bool]) -> None:
+        self.floor = self.does(type(self).opens())
+        for mechanic, (slot, is_strict) in enumerate(zip(SLOTS[:5:4], strict, strict=True)):
+            self.somebody_books_and_pays(mechanic, slot, is_strict, is_strict)
+
+    @rule(mechanic=st.integers(0, 1), slot=st.sampled_from(SLOTS), cheap=st.booleans(), strict=st.booleans())
+    def somebody_books(self, mechanic: int, slot: timedelta, cheap: bool, strict: bool) -> None:
+        who, start = self.floor.mechanics[mechanic], self.base + slot
+        amount, agreed = (999 if cheap else 8900), (STRICT if strict else STANDARD)
+        may = start >= self.now and self.is_free(who, start)
+        got = self.does(self.floor.hold(who, start, amount, agreed, self.now))
+        self.make_way(who, start)
+        assert (got is not None) == may, f"held: {got is not None}, to be held: {may}"
+        if got is not None:
+            booking = Expected(got, who, start, amount, agreed)
+            booking.is_held(self.now)
+            self.known.append(booking)
+
+    @rule(mechanic=st.integers(0, 1), slot=st.sampled_from(SLOTS), cheap=st.booleans(), strict=st.booleans())
+    def somebody_books_and_pays(self, mechanic: int, slot: timedelta, cheap: bool, strict: bool) -> None:
+        before = len(self.known)
+        self.somebody_books(mechanic, slot, cheap, strict)
+        if len(self.known) > before:
+            assert self.floor.till.pay(self.known[-1].id, self.known[-1].amount)
+            self._is_told_of_payment(self.known[-1])
+
+    @rule(which=WHICH, event=st.sampled_from(["comes", "is late", "comes twice"]))
+    def somebody_pays(self, which: int, event: str) -> None:
+        booking = self.some(which, "awaiting_payment")
+        if booking is None or booking.owed or not self.floor.till.pay(booking.id, booking.amount):
+            return
+        for _ in range({"comes": 1, "is late": 0, "comes twice": 2}[event]):
+            self._is_told_of_payment(booking)
+
+    @rule(which=WHICH)
+    def the_news_of_a_payment_comes(self, which: int) -> None:
+        """Late, or once more."""
+        booking = self.some(which)
+        if booking is not None and self.floor.till.intents[booking.id] == "succeeded":
+            self._is_told_of_payment(booking)
+
+    @rule(which=WHICH, rivals=st.booleans())
+    def somebody_pays_too_late(self, which: int, rivals: bool) -> None:
+        """When the hold has lapsed, and perhaps a rival has the slot."""
+        booking = self.some(which, "awaiting_payment")
+        if booking is None or booking.owed or booking.lapses is None:
+            return
+        self.now = max(self.now, booking.lapses)
+        if rivals:
+            self.somebody_books_and_pays(
+                self.floor.mechanics.index(booking.mechanic), booking.start - self.base, False, False
+            )
+        if self.floor.till.pay(booking.id, booking.amount):
+            self._is_told_of_payment(booking)
+
+    @rule(which=WHICH)
+    def the_time_to_pay_is_over(self, which: int) -> None:
+        booking = self.some(which, "awaiting_payment")
+        if booking is None or booking.owed:
+            return
+        if self.floor.till.void(booking.id):
+            self._is_told_of_payment(booking)
+        else:
+            self.does(self.floor.close_unpaid(booking.id, self.now))
+            booking.is_unpaid()
+
+    def _is_told_of_payment(self, booking: Expected) -> None:
+        if booking.status.startswith("awaiting") and not booking.owed:
+            retaken = self.now < booking.start and self.is_free(booking.mechanic, booking.start, booking)
+            self.make_way(booking.mechanic, booking.start) if not booking.live else None
+            kept = booking.live or retaken
+            assert self.does(self.floor.confirm(booking.id, self.now)) == kept
+            booking.is_confirmed(self.now) if kept else booking.has_lost_its_slot()
+        else:
+            self.does(self.floor.confirm(booking.id, self.now))
+
+    @rule(
+        which=WHICH,
+        role=st.sampled_from(["customer", "operator", "service"]),
+        slot=st.sampled_from(SLOTS),
+        other=st.booleans(),
+        stale=st.integers(0, 9),
+        when=WHEN,
+    )
+    def somebody_moves_it(self, which: int, role: str, slot: timedelta, other: bool, stale: int, when: When) -> None:
+        booking = self.some(which, "confirmed") or self.some(which)
+        if booking is None:
+            return
+        self._waits(booking, when)
+        start, mechanic = self.base + slot, self.floor.mechanics[0 if other else -1]
+        mechanic = mechanic if role == "operator" else booking.mechanic
+        wanted = {"start": start.isoformat(), "mechanic_id": str(mechanic)} | ({"version": 1} if stale == 0 else {})
+        answer = self._ask(booking, "reschedule", role, wanted)
+        assert answer == self._answer_to_move(booking, role, start, mechanic, stale == 0)
+        if answer is None and (start, mechanic) != (booking.start, booking.mechanic):
+            self.make_way(mechanic, start)
+            booking.is_moved(start, mechanic, role, self.now)
+
+    def _answer_to_move(self, booking: Expected, role: str, start: datetime, mechanic: UUID, stale: bool) -> str | None:
+        if stale:
+            return "version_conflict"
+        if booking.status == "confirmed" and (start, mechanic) == (booking.start, booking.mechanic):
+            return None
+        if (refusal := booking.refusal("reschedule", role, self.now)) is not None:
+            return refusal
+        if start < self.now:
+            return "slot_not_offered"
+        return None if self.is_free(mechanic, start, booking) else "slot_unavailable"
+
+    @rule(which=WHICH, role=st.sampled_from(["customer", "mechanic", "operator", "service"]), when=WHEN)
+    def somebody_cancels_it(self, which: int, role: str, when: When) -> None:
+        booking = self.some(which, *_OPEN) or self.some(which)
+        if booking is None or (booking.status == "awaiting_payment" and booking.owed):
+            return
+        self._waits(booking, when)
+        if booking.status == "awaiting_payment":
+            booking.paid = self.floor.till.void(booking.id)
+        self._changes(booking, "cancel", role)
+
+    @rule(
+        which=WHICH,
+        kind=st.sampled_from(["check_in", "start", "complete"]),
+        mechanic=st.booleans(),
+        when=WHEN_IT_BEGINS,
+    )
+    def the_session_goes_on(self, which: int, kind: str, mechanic: bool, when: When) -> None:
+        booking = self.some(which, "confirmed", "in_progress") or self.some(which)
+        if booking is not None:
+            self._waits(booking, when)
+            self._changes(booking, kind, "mechanic" if mechanic or kind != "check_in" else "customer")
+
+    @rule(
+        which=WHICH,
+        role=st.sampled_from(["mechanic", "operator"]),
+        absent=st.sampled_from(["customer", "mechanic"]),
+        when=WHEN_IT_BEGINS,
+    )
+    def somebody_is_missed(self, which: int, role: str, absent: str, when: When) -> None:
+        booking = self.some(which, "confirmed", "in_progress") or self.some(which)
+        if booking is not None:
+            self._waits(booking, when)
+            self._changes(booking, "no_show", role, absent)
+
+    def _changes(self, booking: Expected, kind: str, role: str, absent: str = "customer") -> None:
+        wanted = {"absent": absent} if kind == "no_show" else {}
+        expected = booking.refusal(kind, role, self.now, absent)
+        assert self._ask(booking, kind, role, wanted) == expected, f"{kind} by {role} at {self.now}: {booking}"
+        if expected is None and booking.status in _OPEN:
+            booking.does(kind, role, self.now, absent)
+
+    def _ask(self, booking: Expected, kind: str, role: str, wanted: dict[str, Any]) -> str | None:
+        change = self.does(self.floor.ask(booking.id, kind, role, wanted, self.now))
+        paid = booking.paid if booking.status == "awaiting_payment" and kind == "cancel" else None
+        self.changes_made.append(change)
+        answer = self.does(self.floor.apply(booking.id, change, self.now, paid))
+        self.last = (booking, change, answer)
+        return answer
+
+    @precondition(lambda self: self.last is not None)
+    @rule()
+    def the_answer_was_lost_and_it_is_applied_again(self) -> None:
+        assert self.last is not None
+        booking, change, answer = self.last
+        assert self.does(self.floor.apply(booking.id, change, self.now)) == answer
+
+    @rule(which=WHICH)
+    def an_operator_calls_the_run_off(self, which: int) -> None:
+        booking = self.some(which, "awaiting_payment", "confirmed")
+        if booking is None or (booking.status == "awaiting_payment" and booking.owed):
+            return
+        paid = booking.status == "confirmed" or self.floor.till.void(booking.id)
+        self.does(self.floor.saga.call_off(booking.id, paid, "called_off", self.now))
+        booking.is_called_off(paid)
+
+    @rule(which=WHICH)
+    def its_time_is_over(self, which: int) -> None:
+        booking = self.some(which, "confirmed", "in_progress")
+        if booking is not None:
+            self.now = max(self.now, booking.start + DURATION)
+            self.does(self.floor.close(booking.id, self.now))
+            booking.is_closed(self.now)
+
+    @rule(which=WHICH, answer_lost=st.booleans())
+    def what_is_owed_goes_back(self, which: int, answer_lost: bool) -> None:
+        owing = [each for each in self.known if each.owed]
+        if not owing:
+            return
+        booking = owing[which % len(owing)]
+        reason = "slot_gone" if booking.status == "awaiting_payment" else None
+        self.does(self.floor.refund(booking.id, reason, self.now, answer_lost=answer_lost))
+        if booking.status == "awaiting_payment" and not answer_lost:
+            booking.status, booking.kept, booking.live = "refunded", 0, False
+            booking._owes("refund")
+
+    @rule()
+    def mails_go_out(self) -> None:
+        for booking in self.known:
+            for key in booking.waiting(self.now):
+                assert self.does(self.floor.send(key, self.now)) == booking.goes_out(key, self.now), key
+                assert not self.does(self.floor.send(key, self.now)), "it went out twice"
+
+    @rule(which=WHICH, when=WHEN)
+    def time_passes(self, which: int, when: When) -> None:
+        booking = self.some(which, *_OPEN)
+        if booking is not None:
+            self._waits(booking, when)
+
+    def _waits(self, booking: Expected, when: When) -> None:
+        """Until something changes for the booking, or the second before that; no clock goes back."""
+        moment, a_moment_before = when
+        if moment is not None:
+            due = booking.lapses if booking.lapses is not None else booking.start + moment
+            self.now = max(self.now, due - SECOND * a_moment_before)
+
+    # What has to hold
+
+    @invariant()
+    def everything_is_as_it_ought_to_be(self) -> None:
+        there = self.does(self.floor.stand([booking.id for booking in self.known])) if self.known else {}
+        for booking in self.known:
+            assert _seen(there[booking.id]) == _expected(booking)
+
+    @invariant()
+    def nobody_has_anothers_time(self) -> None:
+        if self.known:
+            assert self.does(self.floor.overlaps(self.now)) == 0
+
+    def teardown(self) -> None:
+        if self.known:
+            self.does(self._is_audited())
+
+    async def _is_audited(self) -> None:
+        """What the audit says of all that is there, but for what is late: nothing is, on this clock."""
+        async with type(self).records.snapshot() as snapshot:
+            facts = await snapshot.facts([booking.id for booking in self.known])
+            at = Moment(snapshot.now, timedelta(days=3650), timedelta(0))
+        for booking in self.known:
+            intents, refunds = self.floor.till.facts(booking.id, booking.amount)
+            case = Case(booking.id, facts[booking.id], intents, refunds, engine=False)
+            unsettled = booking.status == "awaiting_payment" or (booking.owed and not refunds)
+            found = [each for each in judge(case, at) if not (unsettled and each.kind.code in _UNSETTLED)]
+            assert not found, found
+
+
+# While a payment or a refund is under way, Stripe and the records differ.
+_UNSETTLED = {"payment_stale", "refund_unrecorded"}
+
+
+def _meet(one: tuple[datetime, datetime], two: tuple[datetime, datetime]) -> bool:
+    return one[0] < two[1] and two[0] < one[1]
+
+
+def _seen(there: dict[str, Any]) -> dict[str, Any]:
+    seen = {"paid": bool(there["paid"]), "came": set(there["came"] or ()), "slot": there["slot"] is not None}
+    seen["mails"] = json.loads(there["mails"] or "{}")
+    return {name: value for name, value in there.items() if name != "id"} | seen
+
+
+def _expected(booking: Expected) -> dict[str, Any]:
+    # A session that is over keeps its reservation, as a record of the time that was used.
+    return {
+        "status": booking.status,
+        "starts_at": booking.start,
+        "mechanic_id": booking.mechanic,
+        "moves": booking.moves,
+        "customer_moves": booking.customer_moves,
+        "invite_sequence": booking.sequence,
+        "kept_amount": booking.kept,
+        "paid": booking.paid,
+        "owed": booking.owed,
+        "session": booking.session,
+        "absent": booking.absent,
+        "came": booking.came,
+        "slot": booking.live,
+        "mails": booking.mails,
+    }
+
+
+def runner() -> asyncio.Runner:
+    return asyncio.Runner()

@@ -28,4 +28,4 @@ class ChangeActivities:
 
     @activity.defn(name=names.READ_TERMS)
     async def read_terms(self, booking: BookingRef) -> Terms | None:
-        return await self._store.terms(booking.booking_id)
+        return await self._store.terms(booking.booking_id, booking.now)

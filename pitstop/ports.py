@@ -165,7 +165,8 @@ class SagaStore(Protocol):
 class ChangeStore(Protocol):
     """What is asked of a booking that has its slot: each call is one transaction, and safe to repeat."""
 
-    async def terms(self, booking_id: UUID) -> Terms | None: ...
+    async def terms(self, booking_id: UUID, now: datetime) -> Terms | None:
+        """As they are, once what has happened around the booking is taken notice of: flags, and what has lapsed."""
 
     async def apply(self, booking_id: UUID, change_id: UUID, course: Course, now: datetime) -> ChangeOutcome:
         """Decides on the change, and does it or leaves everything as it was."""

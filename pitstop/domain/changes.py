@@ -15,6 +15,10 @@ class ChangeKind(StrEnum):
     START = "start"
     COMPLETE = "complete"
     NO_SHOW = "no_show"
+    HAND_OVER = "hand_over"
+    PROPOSE = "propose"
+    ACCEPT_PROPOSAL = "accept_proposal"
+    DECLINE_PROPOSAL = "decline_proposal"
 
 
 class ChangeRefusal(StrEnum):
@@ -32,6 +36,9 @@ class ChangeRefusal(StrEnum):
     WAIVER_MISSING = "waiver_missing"
     NOT_COMPLETABLE = "not_completable"
     NOT_ABSENT = "not_absent"
+    NOT_TRANSFERABLE = "not_transferable"
+    NO_PROPOSAL = "no_proposal"
+    PRICE_DIFFERS = "price_differs"
 
 
 class ChangeOutcome(Message):
@@ -58,6 +65,10 @@ _TOO_LATE_FOR = {
     ChangeKind.START: ChangeRefusal.NOT_STARTABLE,
     ChangeKind.COMPLETE: ChangeRefusal.NOT_COMPLETABLE,
     ChangeKind.NO_SHOW: ChangeRefusal.NOT_ABSENT,
+    ChangeKind.HAND_OVER: ChangeRefusal.NOT_TRANSFERABLE,
+    ChangeKind.PROPOSE: ChangeRefusal.NOT_RESCHEDULABLE,
+    ChangeKind.ACCEPT_PROPOSAL: ChangeRefusal.NO_PROPOSAL,
+    ChangeKind.DECLINE_PROPOSAL: ChangeRefusal.NO_PROPOSAL,
 }
 
 

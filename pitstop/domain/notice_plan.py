@@ -11,9 +11,9 @@ from pitstop.domain.saga import OwedNotice
 TOO_LATE = "its moment had passed when the time was agreed"
 
 
-def told_now(booking_id: UUID, kind: NoticeKind, move: int = 0) -> OwedNotice:
-    """A notice that goes out at once."""
-    return OwedNotice(key=notice_key(booking_id, kind, move=move), kind=kind, move=move)
+def told_now(booking_id: UUID, kind: NoticeKind, move: int = 0, of: UUID | None = None) -> OwedNotice:
+    """A notice that goes out at once. `of`: the change or flag that it tells of."""
+    return OwedNotice(key=notice_key(booking_id, kind, move=move, of=of), kind=kind, move=move)
 
 
 def reminders(

@@ -17,6 +17,9 @@ class NoticeKind(StrEnum):
     REFUND = "refund"
     RESCHEDULED = "rescheduled"
     NO_SHOW = "no_show"
+    HANDED_OVER = "handed_over"
+    AT_RISK = "at_risk"
+    PROPOSAL = "proposal"
 
 
 class Channel(StrEnum):
@@ -91,16 +94,20 @@ def notice_key(
     *,
     move: int = 0,
     channel: Channel = Channel.EMAIL,
+    of: UUID | None = None,
 ) -> str:
     """Names one notice for ever: the same key is never sent twice.
 
     `move`: how often the booking had been moved when the notice was owed, since a new time has notices of its own.
+    `of`: the change or flag that it tells of, where one booking may have several.
     """
     parts = [str(booking_id), str(kind)]
     if reminder_offset is not None:
         parts.append(f"{int(reminder_offset.total_seconds())}s")
     if move:
         parts.append(f"move-{move}")
+    if of is not None:
+        parts.append(str(of))
     if channel is not Channel.EMAIL:
         parts.append(str(channel))
     return "/".join(parts)

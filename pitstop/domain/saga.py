@@ -42,7 +42,7 @@ class Terms(Message):
 
     `reservation_id` is that of the live reservation. `refund_due`: money is owed to the customer and not yet sent.
     `notices`: all that are owed and unsent, earliest first; None in histories of 0.1.0, which had `unsent_reminders`
-    instead. `mechanic_id`: None there, too.
+    instead. `mechanic_id`: None there, too. `lapses`: when a proposal ends that nobody has answered.
     """
 
     booking_id: UUID
@@ -59,6 +59,7 @@ class Terms(Message):
     unsent_reminders: tuple[ReminderDue, ...] = ()
     notices: tuple[NoticeDue, ...] | None = None
     mechanic_id: UUID | None = None
+    lapses: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,11 +25,15 @@ _SUBJECTS = {
     NoticeKind.REFUND: "Refund of {refunded}: {session}",
     NoticeKind.RESCHEDULED: "Moved: {session}",
     NoticeKind.NO_SHOW: "Missed: {session}",
+    NoticeKind.HANDED_OVER: "New mechanic: {session}",
+    NoticeKind.AT_RISK: "At risk: {session}",
+    NoticeKind.PROPOSAL: "Proposed: another time for {session}",
 }
 # A reminder leaves the calendar entry as it is; a refund may be for a booking that never had one.
 _INVITES: dict[NoticeKind, Method] = {
     NoticeKind.CONFIRMATION: "REQUEST",
     NoticeKind.RESCHEDULED: "REQUEST",
+    NoticeKind.HANDED_OVER: "REQUEST",
     NoticeKind.CANCELLATION: "CANCEL",
 }
 

@@ -1,7 +1,6 @@
 """What is asked of a booking that has its slot, on PostgreSQL: decided and done in one transaction, or refused."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -13,70 +12,16 @@ from pitstop.domain.booking import BookingStatus, SlotRefusal
 from pitstop.domain.caller import Role
 from pitstop.domain.changes import ChangeKind, ChangeOutcome, ChangeRefusal, is_done_by
 from pitstop.domain.course import Course
+from pitstop.domain.flags import Resolution
 from pitstop.domain.notices import NoticeKind
-from pitstop.domain.policy import Party, Policy, acts_for_customer, part_of
+from pitstop.domain.policy import Party, part_of
 from pitstop.domain.saga import Terms
-from pitstop.postgres import queries, steps
+from pitstop.postgres import flags, hand_overs, moves, proposals, queries, steps
+from pitstop.postgres.asking import Asked, Refused
 from pitstop.postgres.pool import Connection, Pool
 
 _SQL = queries.load("changes")
 _SAGA = queries.load("saga")
-
-
-class Refused(Exception):
-    """Nothing is changed; everything in the transaction is undone."""
-
-    def __init__(self, refusal: ChangeRefusal, why: str, reason: SlotRefusal | None = None) -> None:
-        super().__init__(why)
-        self.refusal = refusal
-        self.why = why
-        self.reason = reason
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A change that is asked for, of a booking that this transaction has locked. `role` None: the clock asks."""
-
-    connection: Connection
-    booking: asyncpg.Record
-    role: Role | None
-    wanted: dict[str, Any]
-    course: Course
-    now: datetime
-
-    @property
-    def booking_id(self) -> UUID:
-        id: UUID = self.booking["booking_id"]
-        return id
-
-    @property
-    def policy(self) -> Policy:
-        return Policy.model_validate(self.booking["policy"])
-
-    @property
-    def start(self) -> datetime:
-        start: datetime = self.booking["starts_at"]
-        return start
-
-    @property
-    def for_customer(self) -> bool:
-        return self.role is not None and acts_for_customer(self.role)
-
-    @property
-    def by(self) -> str:
-        """Who has asked, as the timeline says it."""
-        return "clock" if self.role is None else Role.CUSTOMER if self.role is Role.LINK else self.role
-
-    def is_in(self, *states: BookingStatus) -> bool:
-        return self.booking["status"] in states
-
-    async def note(self, event: str, **detail: Any) -> None:
-        """An entry of the booking's timeline, which says who has asked."""
-        entry = {"by": self.by, **detail}
-        await self.connection.execute(_SQL["note"], self.booking_id, self.now, event, entry)
-
-    async def do(self, name: str, *arguments: Any) -> Any:
-        return await self.connection.fetchval(_SQL[name], self.booking_id, *arguments)
 
 
 class PostgresChanges:
@@ -85,9 +30,14 @@ class PostgresChanges:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def terms(self, booking_id: UUID) -> Terms | None:
+    async def terms(self, booking_id: UUID, now: datetime) -> Terms | None:
         async with self._pool.acquire() as connection, connection.transaction():
-            return await _terms(connection, await steps.lock(connection, booking_id))
+            booking = await steps.lock(connection, booking_id)
+            if booking is not None and booking["status"] == BookingStatus.CONFIRMED:
+                await flags.take_notice(connection, booking, now)
+                await steps.lapse_proposal(connection, booking_id, now)
+                booking = await steps.lock(connection, booking_id)
+            return await _terms(connection, booking)
 
     async def apply(self, booking_id: UUID, change_id: UUID, course: Course, now: datetime) -> ChangeOutcome:
         """Decides on the change, once: a repeated call brings back what was decided, with the terms as they are."""
@@ -98,7 +48,9 @@ class PostgresChanges:
                 return ChangeOutcome(refusal=ChangeRefusal.WITHDRAWN, terms=await _terms(connection, booking))
             outcome, detail = change["outcome"], change["detail"]
             if outcome is None:
-                asked = Asked(connection, booking, Role(change["asked_by_role"]), change["wanted"], course, now)
+                asked = Asked(
+                    connection, booking, Role(change["asked_by_role"]), change["wanted"], course, now, change_id
+                )
                 outcome, detail = await _decide(asked, ChangeKind(change["kind"]))
                 await connection.execute(_SQL["decide"], change_id, now, outcome, detail)
                 booking = await steps.lock(connection, booking_id) or booking
@@ -146,78 +98,6 @@ async def _decide(asked: Asked, kind: ChangeKind) -> tuple[str, dict[str, Any]]:
         return ChangeRefusal.SLOT_UNAVAILABLE, {"why": "Somebody else has this time.", "reason": SlotRefusal.TAKEN}
     await attempt.commit()
     return steps.DONE, detail
-
-
-async def _reschedule(asked: Asked) -> dict[str, Any]:
-    """Takes the new time as it lets the old one go. A booking that is there already stays as it is."""
-    start = datetime.fromisoformat(asked.wanted["start"]) if asked.wanted.get("start") else asked.start
-    mechanic = UUID(asked.wanted["mechanic_id"]) if asked.wanted.get("mechanic_id") else asked.booking["mechanic_id"]
-    _require_version(asked)
-    if not asked.is_in(BookingStatus.CONFIRMED):
-        raise Refused(ChangeRefusal.NOT_RESCHEDULABLE, f"The booking is {asked.booking['status']}.")
-    if (start, mechanic) == (asked.start, asked.booking["mechanic_id"]):
-        return {"to": start.isoformat(), "unchanged": True}
-    _require_movable(asked)
-    target = await _take(asked, start, mechanic)
-    await asked.do("move_session", start, mechanic)
-    move = await asked.do(
-        "move_booking",
-        start,
-        mechanic,
-        target["buffer_before_minutes"],
-        target["buffer_after_minutes"],
-        1 if asked.for_customer else 0,
-        asked.policy.percent_back(asked.start, asked.now) if asked.for_customer else 100,
-    )
-    return await _told_of_move(asked, start, mechanic, move)
-
-
-def _require_version(asked: Asked) -> None:
-    version = asked.wanted.get("version")
-    if version is not None and version != asked.booking["version"]:
-        why = f"The booking has changed: its version is {asked.booking['version']}. Read it again, then decide."
-        raise Refused(ChangeRefusal.VERSION_CONFLICT, why)
-
-
-def _require_movable(asked: Asked) -> None:
-    if asked.start <= asked.now:
-        raise Refused(ChangeRefusal.NOT_RESCHEDULABLE, "The session's time has begun.")
-    if not asked.for_customer:
-        return
-    if not asked.policy.may_be_moved(asked.start, asked.now):
-        why = f"It could be moved until {asked.policy.reschedule_minutes_before} minutes before its start."
-        raise Refused(ChangeRefusal.NOT_RESCHEDULABLE, why)
-    if asked.booking["customer_moves"] >= asked.policy.reschedule_limit:
-        why = f"It has been moved {asked.booking['customer_moves']} times, which is as often as it may be."
-        raise Refused(ChangeRefusal.NOT_RESCHEDULABLE, why)
-
-
-async def _take(asked: Asked, start: datetime, mechanic: UUID) -> asyncpg.Record:
-    """Moves the reservation there. Judged by the predicate that search and hold go by, the booking itself aside."""
-    mechanics = sorted({mechanic, asked.booking["mechanic_id"]})
-    await asked.connection.execute(_SQL["keep_all_still"], mechanics, asked.booking["service_id"])
-    target = await asked.connection.fetchrow(_SQL["target"], asked.booking_id, mechanic, start, asked.now)
-    refusal = SlotRefusal(target["refusal"]) if target and target["refusal"] else None
-    if target is None or refusal not in (None, SlotRefusal.TAKEN):
-        reason = refusal or SlotRefusal.NOT_OFFERED
-        raise Refused(ChangeRefusal.SLOT_NOT_OFFERED, f"It cannot be had then: {reason}.", reason)
-    await asked.connection.execute(_SAGA["lapse_rivals"], mechanic, target["blocked"], asked.now)
-    if refusal or not await asked.do("move_reservation", mechanic, start, target["blocked"], asked.now):
-        raise Refused(ChangeRefusal.SLOT_UNAVAILABLE, "Somebody else has this time.", SlotRefusal.TAKEN)
-    row: asyncpg.Record = target
-    return row
-
-
-async def _told_of_move(asked: Asked, start: datetime, mechanic: UUID, move: int) -> dict[str, Any]:
-    await steps.skip_notices(asked.connection, asked.booking_id, "the booking was moved", NoticeKind.REMINDER)
-    owed = [notice_plan.told_now(asked.booking_id, NoticeKind.RESCHEDULED, move)]
-    owed += notice_plan.reminders(asked.booking_id, start, asked.course.offsets, asked.now, move)
-    await steps.owe(asked.connection, asked.booking_id, *owed)
-    moved = {"from": asked.start.isoformat(), "to": start.isoformat()}
-    if mechanic != asked.booking["mechanic_id"]:
-        moved |= {"from_mechanic_id": str(asked.booking["mechanic_id"]), "to_mechanic_id": str(mechanic)}
-    await asked.note("rescheduled", **moved, notices=len(owed))
-    return moved
 
 
 async def _cancel(asked: Asked) -> dict[str, Any]:
@@ -313,7 +193,9 @@ async def _start(asked: Asked) -> dict[str, Any]:
         raise Refused(ChangeRefusal.WAIVER_MISSING, "The customer has not signed the waiver yet.")
     await asked.do("start_session", asked.now)
     await asked.do("check_in", "mechanic", asked.now)
-    await steps.skip_notices(asked.connection, asked.booking_id, "the session has begun", NoticeKind.REMINDER)
+    outdated = (NoticeKind.REMINDER, *moves.OUTDATED)
+    await steps.skip_notices(asked.connection, asked.booking_id, "the session has begun", *outdated)
+    await steps.let_go_of_flags(asked.connection, asked.booking_id, Resolution.TAKEN_BACK, asked.now)
     await asked.note("in_progress")
     return {}
 
@@ -348,7 +230,11 @@ async def _nobody_came(asked: Asked, absent: Party) -> dict[str, Any]:
 
 
 _DEEDS: dict[ChangeKind, Callable[[Asked], Awaitable[dict[str, Any]]]] = {
-    ChangeKind.RESCHEDULE: _reschedule,
+    ChangeKind.RESCHEDULE: moves.reschedule,
+    ChangeKind.HAND_OVER: hand_overs.hand_over,
+    ChangeKind.PROPOSE: proposals.propose,
+    ChangeKind.ACCEPT_PROPOSAL: proposals.accept,
+    ChangeKind.DECLINE_PROPOSAL: proposals.decline,
     ChangeKind.CANCEL: _cancel,
     ChangeKind.CHECK_IN: _check_in,
     ChangeKind.START: _start,

@@ -9,12 +9,16 @@ import asyncpg
 
 from pitstop.domain.booking import BookingStatus
 from pitstop.domain.changes import ChangeOutcome, ChangeRefusal
+from pitstop.domain.flags import Resolution
 from pitstop.domain.notices import NoticeKind
 from pitstop.domain.saga import NoticeDue, OwedNotice, Standing, Terms
 from pitstop.postgres import queries
 from pitstop.postgres.pool import Connection
 
 _SQL = queries.load("saga")
+_FLAGS = queries.load("flags")
+_PROPOSALS = queries.load("proposals")
+_CHANGES = queries.load("changes")
 # The outcome of a change that was made.
 DONE = "done"
 
@@ -49,7 +53,29 @@ async def end(
     `kept`: what stays of the money; None leaves that open.
     """
     arguments = (booking_id, status, from_states, invite_change, now, detail or {}, kept)
-    return await connection.fetchval(_SQL["end_booking"], *arguments) is not None
+    if await connection.fetchval(_SQL["end_booking"], *arguments) is None:
+        return False
+    how = Resolution.CANCELLED if status is BookingStatus.CANCELLED else Resolution.ENDED
+    await let_go_of_flags(connection, booking_id, how, now)
+    return True
+
+
+async def let_go_of_flags(connection: Connection, booking_id: UUID, how: Resolution, now: datetime) -> None:
+    """The booking is not what was flagged any more, nor what another time was proposed for."""
+    await connection.execute(_FLAGS["resolve_flags"], booking_id, how, now)
+    await close_proposal(connection, booking_id, "closed", now)
+
+
+async def close_proposal(connection: Connection, booking_id: UUID, how: str, now: datetime) -> bool:
+    """Whether one was open."""
+    return await connection.fetchval(_PROPOSALS["close_proposal"], booking_id, how, now) is not None
+
+
+async def lapse_proposal(connection: Connection, booking_id: UUID, now: datetime) -> None:
+    """Nobody has answered it in time: the booking stays as it is, and a flag on it, too."""
+    if await connection.fetchval(_PROPOSALS["lapse_proposal"], booking_id, now) is not None:
+        await skip_notices(connection, booking_id, "the proposal has lapsed", NoticeKind.PROPOSAL)
+        await connection.execute(_CHANGES["note"], booking_id, now, "proposal_lapsed", {"by": "clock"})
 
 
 async def owe(connection: Connection, booking_id: UUID, *owed: OwedNotice) -> None:

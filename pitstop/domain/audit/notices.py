@@ -12,7 +12,7 @@ from pitstop.domain.booking import BookingStatus
 from pitstop.domain.notices import NoticeKind
 
 _OFFSET = re.compile(r"/reminder/(\d+)s$")
-_INVITE_CHANGES = ("cancelled", "rescheduled")
+_INVITE_CHANGES = ("cancelled", "rescheduled", "handed_over")
 # The entries of a timeline that say where the booking stands; others tell of mails and cards.
 _STANDINGS = {str(status) for status in BookingStatus} - {"holding"}
 

@@ -8,33 +8,42 @@ SELECT id, kind, asked_by_role, wanted, outcome, detail FROM booking_changes WHE
 UPDATE booking_changes SET decided_at = $2, outcome = $3, detail = $4 WHERE id = $1 AND outcome IS NULL
 
 -- name: keep_all_still
--- Of all mechanics that a move concerns, in one order: two that swap their slots never wait for each other.
-SELECT keep_still(mechanic, $2) FROM unnest($1::uuid[]) AS mechanic ORDER BY mechanic
+-- Of all mechanics that a move concerns.
+SELECT keep_all_still($1::uuid[], $2)
+
+-- name: offer
+-- A service and a plan of it, with the terms of this moment.
+SELECT
+    s.id AS service_id, s.kind, p.id AS plan_id, p.amount, p.currency, make_interval(mins => s.duration_minutes) AS length,
+    COALESCE(own.terms, standard.terms) AS policy
+FROM services AS s
+JOIN plans AS p ON p.service_id = s.id AND p.id = $2 AND p.active
+JOIN booking_policies AS standard ON standard.name = 'standard'
+LEFT JOIN booking_policies AS own ON own.id = s.policy_id
+WHERE s.id = $1 AND s.active
 
 -- name: target
--- The time that a booking would block with another mechanic or start; its length stays what was agreed.
+-- The time that a booking would block with another mechanic, start or service ($5, of length $6).
 SELECT
     greatest(s.buffer_before_minutes, ms.buffer_before_minutes) AS buffer_before_minutes,
     greatest(s.buffer_after_minutes, ms.buffer_after_minutes) AS buffer_after_minutes,
     tstzrange(
         $3::timestamptz - make_interval(mins => greatest(s.buffer_before_minutes, ms.buffer_before_minutes)),
-        $3::timestamptz + (b.ends_at - b.starts_at) + make_interval(mins => greatest(s.buffer_after_minutes, ms.buffer_after_minutes))
+        $3::timestamptz + $6::interval + make_interval(mins => greatest(s.buffer_after_minutes, ms.buffer_after_minutes))
     ) AS blocked,
-    slot_refusal(ms.mechanic_id, b.service_id, $3::timestamptz, $4, b.id) AS refusal
-FROM bookings AS b
-JOIN services AS s ON s.id = b.service_id
-JOIN mechanic_services AS ms ON ms.service_id = b.service_id AND ms.mechanic_id = $2
-WHERE b.id = $1
+    slot_refusal(ms.mechanic_id, s.id, $3::timestamptz, $4, $1) AS refusal
+FROM services AS s
+JOIN mechanic_services AS ms ON ms.service_id = s.id AND ms.mechanic_id = $2
+WHERE s.id = $5
 
 -- name: move_reservation
 -- One row, one statement: the new time is taken as the old one is let go, and the constraints decide. The bay stays if it is
 -- free then and of the same workshop.
 UPDATE slot_reservations AS r SET
-    mechanic_id = $2, starts_at = $3::timestamptz, ends_at = $3::timestamptz + (b.ends_at - b.starts_at), blocked = $4,
+    mechanic_id = $2, starts_at = $3::timestamptz, ends_at = $3::timestamptz + $7::interval, blocked = $4,
     bay_id = CASE WHEN s.kind = 'in_person' THEN bay_for_move($1, $2, $4, $5) END
-FROM bookings AS b
-JOIN services AS s ON s.id = b.service_id
-WHERE r.booking_id = $1 AND r.status = 'confirmed' AND b.id = $1
+FROM services AS s
+WHERE r.booking_id = $1 AND r.status = 'confirmed' AND s.id = $6
     AND (s.kind <> 'in_person' OR bay_for_move($1, $2, $4, $5) IS NOT NULL)
 RETURNING r.id
 
@@ -43,11 +52,32 @@ UPDATE sessions SET scheduled_for = $2, mechanic_id = $3 WHERE booking_id = $1 A
 
 -- name: move_booking
 UPDATE bookings SET
-    starts_at = $2::timestamptz, ends_at = $2::timestamptz + (ends_at - starts_at), mechanic_id = $3, buffer_before_minutes = $4,
+    starts_at = $2::timestamptz, ends_at = $2::timestamptz + $8::interval, mechanic_id = $3, buffer_before_minutes = $4,
     buffer_after_minutes = $5, moves = moves + 1, invite_sequence = invite_sequence + 1,
     customer_moves = customer_moves + $6, refund_percent_at_most = LEAST(refund_percent_at_most, $7)
 WHERE id = $1 AND status = 'confirmed'
 RETURNING moves
+
+-- name: hand_over
+-- The time stays, and with it the reminders; the invite names another mechanic.
+UPDATE bookings SET
+    mechanic_id = $2, buffer_before_minutes = $3, buffer_after_minutes = $4, invite_sequence = invite_sequence + 1
+WHERE id = $1 AND status = 'confirmed'
+RETURNING id
+
+-- name: resell_booking
+-- Another service or plan, with its price and policy of this moment.
+UPDATE bookings SET service_id = $2, plan_id = $3, amount = $4, policy = $5 WHERE id = $1 AND status = 'confirmed' RETURNING id
+
+-- name: resell_session
+UPDATE sessions SET kind = $2, plan_id = $3, price_paid = $4 WHERE booking_id = $1 AND status = 'scheduled' RETURNING id
+
+-- name: owe_difference
+-- What a cheaper plan leaves of the payment goes back while the booking stands: one refund for each move.
+INSERT INTO refunds (idempotency_key, booking_id, payment_intent_id, amount, reason, requested_at)
+SELECT 'refund/' || p.payment_intent_id || '/move/' || $2::uuid, p.booking_id, p.payment_intent_id, $3, 'price_difference', $4
+FROM payments AS p WHERE p.booking_id = $1
+ON CONFLICT (idempotency_key) DO NOTHING
 
 -- name: note
 INSERT INTO booking_events (booking_id, at, event, detail) VALUES ($1, $2, $3, $4)

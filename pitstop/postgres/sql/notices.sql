@@ -9,6 +9,13 @@ WITH judged AS (
         b.erased_at IS NULL AND CASE o.kind
             WHEN 'reminder' THEN b.status = 'confirmed' AND b.starts_at > $2 AND o.move = b.moves
             WHEN 'rescheduled' THEN b.status IN ('confirmed', 'in_progress') AND o.move = b.moves
+            WHEN 'handed_over' THEN b.status = 'confirmed'
+            WHEN 'at_risk' THEN b.status = 'confirmed' AND EXISTS (
+                SELECT FROM booking_flags AS f WHERE f.booking_id = b.id AND f.resolved_at IS NULL
+            )
+            WHEN 'proposal' THEN b.status = 'confirmed' AND EXISTS (
+                SELECT FROM proposals AS a WHERE a.booking_id = b.id AND a.status = 'open' AND a.expires_at > $2
+            )
             WHEN 'confirmation' THEN b.status IN ('confirmed', 'in_progress', 'completed')
             ELSE TRUE
         END AS stands

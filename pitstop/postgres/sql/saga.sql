@@ -8,7 +8,7 @@ SELECT FROM bookings WHERE id = $1 FOR UPDATE
 -- name: lock_booking
 -- The booking as it stands, locked.
 SELECT
-    b.id AS booking_id, b.status, b.mechanic_id, b.service_id, b.hold_expires_at, b.starts_at, b.ends_at,
+    b.id AS booking_id, b.status, b.mechanic_id, b.service_id, b.plan_id, b.hold_expires_at, b.starts_at, b.ends_at,
     b.amount, b.currency, b.version, b.policy, b.moves, b.customer_moves, b.refund_percent_at_most,
     tstzrange(
         b.starts_at - make_interval(mins => b.buffer_before_minutes), b.ends_at + make_interval(mins => b.buffer_after_minutes)
@@ -16,7 +16,8 @@ SELECT
     r.id AS reservation_id, b.preferred_mechanic_id IS NULL AS any_mechanic,
     encode(b.request_fingerprint, 'hex') AS fingerprint, p.payment_intent_id, COALESCE(p.paid_at IS NOT NULL, FALSE) AS paid,
     EXISTS (SELECT FROM refunds AS f WHERE f.booking_id = b.id) AS refund_owed,
-    EXISTS (SELECT FROM refunds AS f WHERE f.booking_id = b.id AND f.refunded_at IS NULL) AS refund_due
+    EXISTS (SELECT FROM refunds AS f WHERE f.booking_id = b.id AND f.refunded_at IS NULL) AS refund_due,
+    (SELECT o.expires_at FROM proposals AS o WHERE o.booking_id = b.id AND o.status = 'open') AS lapses
 FROM bookings AS b
 LEFT JOIN slot_reservations AS r ON r.booking_id = b.id AND r.status IN ('reserved', 'confirmed')
 LEFT JOIN payments AS p ON p.booking_id = b.id
@@ -149,7 +150,8 @@ FROM (
 ) AS cards
 
 -- name: agreed
-SELECT b.amount, b.currency, p.payment_intent_id
+-- A cheaper plan later on does not change what was to be paid.
+SELECT COALESCE(p.amount, b.amount) AS amount, b.currency, p.payment_intent_id
 FROM bookings AS b
 LEFT JOIN payments AS p ON p.booking_id = b.id
 WHERE b.id = $1
@@ -322,6 +324,8 @@ WITH overdue AS (
     UNION
     SELECT booking_id FROM notifications
     WHERE status IN ('pending', 'sending') AND COALESCE(due_at, created_at) < $1
+    UNION
+    SELECT booking_id FROM proposals WHERE status = 'open' AND expires_at < $1
 )
 SELECT b.id AS booking_id, encode(request_fingerprint, 'hex') AS fingerprint, mechanic_id, customer_id, starts_at, status
 FROM bookings AS b

@@ -1,0 +1,68 @@
+"""Flags of bookings whose mechanic will not be there: raised and lowered with the mechanic's rules, noted by the run."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from pitstop.domain import notice_plan
+from pitstop.domain.booking import BookingStatus
+from pitstop.domain.flags import Resolution, is_away
+from pitstop.domain.notices import NoticeKind
+from pitstop.domain.rules import ConflictReason
+from pitstop.domain.saga import OwedNotice
+from pitstop.postgres import queries, steps
+from pitstop.postgres.pool import Connection
+
+_SQL = queries.load("flags")
+_CHANGES = queries.load("changes")
+# An end says itself what becomes of the booking; holds are not the customer's yet, and may become so.
+_FLAGGED = (BookingStatus.AWAITING_PAYMENT, BookingStatus.CONFIRMED)
+
+
+async def follow_rules(
+    connection: Connection, mechanic_id: UUID, conflicts: Sequence[dict[str, Any]], soon: timedelta, now: datetime
+) -> list[UUID]:
+    """Flags the bookings at which the mechanic will not be, and no others. Brings back those whose flag has changed.
+
+    Part of the transaction that changes the rules, which has the mechanic locked.
+    """
+    away = list(_away(conflicts, soon, now))
+    ids, reasons = [each["booking_id"] for each in away], [each["reason"] for each in away]
+    # Offline is for now: a flag that stands for that is lowered when the mechanic is online, not when time goes by.
+    concerned = [each["booking_id"] for each in conflicts]
+    lowered = await connection.fetch(_SQL["take_back_flags"], mechanic_id, concerned, now)
+    raised = await connection.fetch(_SQL["raise_flags"], mechanic_id, ids, reasons, now)
+    return [row["booking_id"] for row in (*lowered, *raised)]
+
+
+def _away(conflicts: Iterable[dict[str, Any]], soon: timedelta, now: datetime) -> Iterable[dict[str, Any]]:
+    for each in conflicts:
+        is_coming = each["status"] in _FLAGGED and each["start"] > now
+        if is_coming and is_away(ConflictReason(each["reason"]), each["start"], now, soon):
+            yield each
+
+
+async def take_notice(connection: Connection, booking: asyncpg.Record, now: datetime) -> None:
+    """The customer is told once of each flag, and once more if the mechanic is there after all."""
+    if booking["status"] != BookingStatus.CONFIRMED:
+        return
+    booking_id: UUID = booking["booking_id"]
+    for flag in await connection.fetch(_SQL["flags_with_news"], booking_id):
+        entry, owed = await _told(connection, booking_id, flag)
+        if entry is not None:
+            detail = {"by": flag["raised_by"], "reason": flag["reason"], "notices": len(owed)}
+            await connection.execute(_CHANGES["note"], booking_id, now, entry, detail)
+            await steps.owe(connection, booking_id, *owed)
+    await connection.execute(_SQL["flags_noted"], booking_id, now)
+
+
+async def _told(connection: Connection, booking_id: UUID, flag: asyncpg.Record) -> tuple[str | None, list[OwedNotice]]:
+    if flag["resolved_at"] is None:
+        return "mechanic_away", [notice_plan.told_now(booking_id, NoticeKind.AT_RISK, of=flag["id"])]
+    if flag["resolution"] != Resolution.TAKEN_BACK or flag["noted_at"] is None:
+        return None, []
+    await steps.skip_notices(connection, booking_id, "the mechanic is there after all", NoticeKind.AT_RISK)
+    return "mechanic_back", [notice_plan.told_now(booking_id, NoticeKind.CONFIRMATION, of=flag["id"])]

@@ -1,0 +1,40 @@
+"""Another mechanic takes a booking, at the same time."""
+
+from typing import Any
+from uuid import UUID
+
+from pitstop.domain import notice_plan
+from pitstop.domain.booking import BookingStatus
+from pitstop.domain.changes import ChangeRefusal
+from pitstop.domain.flags import Resolution
+from pitstop.domain.notices import NoticeKind
+from pitstop.postgres import steps
+from pitstop.postgres.asking import Asked, Refused, require_version
+from pitstop.postgres.moves import OUTDATED, Aim, take
+
+
+async def hand_over(asked: Asked) -> dict[str, Any]:
+    """The other mechanic has to have the time free, by its own rules. The price stays, and so do the reminders: they
+    are for this time, and name whoever is the mechanic when they go out."""
+    mechanic = UUID(asked.wanted["mechanic_id"])
+    require_version(asked)
+    if not asked.is_in(BookingStatus.CONFIRMED):
+        raise Refused(ChangeRefusal.NOT_TRANSFERABLE, f"The booking is {asked.booking['status']}.")
+    if mechanic == asked.mechanic_id:
+        return {"unchanged": True}
+    if asked.start <= asked.now:
+        raise Refused(ChangeRefusal.NOT_TRANSFERABLE, "The session's time has begun.")
+    target = await take(asked, Aim(asked.start, mechanic))
+    await asked.do("move_session", asked.start, mechanic)
+    await asked.do("hand_over", mechanic, target["buffer_before_minutes"], target["buffer_after_minutes"])
+    await steps.let_go_of_flags(asked.connection, asked.booking_id, Resolution.HANDED_OVER, asked.now)
+    return await _told(asked, mechanic)
+
+
+async def _told(asked: Asked, mechanic: UUID) -> dict[str, Any]:
+    await steps.skip_notices(asked.connection, asked.booking_id, "another mechanic has the booking", *OUTDATED)
+    told = notice_plan.told_now(asked.booking_id, NoticeKind.HANDED_OVER, of=asked.change_id)
+    await steps.owe(asked.connection, asked.booking_id, told)
+    handed = {"from_mechanic_id": str(asked.mechanic_id), "to_mechanic_id": str(mechanic)}
+    await asked.note("handed_over", **handed)
+    return handed

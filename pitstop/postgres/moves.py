@@ -1,0 +1,173 @@
+"""A booking gets another time, mechanic, service or plan: it takes the new slot as it lets the old one go."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from pitstop.domain import notice_plan
+from pitstop.domain.booking import BookingStatus, SlotRefusal
+from pitstop.domain.changes import ChangeRefusal
+from pitstop.domain.flags import Resolution
+from pitstop.domain.notices import NoticeKind
+from pitstop.postgres import queries, steps
+from pitstop.postgres.asking import Asked, Refused, require_version
+
+_SQL = queries.load("changes")
+_SAGA = queries.load("saga")
+# What tells of a place that the booking has left.
+OUTDATED = (NoticeKind.HANDED_OVER, NoticeKind.AT_RISK, NoticeKind.PROPOSAL)
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """Where a booking is to go. `offer`: another service or plan, with its terms of this moment; None: those agreed."""
+
+    start: datetime
+    mechanic_id: UUID
+    offer: asyncpg.Record | None = None
+
+
+async def reschedule(asked: Asked) -> dict[str, Any]:
+    """A booking that is there already stays as it is."""
+    start = datetime.fromisoformat(asked.wanted["start"]) if asked.wanted.get("start") else asked.start
+    mechanic = UUID(asked.wanted["mechanic_id"]) if asked.wanted.get("mechanic_id") else asked.mechanic_id
+    require_version(asked)
+    if not asked.is_in(BookingStatus.CONFIRMED):
+        raise Refused(ChangeRefusal.NOT_RESCHEDULABLE, f"The booking is {asked.booking['status']}.")
+    aim = Aim(start, mechanic, await _offer(asked))
+    if aim == Aim(asked.start, asked.mechanic_id):
+        return {"to": start.isoformat(), "unchanged": True}
+    require_not_begun(asked)
+    if asked.for_customer:
+        _require_customer_may_move(asked)
+    return await move(asked, aim, counted=asked.for_customer)
+
+
+async def move(asked: Asked, aim: Aim, *, counted: bool) -> dict[str, Any]:
+    """`counted`: the customer moves, so that it counts as such, and never makes more go back later than would now."""
+    difference = _difference(asked, aim, counted)
+    target = await take(asked, aim)
+    await asked.do("move_session", aim.start, aim.mechanic_id)
+    moves = await asked.do(
+        "move_booking",
+        aim.start,
+        aim.mechanic_id,
+        target["buffer_before_minutes"],
+        target["buffer_after_minutes"],
+        1 if counted else 0,
+        asked.policy.percent_back(asked.start, asked.now) if counted else 100,
+        _length(asked, aim),
+    )
+    if aim.offer is not None:
+        await _resell(asked, aim.offer, difference)
+    await steps.let_go_of_flags(asked.connection, asked.booking_id, Resolution.RESCHEDULED, asked.now)
+    return await _told_of_move(asked, aim, moves, difference)
+
+
+def require_not_begun(asked: Asked) -> None:
+    if asked.start <= asked.now:
+        raise Refused(ChangeRefusal.NOT_RESCHEDULABLE, "The session's time has begun.")
+
+
+def _require_customer_may_move(asked: Asked) -> None:
+    if not asked.policy.may_be_moved(asked.start, asked.now):
+        why = f"It could be moved until {asked.policy.reschedule_minutes_before} minutes before its start."
+        raise Refused(ChangeRefusal.NOT_RESCHEDULABLE, why)
+    if asked.booking["customer_moves"] >= asked.policy.reschedule_limit:
+        why = f"It has been moved {asked.booking['customer_moves']} times, which is as often as it may be."
+        raise Refused(ChangeRefusal.NOT_RESCHEDULABLE, why)
+
+
+async def take(asked: Asked, aim: Aim) -> asyncpg.Record:
+    """Moves the reservation there. Judged by the predicate that search and hold go by, the booking itself aside."""
+    await keep_still(asked, {aim.mechanic_id}, aim.offer)
+    target = await look(asked, aim)
+    refusal = SlotRefusal(target["refusal"]) if target and target["refusal"] else None
+    if target is None or refusal not in (None, SlotRefusal.TAKEN):
+        reason = refusal or SlotRefusal.NOT_OFFERED
+        raise Refused(ChangeRefusal.SLOT_NOT_OFFERED, f"It cannot be had then: {reason}.", reason)
+    await asked.connection.execute(_SAGA["lapse_rivals"], aim.mechanic_id, target["blocked"], asked.now)
+    place = (aim.mechanic_id, aim.start, target["blocked"], asked.now, _service(asked, aim.offer), _length(asked, aim))
+    if refusal or not await asked.do("move_reservation", *place):
+        raise Refused(ChangeRefusal.SLOT_UNAVAILABLE, "Somebody else has this time.", SlotRefusal.TAKEN)
+    return target
+
+
+async def keep_still(asked: Asked, mechanics: set[UUID], offer: asyncpg.Record | None = None) -> None:
+    """These mechanics, and the booking's own, get no other booking and no other rules before this transaction ends."""
+    concerned = sorted({*mechanics, asked.mechanic_id})
+    await asked.connection.execute(_SQL["keep_all_still"], concerned, _service(asked, offer))
+
+
+async def look(asked: Asked, aim: Aim) -> asyncpg.Record | None:
+    """What the booking would block there, and why it cannot be had; None where the mechanic does not offer it."""
+    place = (asked.booking_id, aim.mechanic_id, aim.start, asked.now)
+    return await asked.connection.fetchrow(_SQL["target"], *place, _service(asked, aim.offer), _length(asked, aim))
+
+
+async def _offer(asked: Asked) -> asyncpg.Record | None:
+    """The other plan that is asked for; None where it is the one that was agreed."""
+    plan = asked.wanted.get("plan_id")
+    service = UUID(asked.wanted.get("service_id") or str(asked.booking["service_id"]))
+    if plan is None or (service, UUID(plan)) == (asked.booking["service_id"], asked.booking["plan_id"]):
+        return None
+    offer = await asked.connection.fetchrow(_SQL["offer"], service, UUID(plan))
+    if offer is None or offer["currency"] != asked.booking["currency"]:
+        why = "There is no such plan of this service."
+        raise Refused(ChangeRefusal.SLOT_NOT_OFFERED, why, SlotRefusal.NOT_OFFERED)
+    return offer
+
+
+def _difference(asked: Asked, aim: Aim, counted: bool) -> int:
+    """What goes back because the new plan is cheaper. A customer does not get back more by it than by cancelling."""
+    difference: int = asked.booking["amount"] - aim.offer["amount"] if aim.offer else 0
+    if difference < 0:
+        why = (
+            f"It costs {-difference} more (in minor units) than was paid. Cancel this booking, and book the other one."
+        )
+        raise Refused(ChangeRefusal.PRICE_DIFFERS, why)
+    if difference and counted and asked.policy.percent_back(asked.start, asked.now) < 100:
+        why = "It is cheaper, and so shortly before the start not all of the money goes back. Ask us to change it."
+        raise Refused(ChangeRefusal.PRICE_DIFFERS, why)
+    return difference
+
+
+async def _resell(asked: Asked, offer: asyncpg.Record, difference: int) -> None:
+    """Price and policy are those of this moment, for what is new; what was agreed otherwise stays."""
+    await asked.do("resell_booking", offer["service_id"], offer["plan_id"], offer["amount"], offer["policy"])
+    await asked.do("resell_session", offer["kind"], offer["plan_id"], offer["amount"])
+    if difference:
+        await asked.do("owe_difference", asked.change_id, difference, asked.now)
+
+
+def _service(asked: Asked, offer: asyncpg.Record | None) -> UUID:
+    service: UUID = offer["service_id"] if offer else asked.booking["service_id"]
+    return service
+
+
+def _length(asked: Asked, aim: Aim) -> timedelta:
+    """A service that stays keeps the length that was agreed."""
+    if aim.offer is None or aim.offer["service_id"] == asked.booking["service_id"]:
+        return asked.length
+    length: timedelta = aim.offer["length"]
+    return length
+
+
+async def _told_of_move(asked: Asked, aim: Aim, move: int, difference: int) -> dict[str, Any]:
+    await steps.skip_notices(
+        asked.connection, asked.booking_id, "the booking was moved", NoticeKind.REMINDER, *OUTDATED
+    )
+    owed = [notice_plan.told_now(asked.booking_id, NoticeKind.RESCHEDULED, move)]
+    owed += notice_plan.reminders(asked.booking_id, aim.start, asked.course.offsets, asked.now, move)
+    await steps.owe(asked.connection, asked.booking_id, *owed)
+    moved: dict[str, Any] = {"from": asked.start.isoformat(), "to": aim.start.isoformat()}
+    if aim.mechanic_id != asked.mechanic_id:
+        moved |= {"from_mechanic_id": str(asked.mechanic_id), "to_mechanic_id": str(aim.mechanic_id)}
+    if aim.offer is not None:
+        moved |= {"from_plan_id": str(asked.booking["plan_id"]), "to_plan_id": str(aim.offer["plan_id"])}
+        moved |= {"difference": difference}
+    await asked.note("rescheduled", **moved, notices=len(owed))
+    return moved

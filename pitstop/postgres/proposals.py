@@ -1,0 +1,89 @@
+"""Other times, or other mechanics, offered for a booking: its customer takes one of them, or none."""
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from pitstop.domain import notice_plan
+from pitstop.domain.booking import BookingStatus, SlotRefusal
+from pitstop.domain.changes import ChangeRefusal
+from pitstop.domain.notices import NoticeKind
+from pitstop.postgres import queries, steps
+from pitstop.postgres.asking import Asked, Refused, require_version
+from pitstop.postgres.moves import Aim, keep_still, look, move, require_not_begun
+
+_SQL = queries.load("proposals")
+
+
+async def propose(asked: Asked) -> dict[str, Any]:
+    """Each option can be had as it is offered; none is held. A new proposal takes the place of the one before."""
+    require_version(asked)
+    if not asked.is_in(BookingStatus.CONFIRMED):
+        raise Refused(ChangeRefusal.NOT_RESCHEDULABLE, f"The booking is {asked.booking['status']}.")
+    require_not_begun(asked)
+    options = [_aim(asked, each) for each in asked.wanted["options"]]
+    await keep_still(asked, {each.mechanic_id for each in options})
+    for option in options:
+        await _require_offered(asked, option)
+    # What is offered instead of a session is of no use once that has begun.
+    expires = min(asked.now + timedelta(minutes=asked.wanted["expires_in_minutes"]), asked.start)
+    await close(asked, "replaced")
+    shown = [{"start": each.start.isoformat(), "mechanic_id": str(each.mechanic_id)} for each in options]
+    made = (asked.booking_id, asked.change_id, shown, asked.by, asked.now, expires)
+    await asked.connection.execute(_SQL["propose"], *made)
+    await steps.owe(
+        asked.connection,
+        asked.booking_id,
+        notice_plan.told_now(asked.booking_id, NoticeKind.PROPOSAL, of=asked.change_id),
+    )
+    await asked.note("proposed", options=shown, expires_at=expires.isoformat())
+    return {"options": len(shown)}
+
+
+def _aim(asked: Asked, option: dict[str, Any]) -> Aim:
+    mechanic = UUID(option["mechanic_id"]) if option.get("mechanic_id") else asked.mechanic_id
+    return Aim(datetime.fromisoformat(option["start"]), mechanic)
+
+
+async def _require_offered(asked: Asked, option: Aim) -> None:
+    if option == Aim(asked.start, asked.mechanic_id):
+        raise Refused(ChangeRefusal.SLOT_NOT_OFFERED, "The booking has this time already.", SlotRefusal.NOT_OFFERED)
+    there = await look(asked, option)
+    reason = SlotRefusal(there["refusal"] or SlotRefusal.NOT_OFFERED) if there else SlotRefusal.NOT_OFFERED
+    if there is not None and there["refusal"] is None:
+        return
+    refusal = ChangeRefusal.SLOT_UNAVAILABLE if reason is SlotRefusal.TAKEN else ChangeRefusal.SLOT_NOT_OFFERED
+    raise Refused(refusal, f"{option.start:%Y-%m-%dT%H:%M:%SZ} cannot be had: {reason}.", reason)
+
+
+async def accept(asked: Asked) -> dict[str, Any]:
+    """As a move of the mechanic's: it counts against none of the customer's limits. An option that has gone meanwhile
+    leaves everything as it was, and the others open."""
+    chosen = _aim(asked, asked.wanted)
+    if not asked.is_in(BookingStatus.CONFIRMED):
+        raise Refused(ChangeRefusal.NOT_RESCHEDULABLE, f"The booking is {asked.booking['status']}.")
+    proposal = await asked.connection.fetchrow(_SQL["open_proposal"], asked.booking_id)
+    if proposal is None or proposal["expires_at"] <= asked.now:
+        raise Refused(ChangeRefusal.NO_PROPOSAL, "Nothing is proposed for this booking any more.")
+    if chosen not in [_aim(asked, each) for each in proposal["options"]]:
+        raise Refused(ChangeRefusal.NO_PROPOSAL, "That is not among the proposed times.")
+    require_not_begun(asked)
+    await close(asked, "accepted")
+    return await move(asked, chosen, counted=False)
+
+
+async def decline(asked: Asked) -> dict[str, Any]:
+    """The booking stays as it is, and a flag on it, too."""
+    if not await close(asked, "declined"):
+        raise Refused(ChangeRefusal.NO_PROPOSAL, "Nothing is proposed for this booking any more.")
+    await asked.note("proposal_declined")
+    return {}
+
+
+async def close(asked: Asked, how: str) -> bool:
+    """Whether one was open."""
+    closed = await steps.close_proposal(asked.connection, asked.booking_id, how, asked.now)
+    if closed:
+        why = f"the proposal is {how}"
+        await steps.skip_notices(asked.connection, asked.booking_id, why, NoticeKind.PROPOSAL)
+    return closed

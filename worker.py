@@ -112,6 +112,7 @@ def _worker(
         PostgresInbox(pool),
         temporal_engine.TemporalEngine(client, settings),
         PostgresHolidays(pool, HolidayLibrary()),
+        timedelta(seconds=settings.offline_flag_seconds),
     )
     erasure = ErasureActivities(PostgresErasure(pool), gateway)
     seals = SealActivities(PostgresSeals(pool))

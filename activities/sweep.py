@@ -23,8 +23,17 @@ _log = logging.getLogger("pitstop.sweep")
 class SweepActivities:
     """Expires lapsed holds, applies stored webhooks, takes up bookings whose workflow has gone, tops up holidays."""
 
-    def __init__(self, store: SweepStore, inbox: Inbox, engine: WorkflowReviver, holidays: HolidayStore) -> None:
+    def __init__(
+        self,
+        store: SweepStore,
+        inbox: Inbox,
+        engine: WorkflowReviver,
+        holidays: HolidayStore,
+        soon: timedelta = timedelta(hours=2),
+    ) -> None:
+        """`soon`: what starts within this time is flagged while its mechanic is offline."""
         self._store = store
+        self._soon = soon
         self._inbox = inbox
         self._engine = engine
         self._holidays = holidays
@@ -57,7 +66,8 @@ class SweepActivities:
     async def revive_stranded(self, step: SweepStep) -> int:
         """Starts the workflow of each booking that should have moved on by now; one that runs is left alone.
 
-        Then it tops up public holidays: last, so that trouble with them keeps no booking waiting.
+        Then it tells runs of flags, and tops up public holidays: last, so that trouble with them keeps no booking
+        waiting.
         """
         revived = 0
         before = step.now - step.order.overdue
@@ -65,8 +75,15 @@ class SweepActivities:
         for standing in await self._store.overdue_bookings(before, ended_before, step.order.batch):
             activity.heartbeat(str(standing.booking_id))
             revived += await self._engine.revive(standing, None)
+        await self._tell_of_flags(step)
         await self._holidays.top_up(step.now.date(), step.order.batch)
         return revived
+
+    async def _tell_of_flags(self, step: SweepStep) -> None:
+        await self._store.flag_offline(step.now, self._soon, step.order.batch)
+        for standing in await self._store.unheard_flags(step.order.batch):
+            activity.heartbeat(str(standing.booking_id))
+            await self._engine.tell_notices_owed(standing)
 
     async def _apply(self, event: StoredEvent) -> str:
         if event.payment is None or event.booking_id is None:

@@ -25,6 +25,8 @@ from api.routes import (
     operations,
     pages,
     privacy,
+    proposal_pages,
+    proposals,
     sign_in,
     waiver_pages,
     waivers,
@@ -70,8 +72,8 @@ def create_app(settings: Settings | None = None, client: Client | None = None) -
     app.state.registry = meters.registry
     guard.install(app, settings)
     doors = (
-        *(catalogue, bookings, changes, invites, waivers, mechanics, feeds, privacy, webhooks),
-        *(codec, sign_in, operations, audits, pages, waiver_pages),
+        *(catalogue, bookings, changes, proposals, invites, waivers, mechanics, feeds, privacy, webhooks),
+        *(codec, sign_in, operations, audits, pages, waiver_pages, proposal_pages),
     )
     for routes in doors:
         app.include_router(routes.router)

@@ -26,6 +26,9 @@ _TITLES = {
     ChangeRefusal.WAIVER_MISSING: "The waiver is not signed",
     ChangeRefusal.NOT_COMPLETABLE: "It cannot be completed",
     ChangeRefusal.NOT_ABSENT: "Nobody is missing",
+    ChangeRefusal.NOT_TRANSFERABLE: "It cannot be handed over",
+    ChangeRefusal.NO_PROPOSAL: "Nothing is proposed",
+    ChangeRefusal.PRICE_DIFFERS: "The price differs",
 }
 
 
@@ -53,6 +56,8 @@ async def change_booking(
 
 
 def _json(value: Any) -> Any:
+    if isinstance(value, list):
+        return [{name: _json(each) for name, each in entry.items()} for entry in value]
     return value.isoformat() if isinstance(value, datetime) else str(value) if isinstance(value, UUID) else value
 
 

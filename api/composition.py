@@ -88,7 +88,7 @@ async def build(settings: Settings, client: Client | None = None) -> AsyncIterat
             settings=settings,
             desk=BookingDesk(pool),
             catalogue=Catalogue(pool),
-            rules=MechanicRules(pool, HolidayLibrary()),
+            rules=MechanicRules(pool, HolidayLibrary(), timedelta(seconds=settings.offline_flag_seconds)),
             feeds=MechanicFeeds(pool),
             inbox=PostgresInbox(spare),
             audits=audits,

@@ -95,6 +95,8 @@ SUMMARY: Json = {
 BOOKINGS: Json = {"items": [SUMMARY], "next_cursor": None}
 BOOKING: Json = SUMMARY | {
     "session_id": None,
+    "flags": [],
+    "proposal": None,
     "amount_refunded": 0,
     "amount_awaiting_refund": 0,
     "policy": {

@@ -14,6 +14,7 @@ from pitstop.domain.waiver import WaiverStatus
 
 MAX_SPAN = timedelta(days=62)
 ServiceId = Annotated[UUID, Field(examples=["00000000-0000-4000-8000-0000000000b1"])]
+PlanId = Annotated[UUID, Field(examples=["00000000-0000-4000-8000-00000000b101"])]
 MechanicId = Annotated[UUID, Field(examples=["00000000-0000-4000-8000-0000000000a1"])]
 Cursor = Annotated[
     str,
@@ -137,8 +138,31 @@ class PolicyOut(BaseModel):
     grace_minutes: int = Field(description="How long after the start somebody may be late.")
 
 
+class FlagOut(BaseModel):
+    """Something is in the way of a booking that stands."""
+
+    kind: Literal["mechanic_away"]
+    reason: Literal["time_off", "outside_hours", "offline"]
+    since: datetime
+
+
+class OptionOut(BaseModel):
+    start: datetime
+    mechanic_id: UUID
+
+
+class ProposalOut(BaseModel):
+    """Other times that the customer can choose from; none of them is held."""
+
+    options: list[OptionOut]
+    proposed_by: Literal["mechanic", "operator"]
+    expires_at: datetime
+
+
 class BookingOut(BookingSummary):
     session_id: UUID | None
+    flags: list[FlagOut] = Field(description="What is in the way of the booking, as long as it stands.")
+    proposal: ProposalOut | None = Field(description="Other times that wait for the customer's answer.")
     amount_refunded: int
     amount_awaiting_refund: int = Field(description="Owed to the customer, and not yet accepted by Stripe.")
     policy: PolicyOut
@@ -158,12 +182,49 @@ Reason = Annotated[
 ]
 
 
+Version = Annotated[
+    int | None,
+    Field(default=None, ge=1, le=2**31 - 1, description="That of the booking as it was looked at.", examples=[4]),
+]
+
+
 class RescheduleIn(Sent):
     """`version`: that of the booking as it was looked at; if it has changed since, nothing is moved."""
 
     start: Instant = Field(examples=["2026-12-02T15:00:00Z"])
     mechanic_id: MechanicId | None = Field(default=None, description="Another mechanic; left out: the same one.")
-    version: int | None = Field(default=None, ge=1, le=2**31 - 1, examples=[4])
+    service_id: ServiceId | None = Field(default=None, description="Another service, with one of its plans.")
+    plan_id: PlanId | None = Field(
+        default=None, validate_default=True, description="Another plan, at its price of today."
+    )
+    version: Version
+    reason: Reason
+
+    @field_validator("plan_id")
+    @classmethod
+    def _plan(cls, plan: UUID | None, info: ValidationInfo) -> UUID | None:
+        if plan is None and info.data.get("service_id") is not None:
+            raise ValueError("is required with `service_id`")
+        return plan
+
+
+class HandOverIn(Sent):
+    mechanic_id: MechanicId
+    version: Version
+    reason: Reason
+
+
+class Option(Sent):
+    start: Instant = Field(examples=["2026-12-02T15:00:00Z"])
+    mechanic_id: MechanicId | None = Field(default=None, description="Left out: the booking's mechanic.")
+
+
+class ProposalIn(Sent):
+    options: list[Option] = Field(min_length=1, max_length=5)
+    expires_in_minutes: int | None = Field(
+        default=None, strict=True, ge=1, le=43200, description="How long the customer has to answer.", examples=[720]
+    )
+    version: Version
     reason: Reason
 
 
@@ -193,6 +254,7 @@ class BookingQuery(Sent):
 
     status: BookingStatus | None = Field(default=None, examples=["confirmed"])
     mechanic_id: MechanicId | None = None
+    flagged: bool | None = Field(default=None, description="Those with a flag, or those without one.")
     from_: Instant | None = Field(default=None, alias="from", examples=["2026-12-01T00:00:00Z"])
     to: Instant | None = Field(default=None, examples=["2026-12-08T00:00:00Z"])
     cursor: Cursor | None = None

@@ -19,12 +19,16 @@ _CUSTOMERS_SIDE = (Role.CUSTOMER, Role.LINK, Role.SERVICE)
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """`was_confirmed`: there is a session, so that the customer has a calendar entry. `timeline` is oldest first."""
+    """`was_confirmed`: there is a session, so that the customer has a calendar entry. `timeline` is oldest first.
+
+    `options`: other times that are proposed, each with start, id and name of the mechanic.
+    """
 
     facts: BookingFacts
     status: BookingStatus
     hold_expires_at: datetime | None
     was_confirmed: bool
+    options: list[dict[str, Any]] | None
     timeline: list[dict[str, Any]]
 
     @property
@@ -55,7 +59,7 @@ async def sheet_of(rooms: Rooms, caller: Caller, booking_id: UUID) -> Sheet | No
     row = await rooms.desk.sheet(caller, booking_id)
     if row is None:
         return None
-    own = {name: row.pop(name) for name in ("status", "hold_expires_at", "was_confirmed", "timeline")}
+    own = {name: row.pop(name) for name in ("status", "hold_expires_at", "was_confirmed", "options", "timeline")}
     kind, link = SessionKind(row["kind"]), manage_url(rooms, caller, booking_id, row["end"]) or ""
     facts = BookingFacts(
         **row | {"kind": kind},

@@ -201,6 +201,12 @@ class SweepStore(Protocol):
 
     async def standing(self, booking_id: UUID) -> Standing | None: ...
 
+    async def flag_offline(self, now: datetime, soon: timedelta, limit: int) -> int:
+        """Flags bookings that start within `soon` and whose mechanic is offline; lowers flags that came too late."""
+
+    async def unheard_flags(self, limit: int) -> list[Standing]:
+        """Bookings with a flag of which their run has taken no notice yet."""
+
 
 class HolidayCalendar(Protocol):
     """Which days are public holidays."""
@@ -278,6 +284,9 @@ class WorkflowReviver(PaymentMessenger, Protocol):
 
     async def revive(self, standing: Standing, event: PaymentEvent | None) -> bool:
         """Starts the booking's workflow again; False when it runs."""
+
+    async def tell_notices_owed(self, standing: Standing) -> None:
+        """Has the booking's workflow take notice of what somebody has put on record."""
 
 
 class ErasureStore(Protocol):

@@ -243,6 +243,12 @@ class Settings(BaseSettings):
     closing_seconds: NonNegativeFloat = Field(
         default=1800, description="How long after its end a session is closed that nobody has closed."
     )
+    offline_flag_seconds: NonNegativeFloat = Field(
+        default=7200, description="A mechanic who is offline has bookings flagged that start within this time."
+    )
+    proposal_seconds: PositiveFloat = Field(
+        default=86400, description="How long a customer has to answer proposed times, unless the proposal says."
+    )
     sweep_interval_seconds: PositiveFloat = Field(
         default=60, description="How often the backstop expires lapsed holds and drains the webhook inbox."
     )

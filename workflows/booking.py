@@ -32,7 +32,7 @@ with workflow.unsafe.imports_passed_through():
         SessionStep,
         Withdrawal,
     )
-    from pitstop.domain.agenda import due_notices, next_notice, unposted
+    from pitstop.domain.agenda import due_notices, lapse_before, next_notice, unposted
     from pitstop.domain.booking import BookingStatus
     from pitstop.domain.changes import ChangeKind, ChangeOutcome
     from pitstop.domain.notices import NoticeKind
@@ -89,6 +89,8 @@ class BookingWorkflow:
         self._posted: set[str] = set()
         self._letters: dict[str, asyncio.Task[None]] = {}
         self._to_answer: list[tuple[_Asked, ChangeAnswer]] = []
+        # A difference that goes back while the booking stands.
+        self._paying: asyncio.Task[None] | None = None
         self._shown: str = BookingStatus.AWAITING_PAYMENT
         self._declined = False
         self._confirmed = False
@@ -190,12 +192,18 @@ class BookingWorkflow:
         self._confirmed = True
         while not terms.status.is_end:
             self._take(terms)
+            self._pay_back(terms)
             self._post(due_notices(terms, self._posted, workflow.now()), terms)
             closing = terms.end + (self._spans.closing or timedelta(0))
             coming = next_notice(terms, self._posted, closing)
             moment = coming.due if coming and coming.due else closing
-            if not await self._something_comes_before(moment, _summary(coming)):
-                terms = terms if coming else await self._close(terms)
+            lapses = lapse_before(terms, moment)
+            summary = "time to answer a proposal" if lapses else _summary(coming)
+            if not await self._something_comes_before(lapses or moment, summary):
+                if lapses:
+                    terms = await self._news() or terms
+                elif coming is None:
+                    terms = await self._close(terms)
             elif self._asked:
                 terms = (await self._apply(self._asked.pop(0))).terms or terms
             else:
@@ -227,7 +235,8 @@ class BookingWorkflow:
         """The booking has ended: the money goes back that is owed, and what is to be told is told."""
         self._is_over = True
         paying_back = [self._refund(None)] if terms.refund_due else []
-        await asyncio.gather(*paying_back, self._send_the_last(terms))
+        under_way = [self._paying] if self._paying is not None and not self._paying.done() else []
+        await asyncio.gather(*under_way, *paying_back, self._send_the_last(terms))
         return self._ended(terms.status)
 
     async def _send_the_last(self, terms: Terms) -> None:
@@ -250,6 +259,8 @@ class BookingWorkflow:
     # The undo: right at every point, because it goes by what the database and Stripe say was done
 
     async def _undo(self) -> None:
+        if self._paying is not None:
+            self._paying.cancel()
         await self._stop_letters()
         if self._held is None:
             await self._withdraw()
@@ -432,6 +443,20 @@ class BookingWorkflow:
         self._posted = under_way
         return terms
 
+    def _pay_back(self, terms: Terms) -> None:
+        """Money that is owed while the booking stands goes back beside everything else. Whoever has asked for a change
+        is answered when Stripe has been asked once; a later change does not wait for that."""
+        if not terms.refund_due:
+            return
+        if self._paying is None or self._paying.done():
+            self._paying = asyncio.create_task(self._pay_difference())
+        else:
+            self._answer()
+
+    async def _pay_difference(self) -> None:
+        await self._refund(None)
+        self._has_news = True
+
     async def _refund(self, reason: str | None) -> None:
         self._show(AWAITING_REFUND, f"Money goes back: {reason or 'the booking has ended'}.")
         request = RefundPayment(**self._ref(), reason=reason)
@@ -498,7 +523,8 @@ class BookingWorkflow:
             workflow.upsert_search_attributes([names.SCHEDULED_FOR.value_set(terms.start)])
         if before is not None and before.mechanic_id not in (None, terms.mechanic_id):
             workflow.upsert_search_attributes([names.MECHANIC_ID.value_set(str(terms.mechanic_id))])
-        self._show(terms.status, f"The session is from {terms.start:%Y-%m-%d %H:%M} to {terms.end:%H:%M} UTC.")
+        shown = AWAITING_REFUND if terms.refund_due else terms.status
+        self._show(shown, f"The session is from {terms.start:%Y-%m-%d %H:%M} to {terms.end:%H:%M} UTC.")
 
     def _show(self, status: str, details: str) -> None:
         """What operators see: the status as a search attribute (set at the start, too), the rest as current details."""

@@ -84,9 +84,15 @@ async def create_booking(
 
 @router.get("", responses={200: shown(BOOKINGS), **problems(401, 422, 503)})
 async def list_bookings(query: Annotated[BookingQuery, Query()], caller: Authenticated, rooms: InRooms) -> BookingPage:
-    """The bookings that the caller may see, newest first."""
+    """The bookings that the caller may see, newest first. `flagged`: those at which the mechanic will not be."""
     wanted = BookingFilter(
-        query.status, query.mechanic_id, query.from_, query.to, cursors.decode(query.cursor), query.limit + 1
+        query.status,
+        query.mechanic_id,
+        query.from_,
+        query.to,
+        cursors.decode(query.cursor),
+        query.limit + 1,
+        query.flagged,
     )
     rows = await rooms.desk.list_bookings(caller, wanted)
     page = rows[: query.limit]

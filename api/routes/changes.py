@@ -7,9 +7,12 @@ from api.changing import change_booking
 from api.composition import InRooms
 from api.examples import BOOKING, shown
 from api.openapi import problems
+from api.problems import Problem
 from api.reading import StrictRoute
 from api.routes.bookings import no_store
-from api.schemas import BookingOut, CancelIn, NoShowIn, RescheduleIn
+from api.routes.proposals import as_proposal, propose_times
+from api.schemas import BookingOut, CancelIn, HandOverIn, NoShowIn, RescheduleIn
+from api.sheets import booking_out
 from pitstop.domain.caller import Caller, Role
 from pitstop.domain.changes import ChangeKind
 
@@ -22,12 +25,33 @@ async def reschedule(id: BookingId, sent: RescheduleIn, caller: Reader, rooms: I
     """Takes the new time as it lets the old one go: there is no moment without a slot, and none with two.
 
     409 `slot_unavailable`, `version_conflict`, `not_reschedulable`, 422 `slot_not_offered`: the booking is as it was.
+    A mechanic cannot move what a customer has booked: its call proposes that time, and the customer decides.
+    Of a cheaper plan the difference goes back. 409 `price_differs`: it is dearer, or it is cheaper and so late that a
+    customer who cancels does not get all of the money back.
     """
     if caller.role is Role.MECHANIC:
-        raise forbidden("A booking is moved by its customer, or by an operator.")
+        return await propose_times(rooms, caller, id, as_proposal(sent))
     return await change_booking(
         rooms, caller, id, ChangeKind.RESCHEDULE, sent.model_dump(exclude={"reason"}, exclude_none=True), sent.reason
     )
+
+
+@router.post("/{id}/hand-over", responses=_RESPONSES)
+async def hand_over(id: BookingId, sent: HandOverIn, caller: Reader, rooms: InRooms) -> BookingOut:
+    """Another mechanic takes the booking at the same time, at the same price; the customer is told.
+
+    409 `not_transferable`, `slot_unavailable`, `version_conflict`, 422 `slot_not_offered`: the booking is as it was.
+    A mechanic sees it no more from then on: the answer is the booking as it was, with its new mechanic.
+    """
+    _require_mechanic(caller)
+    before = await booking_out(rooms, caller, id)
+    wanted = sent.model_dump(exclude={"reason"}, exclude_none=True)
+    try:
+        return await change_booking(rooms, caller, id, ChangeKind.HAND_OVER, wanted, sent.reason)
+    except Problem as problem:
+        if problem.status_code != 404:
+            raise
+    return before.model_copy(update={"mechanic_id": sent.mechanic_id, "flags": [], "proposal": None})
 
 
 @router.post("/{id}/cancel", responses=_RESPONSES)

@@ -6,12 +6,13 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, BackgroundTasks, Path, Query, Response
 
 from api import cursors, stated_rules
 from api.callers import Authenticated, forbidden
 from api.composition import InRooms
 from api.examples import shown
+from api.flags import tell_runs
 from api.openapi import problems
 from api.problems import invalid_field, not_found
 from api.reading import StrictRoute
@@ -60,23 +61,32 @@ async def read_schedule(id: Id, caller: Authenticated, rooms: InRooms) -> Schedu
 
 
 @router.put("/schedule", responses={200: shown(SCHEDULE_SET), **_WRITING})
-async def set_schedule(id: Id, sent: ScheduleIn, caller: Authenticated, rooms: InRooms) -> ScheduleSet:
+async def set_schedule(
+    id: Id, sent: ScheduleIn, caller: Authenticated, rooms: InRooms, after: BackgroundTasks
+) -> ScheduleSet:
     """The mechanic sets its rules, all at once. A field beside the four required ones that is left out stays as it is.
 
     No booking is moved or cancelled: those that the rules would not allow are in the answer, and the mechanic decides.
+    Those outside the hours or in time off are flagged, and their customers told.
     """
     _may_change(caller, id)
     change = stated_rules.change_of(sent)
     with _refusals():
         row = _found(await rooms.rules.set_schedule(caller, id, change, _now()))
+    after.add_task(tell_runs, rooms, caller, row["flags_changed"])
     return ScheduleSet.model_validate(stated_rules.shown(row))
 
 
 @router.put("/online", responses={200: shown(ONLINE_SET), **_WRITING})
-async def set_online(id: Id, sent: OnlineIn, caller: Authenticated, rooms: InRooms) -> OnlineSet:
-    """Offline: nothing can be booked until the mechanic is online again. What is booked stays."""
+async def set_online(
+    id: Id, sent: OnlineIn, caller: Authenticated, rooms: InRooms, after: BackgroundTasks
+) -> OnlineSet:
+    """Offline: nothing can be booked until the mechanic is online again. What is booked stays; what starts soon is
+    flagged."""
     _may_change(caller, id)
-    return OnlineSet.model_validate(_found(await rooms.rules.set_online(caller, id, sent.online, _now())))
+    row = _found(await rooms.rules.set_online(caller, id, sent.online, _now()))
+    after.add_task(tell_runs, rooms, caller, row["flags_changed"])
+    return OnlineSet.model_validate(row)
 
 
 @router.get("/time-off", responses={200: shown(TIME_OFF_PAGE), **_READING})
@@ -94,27 +104,32 @@ async def list_time_off(
 
 @router.post("/time-off", status_code=201, responses={201: shown(TIME_OFF_ADDED), **_WRITING})
 async def add_time_off(
-    id: Id, sent: TimeOffIn, caller: Authenticated, rooms: InRooms, response: Response
+    id: Id, sent: TimeOffIn, caller: Authenticated, rooms: InRooms, response: Response, after: BackgroundTasks
 ) -> TimeOffAdded:
     """Nothing can be booked that overlaps it. The same start and end again is the same time off.
 
-    No booking is moved or cancelled: those in it are in the answer, and the mechanic decides.
+    No booking is moved or cancelled: those in it are in the answer and flagged, and the mechanic decides.
     """
     _may_change(caller, id)
     now = _now()
     if sent.end <= now:
         raise invalid_field("body.end", "must lie in the future: time off that is over changes nothing")
     row = _found(await rooms.rules.add_time_off(caller, id, (sent.start, sent.end), sent.reason, now))
+    after.add_task(tell_runs, rooms, caller, row["flags_changed"])
     response.headers["Location"] = f"/v1/mechanics/{id}/time-off/{row['id']}"
     return TimeOffAdded.model_validate(row)
 
 
 @router.delete("/time-off/{time_off_id}", status_code=204, responses=problems(401, 403, 404, 422, 503))
-async def remove_time_off(id: Id, time_off_id: TimeOffId, caller: Authenticated, rooms: InRooms) -> None:
-    """The time can be booked again, at once."""
+async def remove_time_off(
+    id: Id, time_off_id: TimeOffId, caller: Authenticated, rooms: InRooms, after: BackgroundTasks
+) -> None:
+    """The time can be booked again, at once. Bookings in it are not flagged any more."""
     _may_change(caller, id)
-    if not await rooms.rules.remove_time_off(caller, id, time_off_id):
+    row = await rooms.rules.remove_time_off(caller, id, time_off_id, _now())
+    if row is None:
         raise not_found("time off")
+    after.add_task(tell_runs, rooms, caller, row["flags_changed"])
 
 
 @router.get("/reservations", responses={200: shown(RESERVATIONS), **_READING})

@@ -1,7 +1,7 @@
 """Pages for people: where a customer sees a booking, and a front page. No script is needed, and none is allowed."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from pitstop.domain.catalogue import SessionKind
 from pitstop.domain.notices import BookingFacts
 from pitstop.domain.waiver import NEEDING
 from pitstop.gateways.calendar_links import NAMES, calendar_links
-from pitstop.gateways.wording import money, session_time, shown_zone, tidied
+from pitstop.gateways.wording import money, one_line, session_time, shown_zone, tidied
 from pitstop.ports import EngineUnavailable
 
 _log = logging.getLogger("pitstop.pages")
@@ -105,6 +105,12 @@ _EVENTS = {
     "payment_declined": "A card was declined.",
     "payment_succeeded": "The payment arrived.",
     "confirmed": "The booking was confirmed.",
+    "handed_over": "Another mechanic took the booking.",
+    "mechanic_away": "Your mechanic is not available then. We are looking for another one, or another time.",
+    "mechanic_back": "Your mechanic is available again.",
+    "proposed": "Other times were proposed to you.",
+    "proposal_declined": "You declined the proposed times.",
+    "proposal_lapsed": "The time to answer the proposal ran out.",
     "rescheduled": "The booking was moved.",
     "checked_in": "Somebody came to the session.",
     "in_progress": "The session began.",
@@ -122,6 +128,9 @@ _MAILS = {
     "reminder": "a reminder",
     "cancellation": "the cancellation",
     "refund": "the news of your refund",
+    "handed_over": "the news of your new mechanic",
+    "at_risk": "the news that your mechanic may not be there",
+    "proposal": "the proposed times",
     "rescheduled": "the new time",
     "no_show": "what becomes of the missed session",
 }
@@ -164,9 +173,12 @@ async def _manage(rooms: Rooms, booking: UUID, token: str) -> HTMLResponse:
     if sheet is None:
         return page("not_found.html", 404)
     query = urlencode({"token": token})
+    answers = {name: f"/manage/{booking}/proposal/{name}?{query}" for name in ("accept", "decline")}
     invite = f"/v1/bookings/{booking}/invite.ics?{query}" if sheet.was_confirmed else None
+    here = f"/manage/{booking}?{query}"
     waiver = f"/bookings/{booking}/waiver?{query}" if sheet.was_confirmed and sheet.facts.kind in NEEDING else None
-    return page("manage.html", here=f"/manage/{booking}?{query}", invite=invite, waiver=waiver, **_words(sheet))
+    policy = WITH_FORM if sheet.options else STYLED
+    return page("manage.html", policy=policy, here=here, invite=invite, waiver=waiver, answers=answers, **_words(sheet))
 
 
 def _words(sheet: Sheet) -> dict[str, Any]:
@@ -181,6 +193,7 @@ def _words(sheet: Sheet) -> dict[str, Any]:
         "amount": money(facts.amount, facts.currency),
         "calendars": _calendars(sheet),
         "refunded": money(facts.amount_refunded, facts.currency) if facts.amount_refunded else None,
+        "options": [_option(each, facts) for each in sheet.options or ()],
         "timeline": [_entry(event, facts, zone) for event in sheet.timeline],
     }
 
@@ -190,6 +203,16 @@ def _calendars(sheet: Sheet) -> list[tuple[str, str]]:
     if not sheet.in_calendars:
         return []
     return [(NAMES[key], link) for key, link in calendar_links(sheet.facts).items()]
+
+
+def _option(option: dict[str, Any], facts: BookingFacts) -> dict[str, str]:
+    """A proposed time, as the customer reads it, and as the form sends it back."""
+    start = datetime.fromisoformat(option["start"])
+    there = replace(facts, start=start, end=start + (facts.end - facts.start))
+    when = session_time(there, facts.customer_timezone)
+    other = one_line(option["mechanic"] or "")
+    words = when if other == facts.mechanic_name else f"{when}, with {other}"
+    return {"start": option["start"], "mechanic_id": option["mechanic_id"], "words": words}
 
 
 def _status(sheet: Sheet, zone: ZoneInfo) -> _Status:

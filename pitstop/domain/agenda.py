@@ -18,6 +18,11 @@ def next_notice(terms: Terms, posted: Collection[str], before: datetime) -> Noti
     return min(coming, key=lambda each: (each.due, each.key), default=None)
 
 
+def lapse_before(terms: Terms, moment: datetime) -> datetime | None:
+    """When a proposal ends that nobody has answered, if that is not later."""
+    return terms.lapses if terms.lapses is not None and terms.lapses <= moment else None
+
+
 def unposted(terms: Terms, posted: Collection[str]) -> list[NoticeDue]:
     return [each for each in terms.notices or () if each.key not in posted]
 

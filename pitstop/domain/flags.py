@@ -1,4 +1,4 @@
-"""A booking that stands, and whose mechanic will not be there by its own rules: when it is flagged, and how that ends."""
+"""A booking that stands though its mechanic will not be there by its own rules: when it is flagged, how that ends."""
 
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -20,5 +20,5 @@ _AWAY = (ConflictReason.TIME_OFF, ConflictReason.OUTSIDE_HOURS)
 
 
 def is_away(reason: ConflictReason, start: datetime, now: datetime, soon: timedelta) -> bool:
-    """Whether a mechanic with this conflict will not be there. Being offline is for now: it concerns what starts soon."""
-    return reason in _AWAY or (reason is ConflictReason.OFFLINE and now < start <= now + soon)
+    """Whether a mechanic with this conflict will not be there. Offline is for now: it concerns what starts soon."""
+    return reason in _AWAY or (reason is ConflictReason.OFFLINE and start <= now + soon)

@@ -91,6 +91,7 @@ class BookingFilter:
     starts_before: datetime | None
     after: tuple[datetime, UUID] | None
     limit: int
+    flagged: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +178,7 @@ class BookingDesk:
                 at,
                 last,
                 wanted.limit,
+                wanted.flagged,
             )
             await _note_reading(connection, caller, Entry(Action.LIST_BOOKINGS, "booking", detail={"count": len(rows)}))
         return [dict(row) for row in rows]

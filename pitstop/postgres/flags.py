@@ -1,6 +1,6 @@
-"""Flags of bookings whose mechanic will not be there: raised and lowered with the mechanic's rules, noted by the run."""
+"""Flags of bookings whose mechanic will not be there: they follow the mechanic's rules, and the run takes notice."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -29,20 +29,13 @@ async def follow_rules(
 
     Part of the transaction that changes the rules, which has the mechanic locked.
     """
-    away = list(_away(conflicts, soon, now))
-    ids, reasons = [each["booking_id"] for each in away], [each["reason"] for each in away]
-    # Offline is for now: a flag that stands for that is lowered when the mechanic is online, not when time goes by.
-    concerned = [each["booking_id"] for each in conflicts]
-    lowered = await connection.fetch(_SQL["take_back_flags"], mechanic_id, concerned, now)
+    away = [each for each in conflicts if is_away(ConflictReason(each["reason"]), each["start"], now, soon)]
+    coming = [each for each in away if each["status"] in _FLAGGED and each["start"] > now]
+    kept = [each["booking_id"] for each in away]
+    lowered = await connection.fetch(_SQL["take_back_flags"], mechanic_id, kept, now)
+    ids, reasons = [each["booking_id"] for each in coming], [each["reason"] for each in coming]
     raised = await connection.fetch(_SQL["raise_flags"], mechanic_id, ids, reasons, now)
     return [row["booking_id"] for row in (*lowered, *raised)]
-
-
-def _away(conflicts: Iterable[dict[str, Any]], soon: timedelta, now: datetime) -> Iterable[dict[str, Any]]:
-    for each in conflicts:
-        is_coming = each["status"] in _FLAGGED and each["start"] > now
-        if is_coming and is_away(ConflictReason(each["reason"]), each["start"], now, soon):
-            yield each
 
 
 async def take_notice(connection: Connection, booking: asyncpg.Record, now: datetime) -> None:

@@ -5,7 +5,7 @@ the new rules would not allow.
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
@@ -15,7 +15,7 @@ from pitstop.domain.audit_log import Action, Entry
 from pitstop.domain.caller import Caller, Role
 from pitstop.domain.rules import DayHours, Keep, OfferedService, ScheduleChange, UnknownService, UnknownTimezone
 from pitstop.ports import HolidayCalendar
-from pitstop.postgres import holidays, queries
+from pitstop.postgres import flags, holidays, queries
 from pitstop.postgres.audit_log import note
 from pitstop.postgres.pool import Connection, Pool
 
@@ -25,6 +25,8 @@ IsolationLevel = Literal["read_committed", "repeatable_read"]
 # A schedule is read by several queries: all see the database as it was at the first. (A change sees what was committed
 # while it waited for its lock.)
 _ONE_INSTANT: IsolationLevel = "repeatable_read"
+# Going offline flags what starts within this time.
+_SOON = timedelta(hours=2)
 # The last row of the page before: an instant and an id.
 Place = tuple[datetime, UUID] | None
 
@@ -43,9 +45,10 @@ class MechanicRules:
     A change begins with the lock that a hold takes: either the hold sees the change, or the change names the hold.
     """
 
-    def __init__(self, pool: Pool, calendar: HolidayCalendar) -> None:
+    def __init__(self, pool: Pool, calendar: HolidayCalendar, soon: timedelta = _SOON) -> None:
         self._pool = pool
         self._calendar = calendar
+        self._soon = soon
 
     async def schedule(self, caller: Caller, mechanic_id: UUID, now: datetime) -> Row | None:
         async with self._as(caller, _ONE_INSTANT) as connection:
@@ -63,8 +66,8 @@ class MechanicRules:
                 return None
             await self._write(connection, mechanic_id, change, now)
             entry = Entry(Action.SET_SCHEDULE, "mechanic", str(mechanic_id))
-            conflicts = await _judge(connection, caller, mechanic_id, entry, now)
-            return {**(await _schedule(connection, mechanic_id, now) or {}), "conflicts": conflicts}
+            judged = await self._judge(connection, caller, mechanic_id, entry, now)
+            return {**(await _schedule(connection, mechanic_id, now) or {}), **judged}
 
     async def set_online(self, caller: Caller, mechanic_id: UUID, online: bool, now: datetime) -> Row | None:
         async with self._changing(caller, mechanic_id) as connection:
@@ -72,7 +75,7 @@ class MechanicRules:
                 return None
             await connection.execute(_SQL["set_online"], mechanic_id, online)
             entry = Entry(Action.SET_ONLINE, "mechanic", str(mechanic_id), detail={"online": online})
-            return {"online": online, "conflicts": await _judge(connection, caller, mechanic_id, entry, now)}
+            return {"online": online, **await self._judge(connection, caller, mechanic_id, entry, now)}
 
     async def add_time_off(
         self, caller: Caller, mechanic_id: UUID, span: tuple[datetime, datetime], reason: str | None, now: datetime
@@ -84,17 +87,17 @@ class MechanicRules:
             there = await connection.fetchrow(_SQL["time_off_of_span"], mechanic_id, *span)
             row = dict(there or await connection.fetchrow(_SQL["add_time_off"], mechanic_id, *span, reason) or {})
             entry = Entry(Action.ADD_TIME_OFF, "mechanic", str(mechanic_id), detail={"time_off_id": str(row["id"])})
-            conflicts = await _judge(connection, caller, mechanic_id, entry, now)
-            return {**row, "start": span[0], "end": span[1], "conflicts": conflicts}
+            judged = await self._judge(connection, caller, mechanic_id, entry, now)
+            return {**row, "start": span[0], "end": span[1], **judged}
 
-    async def remove_time_off(self, caller: Caller, mechanic_id: UUID, time_off_id: UUID) -> bool:
-        """Whether there was such a time off."""
+    async def remove_time_off(self, caller: Caller, mechanic_id: UUID, time_off_id: UUID, now: datetime) -> Row | None:
+        """None also when there is no such time off."""
         async with self._changing(caller, mechanic_id) as connection:
             if connection is None or not await connection.fetchval(_SQL["remove_time_off"], mechanic_id, time_off_id):
-                return False
+                return None
             detail = {"time_off_id": str(time_off_id)}
-            await note(connection, caller, Entry(Action.REMOVE_TIME_OFF, "mechanic", str(mechanic_id), detail=detail))
-            return True
+            entry = Entry(Action.REMOVE_TIME_OFF, "mechanic", str(mechanic_id), detail=detail)
+            return await self._judge(connection, caller, mechanic_id, entry, now)
 
     async def time_off(
         self, caller: Caller, mechanic_id: UUID, period: Period, after: Place, limit: int
@@ -114,6 +117,19 @@ class MechanicRules:
     ) -> list[Row] | None:
         asked = (mechanic_id, period.since, period.until, status, *(after or (None, None)), now, limit)
         return await self._list(caller, mechanic_id, "reservations", asked, Action.LIST_RESERVATIONS)
+
+    async def _judge(
+        self, connection: Connection, caller: Caller, mechanic_id: UUID, entry: Entry, now: datetime
+    ) -> Row:
+        """Which bookings stand against the rules now, and the change's entry in the audit log, which counts them.
+
+        `flags_changed`: bookings that are flagged from now on, or are not any more: their runs have yet to be told.
+        """
+        found = [dict(row) for row in await connection.fetch(_SQL["conflicts"], mechanic_id, now)]
+        changed = await flags.follow_rules(connection, mechanic_id, found, self._soon, now)
+        counted = {**entry.detail, "conflicts": len(found)}
+        await note(connection, caller, Entry(entry.action, entry.object_kind, entry.object_id, detail=counted))
+        return {"conflicts": found, "flags_changed": changed}
 
     async def _list(
         self, caller: Caller, mechanic_id: UUID, query: str, asked: Sequence[object], reading: Action
@@ -164,14 +180,6 @@ async def _schedule(connection: Connection, mechanic_id: UUID, now: datetime) ->
     parts = {name: await connection.fetch(_SQL[name], mechanic_id) for name in ("weekly", "services")}
     parts["exceptions"] = await connection.fetch(_SQL["exceptions"], mechanic_id, row["today"])
     return {**row, **{name: [dict(each) for each in found] for name, found in parts.items()}}
-
-
-async def _judge(connection: Connection, caller: Caller, mechanic_id: UUID, entry: Entry, now: datetime) -> list[Row]:
-    """Which bookings stand against the rules now, and the change's entry in the audit log, which counts them."""
-    found = [dict(row) for row in await connection.fetch(_SQL["conflicts"], mechanic_id, now)]
-    counted = {**entry.detail, "conflicts": len(found)}
-    await note(connection, caller, Entry(entry.action, entry.object_kind, entry.object_id, detail=counted))
-    return found
 
 
 async def _set_weekly(connection: Connection, mechanic_id: UUID, change: ScheduleChange) -> None:

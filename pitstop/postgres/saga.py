@@ -27,6 +27,7 @@ from pitstop.postgres.pool import Connection, Pool
 
 _SQL = queries.load("saga")
 _ERASE_WAIVERS = queries.load("erasure")["erase_waivers"]
+_FLAGS = queries.load("flags")
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +214,13 @@ class PostgresSaga:
     async def overdue_bookings(self, before: datetime, ended_before: datetime, limit: int) -> list[Standing]:
         rows = await self._pool.fetch(_SQL["stranded_bookings"], before, limit, ended_before)
         return [steps.standing_of(row) for row in rows]
+
+    async def flag_offline(self, now: datetime, soon: timedelta, limit: int) -> int:
+        await self._pool.execute(_FLAGS["lower_late_flags"], now)
+        return len(await self._pool.fetch(_FLAGS["flag_offline"], now, soon, limit))
+
+    async def unheard_flags(self, limit: int) -> list[Standing]:
+        return [steps.standing_of(row) for row in await self._pool.fetch(_FLAGS["unheard_flags"], limit)]
 
     async def standing(self, booking_id: UUID) -> Standing | None:
         row = await self._pool.fetchrow(_SQL["booking_order"], booking_id)

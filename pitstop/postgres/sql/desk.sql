@@ -78,6 +78,16 @@ SELECT
     COALESCE(
         (SELECT sum(r.amount) FROM refunds AS r WHERE r.booking_id = b.id AND r.refunded_at IS NULL), 0
     )::bigint AS amount_awaiting_refund,
+    COALESCE((
+        SELECT jsonb_agg(jsonb_build_object('kind', f.kind, 'reason', f.reason, 'since', f.since) ORDER BY f.since)
+        FROM booking_flags AS f
+        WHERE f.booking_id = b.id AND f.resolved_at IS NULL AND f.mechanic_id = b.mechanic_id
+            AND b.status IN ('awaiting_payment', 'confirmed')
+    ), '[]') AS flags,
+    (
+        SELECT jsonb_build_object('options', o.options, 'proposed_by', o.proposed_by, 'expires_at', o.expires_at)
+        FROM proposals AS o WHERE o.booking_id = b.id AND o.status = 'open'
+    ) AS proposal,
     b.policy, b.moves, s.scheduled_for_original, s.started_at, s.ended_at, s.absent
 FROM bookings AS b
 LEFT JOIN sessions AS s ON s.booking_id = b.id
@@ -115,6 +125,13 @@ SELECT
     b.customer_name, b.customer_email, b.starts_at AS start, b.ends_at AS "end", b.timezone AS customer_timezone,
     m.timezone AS venue_timezone, CASE s.kind WHEN 'in_person' THEN COALESCE(w.address, m.address) END AS venue_address,
     b.amount, b.currency, b.invite_sequence, b.status, b.hold_expires_at,
+    (
+        SELECT jsonb_agg(option || jsonb_build_object('mechanic', other.name) ORDER BY place)
+        FROM proposals AS o
+        CROSS JOIN jsonb_array_elements(o.options) WITH ORDINALITY AS offered (option, place)
+        LEFT JOIN mechanics AS other ON other.id = (option ->> 'mechanic_id')::uuid
+        WHERE o.booking_id = b.id AND o.status = 'open'
+    ) AS options,
     EXISTS (SELECT FROM sessions WHERE sessions.booking_id = b.id) AS was_confirmed,
     COALESCE(
         (SELECT sum(r.amount) FROM refunds AS r WHERE r.booking_id = b.id AND r.refunded_at IS NOT NULL), 0
@@ -139,6 +156,10 @@ WHERE ($1::text IS NULL OR b.status = $1)
     AND ($3::timestamptz IS NULL OR b.starts_at >= $3)
     AND ($4::timestamptz IS NULL OR b.starts_at < $4)
     AND ($5::timestamptz IS NULL OR (b.created_at, b.id) < ($5, $6::uuid))
+    AND ($8::boolean IS NULL OR $8 = (b.status = 'confirmed' AND EXISTS (
+        SELECT FROM booking_flags AS f
+        WHERE f.booking_id = b.id AND f.resolved_at IS NULL AND f.mechanic_id = b.mechanic_id
+    )))
 ORDER BY b.created_at DESC, b.id DESC
 LIMIT $7
 

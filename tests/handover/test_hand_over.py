@@ -1,0 +1,152 @@
+"""Another mechanic takes a booking, at the same time and price."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+from tests.life.conftest import Booked
+from tests.support.histories import replays
+from tests.support.people import Customer, events
+from tests.support.shop import Shop, open_workshop
+from tests.support.time import Clock
+
+HOUR = timedelta(hours=1)
+
+
+async def test_with_everything_that_belongs_to_it(
+    customer: Customer,
+    rival: Customer,
+    mechanic: Customer,
+    other: Customer,
+    shop: Shop,
+    booked: Booked,
+    clock: Clock,
+    database: Any,
+) -> None:
+    start = shop.start(days=3)
+    booking = await booked(start)
+    answer = await mechanic.ask(booking, "hand-over", mechanic_id=str(other.id), reason="I am ill.")
+    assert (answer.status_code, answer.json()["mechanic_id"]) == (200, str(other.id)), answer.text
+
+    # Who sees it: the new mechanic, and the old one no more.
+    assert (await mechanic.get(f"/v1/bookings/{booking['id']}")).status_code == 404
+    read = await other.read(booking)
+    assert (read["status"], read["amount"], read["start"]) == ("confirmed", booking["amount"], booking["start"])
+    [entry] = [entry for entry in read["timeline"] if entry["event"] == "handed_over"]
+    assert (entry["detail"]["by"], entry["detail"]["to_mechanic_id"]) == ("mechanic", str(other.id))
+    session = await database.fetchrow("SELECT * FROM sessions WHERE booking_id = $1", booking["id"])
+    assert (session["mechanic_id"], session["scheduled_for"]) == (other.id, start)
+
+    # The old mechanic's time is free, the new one's is not.
+    await rival.book(shop, start)
+    taken = await rival.post(rival.request(shop, start, mechanic_id=str(other.id)))
+    assert taken.status_code == 409
+
+    await customer.waits_for(booking, lambda read: events(read).count("mail_sent") == 2, "the mail")
+    mail = (await customer.mails())[-1]
+    assert await customer.subjects() == ["Confirmed", "New"]
+    assert "Ben Singh" in mail["subject"]
+    assert "METHOD:REQUEST" in mail["ics"]
+    assert "SEQUENCE:1" in mail["ics"]
+    attributes = (await clock.workflow(booking).describe()).search_attributes
+    assert attributes["MechanicId"] == [str(other.id)]
+
+    # The reminders are those of this time, and name the new mechanic.
+    await clock.forward_to(booking, start - timedelta(minutes=30))
+    assert await customer.subjects() == ["Confirmed", "New", "Reminder", "Reminder"]
+    assert "Ben Singh" in (await customer.mails())[-1]["subject"]
+    assert (await clock.to_the_end(booking))["status"] == "completed"
+    await replays(clock.workflow(booking), "handed_over", "handed over to another mechanic, reminded, completed")
+
+
+async def test_refused_leaves_everything_as_it_was(
+    customer: Customer,
+    rival: Customer,
+    mechanic: Customer,
+    other: Customer,
+    operator: Customer,
+    shop: Shop,
+    booked: Booked,
+    database: Any,
+) -> None:
+    start = shop.start(days=3)
+    booking = await booked(start)
+    await rival.book(shop, start + HOUR / 2, mechanic_id=str(other.id))
+    before = await database.fetchrow("SELECT * FROM bookings WHERE id = $1", booking["id"])
+    cases = [
+        (customer, {"mechanic_id": str(other.id)}, 403, "forbidden"),
+        (rival, {"mechanic_id": str(other.id)}, 403, "forbidden"),
+        (other, {"mechanic_id": str(other.id)}, 404, "not_found"),
+        (mechanic, {"mechanic_id": str(other.id)}, 409, "slot_unavailable"),
+        (operator, {"mechanic_id": str(other.id), "version": 1}, 409, "version_conflict"),
+        (operator, {"mechanic_id": str(customer.id)}, 422, "slot_not_offered"),
+    ]
+    for who, sent, status, code in cases:
+        answer = await who.ask(booking, "hand-over", **sent)
+        assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
+    assert await database.fetchrow("SELECT * FROM bookings WHERE id = $1", booking["id"]) == before
+    assert "handed_over" not in events(await customer.read(booking))
+
+
+async def test_not_once_it_has_begun_or_ended(
+    customer: Customer,
+    mechanic: Customer,
+    operator: Customer,
+    other: Customer,
+    shop: Shop,
+    booked: Booked,
+    clock: Clock,
+) -> None:
+    start = shop.start(days=3)
+    booking = await booked(start)
+    await clock.forward_to(booking, start)
+    refused = await operator.ask(booking, "hand-over", mechanic_id=str(other.id))
+    assert (refused.status_code, refused.json()["code"]) == (409, "not_transferable")
+    assert (await mechanic.ask(booking, "cancel")).status_code == 200
+    refused = await operator.ask(booking, "hand-over", mechanic_id=str(other.id))
+    assert (refused.status_code, refused.json()["code"]) == (409, "not_transferable")
+
+
+async def test_two_who_hand_over_to_each_other_never_wait_for_each_other(
+    customer: Customer, operator: Customer, other: Customer, shop: Shop, booked: Booked, database: Any
+) -> None:
+    """At the same time neither is free; nobody gets an error of the database, in whatever order they come."""
+    start = shop.start(days=3)
+    first = await booked(start)
+    second = await customer.book(shop, start, mechanic_id=str(other.id))
+    await customer.pay(second)
+    await customer.sees(second, "confirmed")
+    for _ in range(4):
+        answers = await asyncio.gather(
+            operator.ask(first, "hand-over", mechanic_id=str(other.id)),
+            operator.ask(second, "hand-over", mechanic_id=str(shop.mechanic_id)),
+        )
+        assert [answer.status_code for answer in answers] == [409, 409], [answer.text for answer in answers]
+
+
+async def test_in_person_takes_a_bay_of_the_new_mechanics_workshop(
+    customer: Customer, operator: Customer, other: Customer, shop: Shop, booked: Booked, database: Any
+) -> None:
+    await database.execute("UPDATE services SET kind = 'in_person' WHERE id = $1", shop.service_id)
+    await open_workshop(database, 1, shop.mechanic_id)
+    booking = await booked()
+    nowhere = await operator.ask(booking, "hand-over", mechanic_id=str(other.id))
+    assert nowhere.status_code in (409, 422), nowhere.text
+    workshop = await open_workshop(database, 1, other.id)
+    answer = await operator.ask(booking, "hand-over", mechanic_id=str(other.id))
+    assert answer.status_code == 200, answer.text
+    bay = "SELECT workshop_id FROM bays JOIN slot_reservations AS r ON r.bay_id = bays.id WHERE r.booking_id = $1"
+    assert await database.fetchval(bay, booking["id"]) == workshop
+
+
+async def test_hand_over_and_cancel_in_both_orders(
+    customer: Customer, operator: Customer, other: Customer, booked: Booked
+) -> None:
+    booking = await booked()
+    assert (await operator.ask(booking, "hand-over", mechanic_id=str(other.id))).status_code == 200
+    answer = await customer.ask(booking, "cancel")
+    assert (answer.status_code, answer.json()["status"]) == (200, "cancelled")
+    refused = await operator.ask(booking, "hand-over", mechanic_id=str(other.id))
+    assert (refused.status_code, refused.json()["code"]) == (409, "not_transferable")
+    mails = await customer.mails()
+    assert "SEQUENCE:2" in mails[-1]["ics"]

@@ -32,6 +32,7 @@ from pitstop.gateways.deployment import Deployment, worker_options
 from pitstop.gateways.holiday_library import HolidayLibrary
 from pitstop.gateways.letters import LetterWriter
 from pitstop.gateways.manage_links import ManageLinks
+from pitstop.gateways.referral_links import ReferralLinks
 from pitstop.gateways.seal_schedule import keep_sealing
 from pitstop.gateways.smtp_mailer import SmtpMailer
 from pitstop.gateways.stripe_payments import StripePayments, stripe_client
@@ -105,7 +106,9 @@ def _worker(
     changes = ChangeActivities(PostgresChanges(pool))
     payments = PaymentActivities(saga, gateway, _decline_limits(settings))
     notices = NoticeActivities(
-        PostgresNotices(pool, ManageLinks(settings).url), LetterWriter(settings), SmtpMailer(settings)
+        PostgresNotices(pool, ManageLinks(settings).url, ReferralLinks(settings).url),
+        LetterWriter(settings),
+        SmtpMailer(settings),
     )
     sweep = SweepActivities(
         saga,

@@ -31,6 +31,7 @@ from api.routes import (
     waiver_pages,
     waivers,
     webhooks,
+    workshop_words,
 )
 from api.shedding import Lanes, Shedding
 from pitstop import logs
@@ -72,7 +73,19 @@ def create_app(settings: Settings | None = None, client: Client | None = None) -
     app.state.registry = meters.registry
     guard.install(app, settings)
     doors = (
-        *(catalogue, bookings, changes, proposals, invites, waivers, mechanics, feeds, privacy, webhooks),
+        *(
+            catalogue,
+            bookings,
+            changes,
+            proposals,
+            workshop_words,
+            invites,
+            waivers,
+            mechanics,
+            feeds,
+            privacy,
+            webhooks,
+        ),
         *(codec, sign_in, operations, audits, pages, waiver_pages, proposal_pages),
     )
     for routes in doors:

@@ -97,6 +97,9 @@ BOOKING: Json = SUMMARY | {
     "session_id": None,
     "flags": [],
     "proposal": None,
+    "workshop_id": None,
+    "workshop_status": None,
+    "workshop_answer_by": None,
     "amount_refunded": 0,
     "amount_awaiting_refund": 0,
     "policy": {

@@ -152,7 +152,7 @@ class OptionOut(BaseModel):
 
 
 class ProposalOut(BaseModel):
-    """Other times that the customer can choose from; none of them is held."""
+    """Other times that the customer can choose from. Those of a workshop (`workshop_status` is `proposed`) are held."""
 
     options: list[OptionOut]
     proposed_by: Literal["mechanic", "operator"]
@@ -163,6 +163,11 @@ class BookingOut(BookingSummary):
     session_id: UUID | None
     flags: list[FlagOut] = Field(description="What is in the way of the booking, as long as it stands.")
     proposal: ProposalOut | None = Field(description="Other times that wait for the customer's answer.")
+    workshop_id: UUID | None = Field(description="Where the bay is that it holds, or held; null: not in person.")
+    workshop_status: Literal["awaiting", "proposed", "confirmed", "declined", "lapsed"] | None = Field(
+        description="The workshop's word. null: none is needed. `proposed`: the customer's answer is waited for."
+    )
+    workshop_answer_by: datetime | None = Field(description="Until when the answer is waited for.")
     amount_refunded: int
     amount_awaiting_refund: int = Field(description="Owed to the customer, and not yet accepted by Stripe.")
     policy: PolicyOut
@@ -224,6 +229,14 @@ class ProposalIn(Sent):
     expires_in_minutes: int | None = Field(
         default=None, strict=True, ge=1, le=43200, description="How long the customer has to answer.", examples=[720]
     )
+    version: Version
+    reason: Reason
+
+
+class WorkshopProposalIn(Sent):
+    """Times in this workshop, which do not overlap each other."""
+
+    options: list[Option] = Field(min_length=1, max_length=3)
     version: Version
     reason: Reason
 

@@ -19,6 +19,9 @@ class ChangeKind(StrEnum):
     PROPOSE = "propose"
     ACCEPT_PROPOSAL = "accept_proposal"
     DECLINE_PROPOSAL = "decline_proposal"
+    WORKSHOP_CONFIRM = "workshop_confirm"
+    WORKSHOP_PROPOSE = "workshop_propose"
+    WORKSHOP_DECLINE = "workshop_decline"
 
 
 class ChangeRefusal(StrEnum):
@@ -39,6 +42,7 @@ class ChangeRefusal(StrEnum):
     NOT_TRANSFERABLE = "not_transferable"
     NO_PROPOSAL = "no_proposal"
     PRICE_DIFFERS = "price_differs"
+    NOT_AWAITED = "not_awaited"
 
 
 class ChangeOutcome(Message):
@@ -69,7 +73,18 @@ _TOO_LATE_FOR = {
     ChangeKind.PROPOSE: ChangeRefusal.NOT_RESCHEDULABLE,
     ChangeKind.ACCEPT_PROPOSAL: ChangeRefusal.NO_PROPOSAL,
     ChangeKind.DECLINE_PROPOSAL: ChangeRefusal.NO_PROPOSAL,
+    ChangeKind.WORKSHOP_CONFIRM: ChangeRefusal.NOT_AWAITED,
+    ChangeKind.WORKSHOP_PROPOSE: ChangeRefusal.NOT_AWAITED,
+    ChangeKind.WORKSHOP_DECLINE: ChangeRefusal.NOT_AWAITED,
 }
+
+
+class NotOnesOffice(Exception):
+    """The booking may be seen, but this is not the caller's to ask of it."""
+
+
+# The workshop's own words, which whoever keeps it says of each booking there.
+WORKSHOPS_WORDS = (ChangeKind.WORKSHOP_CONFIRM, ChangeKind.WORKSHOP_PROPOSE, ChangeKind.WORKSHOP_DECLINE)
 
 
 def is_done_by(kind: ChangeKind, status: BookingStatus) -> bool:

@@ -20,6 +20,12 @@ class NoticeKind(StrEnum):
     HANDED_OVER = "handed_over"
     AT_RISK = "at_risk"
     PROPOSAL = "proposal"
+    # The first of these goes to the workshop, the others to the customer.
+    WORKSHOP_REQUEST = "workshop_request"
+    WORKSHOP_ASKED = "workshop_asked"
+    WORKSHOP_PROPOSAL = "workshop_proposal"
+    WORKSHOP_DECLINED = "workshop_declined"
+    REFERRAL = "referral"
 
 
 class Channel(StrEnum):

@@ -27,6 +27,11 @@ _SUBJECTS = {
     NoticeKind.NO_SHOW: "Missed: {session}",
     NoticeKind.HANDED_OVER: "New mechanic: {session}",
     NoticeKind.AT_RISK: "At risk: {session}",
+    NoticeKind.WORKSHOP_REQUEST: "Please confirm: {session}",
+    NoticeKind.WORKSHOP_ASKED: "Paid, the workshop is asked: {session}",
+    NoticeKind.WORKSHOP_PROPOSAL: "The workshop proposes another time: {session}",
+    NoticeKind.WORKSHOP_DECLINED: "The workshop cannot take you: {session}",
+    NoticeKind.REFERRAL: "Recommended: an appointment after {session}",
     NoticeKind.PROPOSAL: "Proposed: another time for {session}",
 }
 # A reminder leaves the calendar entry as it is; a refund may be for a booking that never had one.
@@ -35,6 +40,7 @@ _INVITES: dict[NoticeKind, Method] = {
     NoticeKind.RESCHEDULED: "REQUEST",
     NoticeKind.HANDED_OVER: "REQUEST",
     NoticeKind.CANCELLATION: "CANCEL",
+    NoticeKind.WORKSHOP_DECLINED: "CANCEL",
 }
 
 

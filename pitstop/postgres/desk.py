@@ -1,7 +1,7 @@
 """Bookings as the API sees them: every transaction begins by saying who asks, and row-level security does the rest."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -12,7 +12,7 @@ import asyncpg
 from pitstop.domain.audit_log import Action, Entry
 from pitstop.domain.booking import BookingStatus, SlotRefusal
 from pitstop.domain.caller import Caller, Role
-from pitstop.domain.changes import ChangeKind, ChangeOutcome
+from pitstop.domain.changes import ChangeKind, ChangeOutcome, NotOnesOffice
 from pitstop.domain.limits import HoldLimits, HoldsExhausted
 from pitstop.domain.saga import Standing
 from pitstop.postgres import queries
@@ -190,10 +190,11 @@ class BookingDesk:
         return standing_of(row) if row else None
 
     async def ask(self, caller: Caller, booking_id: UUID, wish: Wish) -> None:
-        """Puts a change on record, for the booking's run to decide on."""
+        """Puts a change on record, for the booking's run to decide on. Raises `NotOnesOffice`."""
         who = (caller.role, caller.subject)
         async with self._as(caller) as connection:
-            await connection.execute(_SQL["ask"], wish.id, booking_id, wish.kind, *who, wish.wanted, wish.reason)
+            with _office():
+                await connection.execute(_SQL["ask"], wish.id, booking_id, wish.kind, *who, wish.wanted, wish.reason)
             await note(
                 connection,
                 caller,
@@ -278,6 +279,15 @@ class BookingDesk:
             offer["policy"],
         )
         return inserted is not None
+
+
+@contextmanager
+def _office() -> Iterator[None]:
+    """Row-level security says who may ask what."""
+    try:
+        yield
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise NotOnesOffice from error
 
 
 def _place(request: BookingRequest) -> tuple[str, str, str]:

@@ -22,7 +22,7 @@ from pitstop.domain.saga import (
     Standing,
 )
 from pitstop.ports import PaymentIntent
-from pitstop.postgres import queries, steps
+from pitstop.postgres import queries, steps, workshop_words
 from pitstop.postgres.pool import Connection, Pool
 
 _SQL = queries.load("saga")
@@ -138,11 +138,11 @@ class PostgresSaga:
             if reservation is None:
                 await steps.owe_refund(connection, booking_id, None, "slot_gone", now)
                 return None
-            owed = [notice_plan.told_now(booking_id, NoticeKind.CONFIRMATION)]
-            owed += notice_plan.reminders(booking_id, booking["starts_at"], offsets, now)
-            arguments = (booking_id, reservation, now, kept is None, len(owed))
+            # One tells the customer, beside the reminders; the workshop that is asked is another matter.
+            owed = notice_plan.reminders(booking_id, booking["starts_at"], offsets, now)
+            arguments = (booking_id, reservation, now, kept is None, len(owed) + 1)
             await connection.execute(_SQL["confirm_booking"], *arguments)
-            await steps.owe(connection, booking_id, *owed)
+            await steps.owe(connection, booking_id, *workshop_words.told_of_payment(booking), *owed)
             return await _made(connection, await steps.lock(connection, booking_id))
 
     async def _retake(

@@ -40,14 +40,22 @@ def _called_for(record: BookingRecord) -> dict[str, int]:
     called: dict[str, int] = {}
     for entry in record.trail:
         if entry.event == "confirmed":
-            called[NoticeKind.CONFIRMATION] = 1
+            called[
+                NoticeKind.WORKSHOP_ASKED if _is_told(record, NoticeKind.WORKSHOP_ASKED) else NoticeKind.CONFIRMATION
+            ] = 1
             if entry.notices is not None:
                 called[NoticeKind.REMINDER] = entry.notices - 1
         elif entry.event == "refunded":
             called[NoticeKind.REFUND] = 1
     if record.status is BookingStatus.CANCELLED and (record.sessions or record.refunds):
-        called[NoticeKind.CANCELLATION if record.sessions else NoticeKind.REFUND] = 1
+        of_workshop = _is_told(record, NoticeKind.WORKSHOP_DECLINED)
+        ended = NoticeKind.WORKSHOP_DECLINED if of_workshop else NoticeKind.CANCELLATION
+        called[ended if record.sessions else NoticeKind.REFUND] = 1
     return called
+
+
+def _is_told(record: BookingRecord, kind: NoticeKind) -> bool:
+    return any(notice.kind == kind for notice in record.notices)
 
 
 def mail_sent_twice(case: Case, at: Moment) -> Iterator[Finding]:

@@ -88,7 +88,7 @@ SELECT
         SELECT jsonb_build_object('options', o.options, 'proposed_by', o.proposed_by, 'expires_at', o.expires_at)
         FROM proposals AS o WHERE o.booking_id = b.id AND o.status = 'open'
     ) AS proposal,
-    b.policy, b.moves, s.scheduled_for_original, s.started_at, s.ended_at, s.absent
+    b.workshop_id, b.workshop_status, b.workshop_answer_by, b.policy, b.moves, s.scheduled_for_original, s.started_at, s.ended_at, s.absent
 FROM bookings AS b
 LEFT JOIN sessions AS s ON s.booking_id = b.id
 LEFT JOIN payments AS p ON p.booking_id = b.id
@@ -140,7 +140,8 @@ FROM bookings AS b
 JOIN services AS s ON s.id = b.service_id
 JOIN plans AS p ON p.id = b.plan_id
 JOIN mechanics AS m ON m.id = b.mechanic_id
-LEFT JOIN slot_reservations AS held ON held.booking_id = b.id AND held.status IN ('reserved', 'confirmed')
+LEFT JOIN slot_reservations AS held
+    ON held.booking_id = b.id AND held.status IN ('reserved', 'confirmed') AND held.proposal_id IS NULL
 LEFT JOIN bays ON bays.id = held.bay_id
 LEFT JOIN workshops AS w ON w.id = COALESCE(bays.workshop_id, m.workshop_id)
 WHERE b.id = $1

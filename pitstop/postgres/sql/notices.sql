@@ -16,6 +16,11 @@ WITH judged AS (
             WHEN 'proposal' THEN b.status = 'confirmed' AND EXISTS (
                 SELECT FROM proposals AS a WHERE a.booking_id = b.id AND a.status = 'open' AND a.expires_at > $2
             )
+            WHEN 'workshop_request' THEN b.status = 'confirmed' AND b.workshop_status = 'awaiting'
+            WHEN 'workshop_asked' THEN b.status = 'confirmed' AND b.workshop_status = 'awaiting'
+            WHEN 'workshop_proposal' THEN b.status = 'confirmed' AND b.workshop_status = 'proposed' AND EXISTS (
+                SELECT FROM proposals AS a WHERE a.booking_id = b.id AND a.status = 'open' AND a.expires_at > $2
+            )
             WHEN 'confirmation' THEN b.status IN ('confirmed', 'in_progress', 'completed')
             ELSE TRUE
         END AS stands
@@ -30,10 +35,10 @@ claimed AS (
         detail = CASE WHEN judged.stands THEN NULL ELSE 'the booking no longer stands, or its session has begun' END
     FROM judged
     WHERE n.key = judged.key AND n.status IN ('pending', 'sending')
-    RETURNING n.booking_id, n.status, n.attempts
+    RETURNING n.booking_id, n.status, n.attempts, n.kind
 )
 SELECT
-    claimed.status AS state, claimed.attempts,
+    claimed.status AS state, claimed.attempts, claimed.kind AS notice_kind, w.name AS workshop_name, w.email AS workshop_email,
     b.id AS booking_id, s.kind, s.name AS service_name, p.name AS plan_name, m.name AS mechanic_name,
     b.customer_name, b.customer_email, b.starts_at AS start, b.ends_at AS "end", b.timezone AS customer_timezone,
     m.timezone AS venue_timezone, CASE s.kind WHEN 'in_person' THEN COALESCE(w.address, m.address) END AS venue_address,
@@ -45,7 +50,8 @@ JOIN bookings AS b ON b.id = claimed.booking_id
 JOIN services AS s ON s.id = b.service_id
 JOIN plans AS p ON p.id = b.plan_id
 JOIN mechanics AS m ON m.id = b.mechanic_id
-LEFT JOIN slot_reservations AS held ON held.booking_id = b.id AND held.status IN ('reserved', 'confirmed')
+LEFT JOIN slot_reservations AS held
+    ON held.booking_id = b.id AND held.status IN ('reserved', 'confirmed') AND held.proposal_id IS NULL
 LEFT JOIN bays ON bays.id = held.bay_id
 LEFT JOIN workshops AS w ON w.id = COALESCE(bays.workshop_id, m.workshop_id)
 

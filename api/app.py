@@ -32,6 +32,7 @@ from api.routes import (
     waivers,
     webhooks,
     workshop_words,
+    workshops,
 )
 from api.shedding import Lanes, Shedding
 from pitstop import logs
@@ -73,19 +74,8 @@ def create_app(settings: Settings | None = None, client: Client | None = None) -
     app.state.registry = meters.registry
     guard.install(app, settings)
     doors = (
-        *(
-            catalogue,
-            bookings,
-            changes,
-            proposals,
-            workshop_words,
-            invites,
-            waivers,
-            mechanics,
-            feeds,
-            privacy,
-            webhooks,
-        ),
+        *(catalogue, bookings, changes, proposals, workshops, workshop_words),
+        *(invites, waivers, mechanics, feeds, privacy, webhooks),
         *(codec, sign_in, operations, audits, pages, waiver_pages, proposal_pages),
     )
     for routes in doors:

@@ -25,6 +25,7 @@ from pitstop.gateways.tokens import TokenVerifier
 from pitstop.postgres.audit_board import AuditBoard
 from pitstop.postgres.audit_log import AuditLog
 from pitstop.postgres.catalogue import Catalogue
+from pitstop.postgres.dashboards import Dashboards
 from pitstop.postgres.desk import BookingDesk
 from pitstop.postgres.feeds import MechanicFeeds
 from pitstop.postgres.inbox import PostgresInbox
@@ -33,6 +34,7 @@ from pitstop.postgres.pool import Pool, open_pool
 from pitstop.postgres.pulse import Pulse
 from pitstop.postgres.rules import MechanicRules
 from pitstop.postgres.waivers import Waivers
+from pitstop.postgres.workshops import Workshops
 from pitstop.settings import Settings
 
 _CONNECTIONS_FOR_LIMITS = 2
@@ -67,6 +69,8 @@ class Rooms:
     codec: EncryptingCodec
     sessions: OperatorSessions
     waivers: Waivers
+    workshops: Workshops
+    dashboards: Dashboards
 
 
 @asynccontextmanager
@@ -106,6 +110,8 @@ async def build(settings: Settings, client: Client | None = None) -> AsyncIterat
             codec=payload_codec(settings),
             sessions=OperatorSessions(settings),
             waivers=Waivers(pool, timedelta(days=settings.waiver_retention_days)),
+            workshops=Workshops(pool),
+            dashboards=Dashboards(pool),
         )
 
 

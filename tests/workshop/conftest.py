@@ -8,10 +8,13 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from tests.database.conftest import as_api, urls
 from tests.support.people import Customer, Issuer, Json
 from tests.support.shop import Shop, open_workshop
 from tests.support.shops import hire
 
+# Their fixtures, for the tests here.
+__all__ = ["as_api", "urls"]
 Booked = Callable[..., Awaitable[Json]]
 MINUTES = 120
 

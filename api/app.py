@@ -27,6 +27,8 @@ from api.routes import (
     privacy,
     proposal_pages,
     proposals,
+    referral_pages,
+    referrals,
     sign_in,
     waiver_pages,
     waivers,
@@ -74,9 +76,9 @@ def create_app(settings: Settings | None = None, client: Client | None = None) -
     app.state.registry = meters.registry
     guard.install(app, settings)
     doors = (
-        *(catalogue, bookings, changes, proposals, workshops, workshop_words),
+        *(catalogue, bookings, changes, proposals, workshops, workshop_words, referrals),
         *(invites, waivers, mechanics, feeds, privacy, webhooks),
-        *(codec, sign_in, operations, audits, pages, waiver_pages, proposal_pages),
+        *(codec, sign_in, operations, audits, pages, waiver_pages, proposal_pages, referral_pages),
     )
     for routes in doors:
         app.include_router(routes.router)

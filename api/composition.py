@@ -20,6 +20,7 @@ from pitstop.gateways.manage_links import ManageLinks
 from pitstop.gateways.operator_sessions import OperatorSessions
 from pitstop.gateways.payload_codec import EncryptingCodec, payload_codec
 from pitstop.gateways.pseudonyms import Pseudonyms
+from pitstop.gateways.referral_links import ReferralLinks
 from pitstop.gateways.temporal_engine import TemporalEngine, connect
 from pitstop.gateways.tokens import TokenVerifier
 from pitstop.postgres.audit_board import AuditBoard
@@ -32,6 +33,7 @@ from pitstop.postgres.inbox import PostgresInbox
 from pitstop.postgres.limits import SharedBudgets
 from pitstop.postgres.pool import Pool, open_pool
 from pitstop.postgres.pulse import Pulse
+from pitstop.postgres.referrals import Referrals
 from pitstop.postgres.rules import MechanicRules
 from pitstop.postgres.waivers import Waivers
 from pitstop.postgres.workshops import Workshops
@@ -70,6 +72,8 @@ class Rooms:
     sessions: OperatorSessions
     waivers: Waivers
     workshops: Workshops
+    referrals: Referrals
+    referral_links: ReferralLinks
     dashboards: Dashboards
 
 
@@ -111,6 +115,8 @@ async def build(settings: Settings, client: Client | None = None) -> AsyncIterat
             sessions=OperatorSessions(settings),
             waivers=Waivers(pool, timedelta(days=settings.waiver_retention_days)),
             workshops=Workshops(pool),
+            referrals=Referrals(pool, timedelta(days=settings.referral_days)),
+            referral_links=ReferralLinks(settings),
             dashboards=Dashboards(pool),
         )
 

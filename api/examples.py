@@ -97,6 +97,8 @@ BOOKING: Json = SUMMARY | {
     "session_id": None,
     "flags": [],
     "proposal": None,
+    "referred_from": None,
+    "referrals": [],
     "workshop_id": None,
     "workshop_status": None,
     "workshop_answer_by": None,

@@ -11,11 +11,13 @@ from api.addresses import Address
 from api.callers import forbidden
 from api.composition import Rooms
 from api.problems import FieldError, Problem, invalid_field, unavailable
-from api.schemas import BookingIn
+from api.referrals import referred_by, used
+from api.schemas import BookingIn, Customer
 from pitstop.domain.booking import BookingStatus, SlotRefusal
 from pitstop.domain.caller import Caller, Role
 from pitstop.domain.identity import booking_id, fingerprint, guest_id
 from pitstop.domain.limits import HoldsExhausted
+from pitstop.domain.referrals import ReferralUsed, Referred
 from pitstop.domain.saga import HoldRefusal, Standing
 from pitstop.ports import EngineUnavailable, IdempotencyKeyReused
 from pitstop.postgres.desk import BookingRequest, Opening
@@ -50,20 +52,17 @@ class Opened:
     new: bool
 
 
-def request_of(sent: BookingIn, key: str, caller: Caller) -> BookingRequest:
+async def request_of(rooms: Rooms, sent: BookingIn, key: str, caller: Caller) -> BookingRequest:
     """The request as the desk takes it. Raises problems for what no catalogue needs to be asked about."""
     if sent.start is None:
         raise _not_offered("start", f"Immediate sessions are not offered by this release: {_SEARCH}.")
+    referral = await referred_by(rooms, caller, sent.referral, sent.service_id) if sent.referral else None
     return BookingRequest(
         id=booking_id(f"{caller.role}:{caller.subject}", key),
-        fingerprint=fingerprint(sent.model_dump(mode="json")),
-        customer_id=_customer(sent, caller),
-        customer_name=sent.customer.name,
-        customer_email=sent.customer.email,
-        customer_phone=sent.customer.phone,
-        country=sent.location.country,
-        city=sent.location.city,
-        postal_code=sent.location.postal_code,
+        # Without a referral the request is what it was before there were any.
+        fingerprint=fingerprint(sent.model_dump(mode="json", exclude=None if sent.referral else {"referral"})),
+        **_who(sent, caller, referral),
+        referral=referral,
         intake=sent.intake,
         timezone=sent.timezone,
         service_id=sent.service_id,
@@ -73,21 +72,45 @@ def request_of(sent: BookingIn, key: str, caller: Caller) -> BookingRequest:
     )
 
 
-def _customer(sent: BookingIn, caller: Caller) -> UUID:
+def _who(sent: BookingIn, caller: Caller, referral: Referred | None) -> dict[str, Any]:
+    """What is said of customer and place, or else what is known from the session that was referred from."""
+    who, place = sent.customer or referral, sent.location or referral
+    if who is None or place is None:
+        raise invalid_field("body.customer", "is needed without a referral")
+    return {
+        "customer_id": _customer(sent.customer, caller, referral),
+        "customer_name": who.customer_name if isinstance(who, Referred) else who.name,
+        "customer_email": who.customer_email if isinstance(who, Referred) else who.email,
+        "customer_phone": who.customer_phone if isinstance(who, Referred) else who.phone,
+        "country": place.country,
+        "city": place.city,
+        "postal_code": place.postal_code,
+    }
+
+
+def _customer(sent: Customer | None, caller: Caller, referral: Referred | None) -> UUID:
     """A customer books for itself; a service or an operator names the customer, or books for a guest."""
     if caller.role is Role.CUSTOMER:
-        if sent.customer.id not in (None, UUID(caller.subject)):
+        if sent and sent.id not in (None, UUID(caller.subject)):
             raise invalid_field("body.customer.id", "must be your own id, or left out: a customer books for itself")
         return UUID(caller.subject)
     if caller.role in (Role.SERVICE, Role.OPERATOR):
-        return sent.customer.id or guest_id(caller.subject, sent.customer.email)
+        if referral is not None:
+            if sent and sent.id not in (None, referral.customer_id):
+                raise invalid_field("body.customer.id", "must be the customer who was referred, or left out")
+            return referral.customer_id
+        if sent is not None:
+            return sent.id or guest_id(caller.subject, sent.email)
     raise forbidden("Bookings are made by customers, by services for customers, and by operators.")
 
 
 async def open_booking(rooms: Rooms, caller: Caller, request: BookingRequest, address: Address) -> Opened:
     """Holds the slot, once for the caller's key: the same request finds the booking again, at any time."""
     limits = budgets.of_hold(rooms, caller, address)
-    opening = await rooms.desk.open(caller, request, limits, datetime.now(UTC))
+    try:
+        opening = await rooms.desk.open(caller, request, limits, datetime.now(UTC))
+    except ReferralUsed:
+        raise used() from None
     _refuse_what_differs_or_is_not_offered(opening)
     new = opening.status is BookingStatus.HOLDING
     if new and await _taken(rooms, caller, request, opening):

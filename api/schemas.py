@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from api.fields import City, Country, Email, Instant, Intake, Name, Phone, PostalCode, Timezone
 from pitstop.domain.audit_log import Action
@@ -51,8 +52,15 @@ class BookingIn(Sent):
     mechanic_id: UUID | None = Field(default=None, description="null: any mechanic who has the slot free.")
     start: Instant | None = Field(description="An instant from the availability search. null: an immediate session.")
     timezone: Timezone
-    customer: Customer
-    location: Location
+    referral: Annotated[str, Field(max_length=200, description="The token of a referral's link.")] | None = None
+    customer: Customer | None = Field(
+        default=None,
+        validate_default=True,
+        description="Left out with a `referral`: whoever was referred. Else required.",
+    )
+    location: Location | None = Field(
+        default=None, validate_default=True, description="Left out with a `referral`: as in the session. Else required."
+    )
     intake: Intake = Field(default_factory=dict)
 
     model_config = ConfigDict(
@@ -72,6 +80,13 @@ class BookingIn(Sent):
             ]
         },
     )
+
+    @field_validator("customer", "location")
+    @classmethod
+    def _known_or_said(cls, said: Sent | None, info: ValidationInfo) -> Sent | None:
+        if said is None and info.data.get("referral") is None:
+            raise PydanticCustomError("missing", "Field required")
+        return said
 
 
 class PaymentToMake(BaseModel):
@@ -159,10 +174,27 @@ class ProposalOut(BaseModel):
     expires_at: datetime
 
 
+class ReferralOut(BaseModel):
+    """`booking_id`: what the customer has booked by it, if the caller may see that."""
+
+    id: UUID
+    service_id: UUID
+    plan_id: UUID
+    workshop_id: UUID | None
+    mechanic_id: UUID | None
+    start: datetime | None
+    note: str | None
+    made_at: datetime
+    expires_at: datetime
+    booking_id: UUID | None
+
+
 class BookingOut(BookingSummary):
     session_id: UUID | None
     flags: list[FlagOut] = Field(description="What is in the way of the booking, as long as it stands.")
     proposal: ProposalOut | None = Field(description="Other times that wait for the customer's answer.")
+    referred_from: UUID | None = Field(description="The virtual booking whose mechanic has recommended this one.")
+    referrals: list[ReferralOut] = Field(description="What was recommended in this session.")
     workshop_id: UUID | None = Field(description="Where the bay is that it holds, or held; null: not in person.")
     workshop_status: Literal["awaiting", "proposed", "confirmed", "declined", "lapsed"] | None = Field(
         description="The workshop's word. null: none is needed. `proposed`: the customer's answer is waited for."

@@ -161,6 +161,8 @@ CREATE POLICY own_referrals ON referrals FOR SELECT TO pitstop_api USING (
         WHEN 'mechanic' THEN made_by::text = (SELECT caller()) OR workshop_id = (SELECT kept_workshop())
         WHEN 'service' THEN opened_by_service = (SELECT caller())
         WHEN 'link' THEN booking_id::text = (SELECT caller())
+        -- The bearer of its own link.
+        WHEN 'referral' THEN id::text = (SELECT caller())
         ELSE (SELECT caller_role()) = 'operator'
     END
 );

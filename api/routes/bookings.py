@@ -76,7 +76,7 @@ async def create_booking(
     stand, or have ended unpaid of late; each further one makes the wait longer. Retry-After says how long it is.
     A request that is repeated with its key gets its booking, however many holds stand.
     """
-    opened = await open_booking(rooms, caller, request_of(sent, idempotency_key, caller), address)
+    opened = await open_booking(rooms, caller, await request_of(rooms, sent, idempotency_key, caller), address)
     response.status_code = 201 if opened.new else 200
     response.headers["Location"] = f"/v1/bookings/{opened.booking['id']}"
     return _opened(opened.booking, rooms, caller)

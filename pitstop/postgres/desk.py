@@ -14,6 +14,7 @@ from pitstop.domain.booking import BookingStatus, SlotRefusal
 from pitstop.domain.caller import Caller, Role
 from pitstop.domain.changes import ChangeKind, ChangeOutcome, NotOnesOffice
 from pitstop.domain.limits import HoldLimits, HoldsExhausted
+from pitstop.domain.referrals import ReferralUsed, Referred
 from pitstop.domain.saga import Standing
 from pitstop.postgres import queries
 from pitstop.postgres.audit_log import note
@@ -50,6 +51,7 @@ class BookingRequest:
     plan_id: UUID
     mechanic_id: UUID | None
     start: datetime
+    referral: Referred | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,7 @@ class BookingDesk:
     async def open(self, caller: Caller, request: BookingRequest, limits: HoldLimits, now: datetime) -> Opening:
         """Puts the request on record if nobody did, the slot looks free and the limits allow it; a hold it is not yet.
 
-        One that is on record is found before any limit is asked.
+        One that is on record is found before any limit is asked. Raises `ReferralUsed`.
         """
         async with self._as(caller) as connection:
             if (known := await self._known(connection, request)) is not None:
@@ -124,7 +126,9 @@ class BookingDesk:
                 return await self._known(connection, request) or await self._refused(connection, request, reason)
             if (exhausted := await claim_hold(connection, request.id, limits)) is not None:
                 return Opening(None, exhausted=exhausted)
-            if not await self._insert(connection, caller, request, offer):
+            with _once():
+                opened = await self._insert(connection, caller, request, offer)
+            if not opened:
                 # The same key, at the same moment: what it asked for is on record now, and may differ from this.
                 return await self._known(connection, request) or Opening(None, refusal=SlotRefusal.TAKEN)
             await note(connection, caller, Entry(Action.OPEN_BOOKING, "booking", str(request.id)))
@@ -277,8 +281,21 @@ class BookingDesk:
             offer["amount"],
             offer["currency"],
             offer["policy"],
+            request.referral.referral_id if request.referral else None,
+            request.referral.referred_from if request.referral else None,
         )
         return inserted is not None
+
+
+@contextmanager
+def _once() -> Iterator[None]:
+    """A referral is used once: of several at the same moment one is on record first."""
+    try:
+        yield
+    except asyncpg.UniqueViolationError as error:
+        if error.constraint_name != "one_booking_of_a_referral":
+            raise
+        raise ReferralUsed from error
 
 
 @contextmanager

@@ -48,7 +48,9 @@ async def test_an_operator_opens_one_and_its_keeper_keeps_it(
     assert (await customer.get(f"/v1{mine}")).status_code == 403
     listed = await keeper.get("/v1/workshops", limit=1)
     assert (listed.status_code, len(listed.json()["items"])) == (200, 1)
-    actions = await database.fetch("SELECT action FROM audit_log WHERE object_id = $1 AND outcome = 'done' ORDER BY id", str(yard.id))
+    actions = await database.fetch(
+        "SELECT action FROM audit_log WHERE object_id = $1 AND outcome = 'done' ORDER BY id", str(yard.id)
+    )
     assert [row["action"] for row in actions] == ["workshop.set"]
 
 
@@ -106,7 +108,9 @@ async def test_a_bay_goes_out_of_use_as_it_is_booked(
     customer: Customer, keeper: Customer, yard: Yard, database: Any
 ) -> None:
     """Whichever comes first: either nothing is held there, or the answer names what is."""
-    bays = [row["id"] for row in await database.fetch("SELECT id FROM bays WHERE workshop_id = $1 ORDER BY name", yard.id)]
+    bays = [
+        row["id"] for row in await database.fetch("SELECT id FROM bays WHERE workshop_id = $1 ORDER BY name", yard.id)
+    ]
     await database.execute("UPDATE bays SET active = FALSE WHERE id = $1", bays[1])
     path = f"/workshops/{yard.id}/bays/{bays[0]}"
     for number in range(6):
@@ -114,7 +118,7 @@ async def test_a_bay_goes_out_of_use_as_it_is_booked(
         await database.execute("UPDATE bays SET active = TRUE WHERE id = $1", bays[0])
         held, off = await asyncio.gather(
             customer.post(customer.request(yard.shop, start)),
-            send(keeper, "PUT", path, {"name": "1", "active": False}),
+            send(keeper, "PUT", path, {"name": "first", "active": False}),
         )
         assert off.status_code == 200, off.text
         assert held.status_code in (201, 409, 422), held.text

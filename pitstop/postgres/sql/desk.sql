@@ -56,8 +56,10 @@ END
 INSERT INTO bookings (
     id, request_fingerprint, created_by, customer_id, customer_name, customer_email, customer_phone, country, city, postal_code,
     intake, timezone, service_id, plan_id, mechanic_id, preferred_mechanic_id, starts_at, ends_at, buffer_before_minutes,
-    buffer_after_minutes, amount, currency, policy
-) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)
+    buffer_after_minutes, amount, currency, policy, referral_id, referred_from
+) VALUES (
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25
+)
 ON CONFLICT (id) DO NOTHING
 RETURNING id
 
@@ -88,6 +90,18 @@ SELECT
         SELECT jsonb_build_object('options', o.options, 'proposed_by', o.proposed_by, 'expires_at', o.expires_at)
         FROM proposals AS o WHERE o.booking_id = b.id AND o.status = 'open'
     ) AS proposal,
+    b.referred_from,
+    COALESCE((
+        SELECT jsonb_agg(jsonb_build_object(
+            'id', f.id, 'service_id', f.service_id, 'plan_id', f.plan_id, 'workshop_id', f.workshop_id,
+            'mechanic_id', f.mechanic_id, 'start', f.start, 'note', f.note, 'made_at', f.made_at, 'expires_at', f.expires_at,
+            'booking_id', (
+                SELECT n.id FROM bookings AS n
+                WHERE n.referral_id = f.id AND n.status NOT IN ('expired', 'payment_failed', 'cancelled', 'refunded')
+            )
+        ) ORDER BY f.made_at, f.id)
+        FROM referrals AS f WHERE f.booking_id = b.id
+    ), '[]') AS referrals,
     b.workshop_id, b.workshop_status, b.workshop_answer_by, b.policy, b.moves, s.scheduled_for_original, s.started_at, s.ended_at, s.absent
 FROM bookings AS b
 LEFT JOIN sessions AS s ON s.booking_id = b.id

@@ -20,24 +20,30 @@ from activities.audit import AuditActivities
 from activities.booking import PaymentActivities, ReservationActivities
 from activities.changes import ChangeActivities
 from activities.heartbeats import Heartbeats
-from activities.notices import NoticeActivities
+from activities.notices import ByMail, ByText, NoticeActivities
 from activities.privacy import ErasureActivities, SealActivities
 from activities.sweep import SweepActivities
 from pitstop import logs
 from pitstop.audit import composition as audit
 from pitstop.domain.limits import DeclineLimits
+from pitstop.domain.notices import Channel
+from pitstop.domain.quiet_hours import QuietHours
+from pitstop.domain.reminder_plan import TextRules
 from pitstop.gateways import temporal_engine
 from pitstop.gateways.audit_schedule import keep_auditing
 from pitstop.gateways.deployment import Deployment, worker_options
 from pitstop.gateways.holiday_library import HolidayLibrary
 from pitstop.gateways.letters import LetterWriter
 from pitstop.gateways.manage_links import ManageLinks
+from pitstop.gateways.pseudonyms import NumberNames
 from pitstop.gateways.referral_links import ReferralLinks
 from pitstop.gateways.seal_schedule import keep_sealing
+from pitstop.gateways.short_texts import ShortTexts
 from pitstop.gateways.smtp_mailer import SmtpMailer
 from pitstop.gateways.stripe_payments import StripePayments, stripe_client
 from pitstop.gateways.sweep_schedule import keep_sweeping
-from pitstop.ports import PaymentGateway
+from pitstop.gateways.twilio_messages import twilio_messages
+from pitstop.ports import PaymentGateway, TextMessenger
 from pitstop.postgres.audit_log import PostgresSeals
 from pitstop.postgres.changes import PostgresChanges
 from pitstop.postgres.erasure import PostgresErasure
@@ -70,10 +76,12 @@ async def at_work(client: Client, settings: Settings, interceptors: Sequence[Int
         ) as pool,
         audit.audit_pool(settings) as audit_pool,
         stripe_client(settings) as stripe,
+        twilio_messages(settings) as messenger,
         _worker(
             client,
             pool,
             StripePayments(stripe),
+            messenger,
             AuditActivities(audit.build(audit_pool, stripe, client, settings).passes),
             settings,
             interceptors,
@@ -97,19 +105,17 @@ def _worker(
     client: Client,
     pool: Pool,
     gateway: PaymentGateway,
+    messenger: TextMessenger | None,
     auditing: AuditActivities,
     settings: Settings,
     interceptors: Sequence[Interceptor],
 ) -> Worker:
-    saga = PostgresSaga(pool)
+    texts = TextRules(QuietHours(settings.sms_quiet_from, settings.sms_quiet_until), settings.sends_texts)
+    saga = PostgresSaga(pool, texts)
     reservations = ReservationActivities(saga)
-    changes = ChangeActivities(PostgresChanges(pool))
+    changes = ChangeActivities(PostgresChanges(pool, texts))
     payments = PaymentActivities(saga, gateway, _decline_limits(settings))
-    notices = NoticeActivities(
-        PostgresNotices(pool, ManageLinks(settings).url, ReferralLinks(settings).url),
-        LetterWriter(settings),
-        SmtpMailer(settings),
-    )
+    notices = _notices(pool, messenger, settings)
     sweep = SweepActivities(
         saga,
         PostgresInbox(pool),
@@ -164,6 +170,13 @@ def _worker(
         deployment_config=worker_options(settings),
         interceptors=[Heartbeats(), *interceptors],
     )
+
+
+def _notices(pool: Pool, messenger: TextMessenger | None, settings: Settings) -> NoticeActivities:
+    store = PostgresNotices(pool, ManageLinks(settings).url, NumberNames(settings).of, ReferralLinks(settings).url)
+    mail = ByMail(LetterWriter(settings), SmtpMailer(settings))
+    text = ByText(store, ShortTexts(settings), messenger)
+    return NoticeActivities(store, {Channel.EMAIL: mail, Channel.SMS: text})
 
 
 def _decline_limits(settings: Settings) -> DeclineLimits:

@@ -1,51 +1,109 @@
-"""Sending a mail that is owed, once for its key."""
+"""Sending a notice that is owed, once for its key, by the channel that it is owed on."""
+
+from collections.abc import Mapping
+from typing import Protocol
 
 from temporalio import activity
 
 from activities.moments import not_before
 from pitstop.contracts import names
 from pitstop.contracts.booking import SendNotice
-from pitstop.domain.notices import Notice, notice_key
+from pitstop.domain.notices import Channel, Claim, Notice, notice_key, offset_of
 from pitstop.domain.saga import NoticeOutcome
-from pitstop.ports import Mailer, MailNotAccepted, MailWriter, NoticeStore
+from pitstop.domain.text_messages import reference
+from pitstop.ports import (
+    Mailer,
+    MailWriter,
+    NotAccepted,
+    NoticeStore,
+    TextMessenger,
+    TextNotAccepted,
+    TextWriter,
+)
 
 
-class NoticeActivities:
-    """Claims a mail, writes it, hands it to the mail server, marks it as sent."""
+class Way(Protocol):
+    """One channel: writes a notice and hands it over."""
 
-    def __init__(self, store: NoticeStore, writer: MailWriter, mailer: Mailer) -> None:
-        self._store = store
+    async def hand_over(self, notice: Notice, claim: Claim) -> str | None:
+        """Returns when it was taken, with what the provider calls it, if it has names. Raises `NotAccepted`."""
+
+
+class ByMail:
+    """A crash between the server's yes and our mark leads to a second copy, with the same Message-ID and marked as a
+    second attempt: SMTP offers no better."""
+
+    def __init__(self, writer: MailWriter, mailer: Mailer) -> None:
         self._writer = writer
         self._mailer = mailer
 
+    async def hand_over(self, notice: Notice, claim: Claim) -> None:
+        await self._mailer.send(self._writer.write(notice), claim.attempt)
+
+
+class ByText:
+    """A try whose answer was lost is looked up before the message is sent again, because the provider has no keys."""
+
+    def __init__(self, store: NoticeStore, writer: TextWriter, messenger: TextMessenger | None) -> None:
+        self._store = store
+        self._writer = writer
+        self._messenger = messenger
+
+    async def hand_over(self, notice: Notice, claim: Claim) -> str:
+        number = claim.facts.customer_phone
+        if self._messenger is None or number is None:
+            raise TextNotAccepted("no text messages are sent by this installation", permanent=True)
+        body = self._writer.write_text(notice)
+        try:
+            return await self._taken_before(notice.key, claim, self._messenger, number, body) or (
+                await self._messenger.send(number, body, reference(notice.key, claim.sending))
+            )
+        except TextNotAccepted as failure:
+            if failure.opted_out:
+                await self._store.note_opt_out(number)
+            raise
+
+    async def _taken_before(
+        self, key: str, claim: Claim, messenger: TextMessenger, number: str, body: str
+    ) -> str | None:
+        """What an earlier try has got through: its news have come already, or the provider lists it."""
+        if claim.message_sid is not None or claim.since is None:
+            return claim.message_sid
+        found = await self._store.not_known(key, await messenger.sent_since(number, body, claim.since))
+        return found[0] if found else None
+
+
+class NoticeActivities:
+    """Claims a notice, has it written and handed over, marks it as sent. No channel waits for another."""
+
+    def __init__(self, store: NoticeStore, ways: Mapping[Channel, Way]) -> None:
+        self._store = store
+        self._ways = ways
+
     @activity.defn(name=names.SEND_NOTICE)
     async def send(self, order: SendNotice) -> NoticeOutcome:
-        """A mail refused for good is recorded, and the booking goes on without it.
-
-        A crash between the server's yes and our mark leads to a second copy, with the same Message-ID and marked as a
-        second attempt: SMTP offers no better.
-        """
+        """A notice refused for good is recorded, and the booking goes on without it."""
         key = _key(order)
         claim = await self._store.claim(key, not_before(order.now))
         if claim is None:
             return NoticeOutcome.NOT_SENT
-        mail = self._writer.write(Notice(key, order.kind, claim.facts, order.reminder_offset))
+        notice = Notice(key, claim.kind, claim.facts, offset_of(key), claim.sending)
         try:
-            await self._mailer.send(mail, claim.attempt)
-        except MailNotAccepted as failure:
+            message = await self._ways[claim.channel].hand_over(notice, claim)
+        except NotAccepted as failure:
             if not failure.permanent:
                 await self._store.note_failure(key, str(failure))
                 raise
             await self._store.mark_not_sent(key, str(failure), not_before(order.now))
             return NoticeOutcome.NOT_SENT
-        await self._store.mark_sent(key, not_before(order.now))
+        await self._store.mark_sent(key, not_before(order.now), message)
         return NoticeOutcome.SENT
 
     @activity.defn(name=names.GIVE_UP_NOTICE)
     async def give_up(self, order: SendNotice) -> None:
-        """The mail could not be sent while it was of use."""
-        key = _key(order)
-        await self._store.mark_not_sent(key, "the mail server did not take it in time", not_before(order.now))
+        """The notice could not be sent while it was of use."""
+        why = "nobody took it in time"
+        await self._store.mark_not_sent(_key(order), why, not_before(order.now))
 
 
 def _key(order: SendNotice) -> str:

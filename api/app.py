@@ -22,6 +22,7 @@ from api.routes import (
     feeds,
     invites,
     mechanics,
+    notices,
     operations,
     pages,
     privacy,
@@ -29,7 +30,9 @@ from api.routes import (
     proposals,
     referral_pages,
     referrals,
+    short_links,
     sign_in,
+    texts,
     waiver_pages,
     waivers,
     webhooks,
@@ -77,8 +80,8 @@ def create_app(settings: Settings | None = None, client: Client | None = None) -
     guard.install(app, settings)
     doors = (
         *(catalogue, bookings, changes, proposals, workshops, workshop_words, referrals),
-        *(invites, waivers, mechanics, feeds, privacy, webhooks),
-        *(codec, sign_in, operations, audits, pages, waiver_pages, proposal_pages, referral_pages),
+        *(notices, invites, waivers, mechanics, feeds, privacy, webhooks, texts, codec, sign_in, operations),
+        *(audits, pages, proposal_pages, waiver_pages, referral_pages, short_links),
     )
     for routes in doors:
         app.include_router(routes.router)

@@ -19,8 +19,9 @@ from pitstop.gateways.holiday_library import HolidayLibrary
 from pitstop.gateways.manage_links import ManageLinks
 from pitstop.gateways.operator_sessions import OperatorSessions
 from pitstop.gateways.payload_codec import EncryptingCodec, payload_codec
-from pitstop.gateways.pseudonyms import Pseudonyms
+from pitstop.gateways.pseudonyms import NumberNames, Pseudonyms
 from pitstop.gateways.referral_links import ReferralLinks
+from pitstop.gateways.short_links import ShortLinks
 from pitstop.gateways.temporal_engine import TemporalEngine, connect
 from pitstop.gateways.tokens import TokenVerifier
 from pitstop.postgres.audit_board import AuditBoard
@@ -34,7 +35,9 @@ from pitstop.postgres.limits import SharedBudgets
 from pitstop.postgres.pool import Pool, open_pool
 from pitstop.postgres.pulse import Pulse
 from pitstop.postgres.referrals import Referrals
+from pitstop.postgres.resending import NoticeBoard
 from pitstop.postgres.rules import MechanicRules
+from pitstop.postgres.texts import TextNews
 from pitstop.postgres.waivers import Waivers
 from pitstop.postgres.workshops import Workshops
 from pitstop.settings import Settings
@@ -56,12 +59,16 @@ class Rooms:
     rules: MechanicRules
     feeds: MechanicFeeds
     inbox: PostgresInbox
+    texts: TextNews
+    board: NoticeBoard
     audits: AuditBoard
     engine: TemporalEngine
     tokens: TokenVerifier
     links: ManageLinks
+    short_links: ShortLinks
     feed_links: FeedLinks
     names: Pseudonyms
+    numbers: NumberNames
     rates: RateLimiter
     pulse: Pulse
     streams: Streams
@@ -99,12 +106,16 @@ async def build(settings: Settings, client: Client | None = None) -> AsyncIterat
             rules=MechanicRules(pool, HolidayLibrary(), timedelta(seconds=settings.offline_flag_seconds)),
             feeds=MechanicFeeds(pool),
             inbox=PostgresInbox(spare),
+            texts=TextNews(spare),
+            board=NoticeBoard(pool),
             audits=audits,
             engine=TemporalEngine(client or await connect(settings, lazy=True), settings),
             tokens=TokenVerifier(settings, http),
             links=links,
+            short_links=ShortLinks(settings),
             feed_links=FeedLinks(settings),
             names=Pseudonyms(settings),
+            numbers=NumberNames(settings),
             rates=RateLimiter(SharedBudgets(limits, _PATIENCE_WITH_LIMITS_SECONDS)),
             pulse=pulse,
             streams=streams,

@@ -134,6 +134,25 @@ ERASURE: Json = {
     "left_at_stripe": 0,
     "completed_at": "2026-12-24T14:00:01.120000Z",
 }
+NOTICES: Json = {
+    "items": [
+        {
+            "key": "7d0c9d1c-6a5e-5f0b-9f43-0a8a5d0f3c11/reminder/86400s/sms",
+            "kind": "reminder",
+            "channel": "sms",
+            "status": "sent",
+            "due_at": "2026-11-30T15:00:00Z",
+            "attempts": 1,
+            "sending": 1,
+            "sent_at": "2026-11-30T15:00:00.310000Z",
+            "detail": None,
+            "delivery_status": "delivered",
+            "delivery_code": None,
+            "delivery_at": "2026-11-30T15:00:02.120000Z",
+        }
+    ],
+    "next_cursor": None,
+}
 AUDIT_LOG: Json = {
     "items": [
         {

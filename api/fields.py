@@ -239,5 +239,12 @@ Country = Annotated[
     Field(description="ISO 3166-1 alpha-2, upper case.", examples=["CA"]),
 ]
 Phone = Annotated[
-    str, StringConstraints(pattern=r"^\+[1-9][0-9]{6,14}$"), Field(description="E.164.", examples=["+14165550123"])
+    str,
+    StringConstraints(min_length=4, max_length=31),
+    AfterValidator(_clean),
+    Field(
+        description="With its country code, or as it is written in the country of the location.",
+        examples=["+14165550123"],
+        json_schema_extra={"pattern": r"^\+?[0-9 ()./-]{4,30}$"},
+    ),
 ]

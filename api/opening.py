@@ -11,12 +11,14 @@ from api.addresses import Address
 from api.callers import forbidden
 from api.composition import Rooms
 from api.problems import FieldError, Problem, invalid_field, unavailable
-from api.referrals import referred_by, used
+from api.referrals import used
 from api.schemas import BookingIn, Customer
 from pitstop.domain.booking import BookingStatus, SlotRefusal
 from pitstop.domain.caller import Caller, Role
 from pitstop.domain.identity import booking_id, fingerprint, guest_id
 from pitstop.domain.limits import HoldsExhausted
+from pitstop.domain.notices import Language
+from pitstop.domain.phone import NotANumber, normalised
 from pitstop.domain.referrals import ReferralUsed, Referred
 from pitstop.domain.saga import HoldRefusal, Standing
 from pitstop.ports import EngineUnavailable, IdempotencyKeyReused
@@ -52,16 +54,24 @@ class Opened:
     new: bool
 
 
-async def request_of(rooms: Rooms, sent: BookingIn, key: str, caller: Caller) -> BookingRequest:
-    """The request as the desk takes it. Raises problems for what no catalogue needs to be asked about."""
+# Fields that came after 0.1.0, at their defaults: a request without them has the fingerprint that it had before.
+_LATER_FIELDS: dict[str, dict[str, Any]] = {"customer": {"sms_consent": False, "language": None}}
+
+
+def request_of(
+    sent: BookingIn, key: str, caller: Caller, language: Language = Language.EN, referral: Referred | None = None
+) -> BookingRequest:
+    """The request as the desk takes it. Raises problems for what no catalogue needs to be asked about.
+
+    `language`: what the customer gets who names none. It is no part of what was asked for: the same request from
+    another browser is the same request.
+    """
     if sent.start is None:
         raise _not_offered("start", f"Immediate sessions are not offered by this release: {_SEARCH}.")
-    referral = await referred_by(rooms, caller, sent.referral, sent.service_id) if sent.referral else None
     return BookingRequest(
         id=booking_id(f"{caller.role}:{caller.subject}", key),
-        # Without a referral the request is what it was before there were any.
-        fingerprint=fingerprint(sent.model_dump(mode="json", exclude=None if sent.referral else {"referral"})),
-        **_who(sent, caller, referral),
+        fingerprint=fingerprint(_asked(sent)),
+        **_who(sent, caller, referral, language),
         referral=referral,
         intake=sent.intake,
         timezone=sent.timezone,
@@ -72,20 +82,46 @@ async def request_of(rooms: Rooms, sent: BookingIn, key: str, caller: Caller) ->
     )
 
 
-def _who(sent: BookingIn, caller: Caller, referral: Referred | None) -> dict[str, Any]:
+def _asked(sent: BookingIn) -> dict[str, Any]:
+    """What was asked for, in the words of the release that first took such requests."""
+    asked = sent.model_dump(mode="json", exclude=None if sent.referral else {"referral"})
+    for part, later in _LATER_FIELDS.items():
+        said = asked[part] or {}
+        asked[part] = {name: each for name, each in said.items() if name not in later or each != later[name]}
+    return asked
+
+
+def _who(sent: BookingIn, caller: Caller, referral: Referred | None, language: Language) -> dict[str, Any]:
     """What is said of customer and place, or else what is known from the session that was referred from."""
-    who, place = sent.customer or referral, sent.location or referral
-    if who is None or place is None:
+    place = sent.location or referral
+    if place is None or (sent.customer is None and referral is None):
         raise invalid_field("body.customer", "is needed without a referral")
-    return {
-        "customer_id": _customer(sent.customer, caller, referral),
-        "customer_name": who.customer_name if isinstance(who, Referred) else who.name,
-        "customer_email": who.customer_email if isinstance(who, Referred) else who.email,
-        "customer_phone": who.customer_phone if isinstance(who, Referred) else who.phone,
-        "country": place.country,
-        "city": place.city,
-        "postal_code": place.postal_code,
+    where = {"country": place.country, "city": place.city, "postal_code": place.postal_code}
+    return {"customer_id": _customer(sent.customer, caller, referral), **where, **_person(sent, referral, language)}
+
+
+def _person(sent: BookingIn, referral: Referred | None, language: Language) -> dict[str, Any]:
+    if sent.customer is not None:
+        return {
+            "customer_name": sent.customer.name,
+            "customer_email": sent.customer.email,
+            "customer_phone": _phone(sent.customer, sent.location.country if sent.location else None, referral),
+            "sms_consent": sent.customer.sms_consent,
+            "language": Language(sent.customer.language or language),
+        }
+    known = ("customer_name", "customer_email", "customer_phone", "sms_consent")
+    return {name: getattr(referral, name) for name in known} | {
+        "language": Language(referral.language if referral else language)
     }
+
+
+def _phone(customer: Customer, country: str | None, referral: Referred | None) -> str | None:
+    if customer.phone is None:
+        return None
+    try:
+        return normalised(customer.phone, country or (referral.country if referral else ""))
+    except NotANumber as fault:
+        raise invalid_field("body.customer.phone", str(fault)) from None
 
 
 def _customer(sent: Customer | None, caller: Caller, referral: Referred | None) -> UUID:

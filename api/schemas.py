@@ -1,10 +1,10 @@
 """What clients send and get. Amounts are minor units (cents) with an ISO 4217 code; instants are RFC 3339 in UTC."""
 
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from api.fields import City, Country, Email, Instant, Intake, Name, Phone, PostalCode, Timezone
@@ -38,6 +38,20 @@ class Customer(Sent):
     name: Name
     email: Email
     phone: Phone | None = None
+    sms_consent: bool = Field(
+        default=False,
+        strict=True,
+        description="Whether the customer may be sent reminders as text messages; needs a `phone`.",
+    )
+    language: Literal["en", "fr"] | None = Field(
+        default=None, description="What the customer is written to in. null: as Accept-Language says, else English."
+    )
+
+    @model_validator(mode="after")
+    def _consent_is_to_a_number(self) -> Self:
+        if self.sms_consent and self.phone is None:
+            raise ValueError("sms_consent needs a phone, to which text messages can be sent")
+        return self
 
 
 class Location(Sent):

@@ -96,11 +96,13 @@ GRANT EXECUTE ON FUNCTION keep_all_still TO pitstop_worker;
 -- Another service or plan, with the terms of that moment.
 GRANT UPDATE (service_id, plan_id, amount, policy) ON bookings TO pitstop_worker;
 GRANT UPDATE (kind, plan_id, price_paid) ON sessions TO pitstop_worker;
+GRANT SELECT ON booking_policies TO pitstop_worker;
 
 RESET ROLE;
 
 -- migrate:down
 SET LOCAL ROLE pitstop_owner;
+REVOKE SELECT ON booking_policies FROM pitstop_worker;
 REVOKE UPDATE (kind, plan_id, price_paid) ON sessions FROM pitstop_worker;
 REVOKE UPDATE (service_id, plan_id, amount, policy) ON bookings FROM pitstop_worker;
 DROP FUNCTION keep_all_still;

@@ -54,22 +54,56 @@ class MailWriter(Protocol):
     def write(self, notice: Notice) -> OutgoingMail: ...
 
 
-class MailNotAccepted(Exception):
-    """The mail server has not accepted a mail, as far as the sender knows: it may have it if its answer was lost.
-
-    `permanent`: the server, or the address itself, rules out this mail for good (SMTP 5xx, RFC 5321, 4.2.1, about this
-    recipient or message), so that another try is of no use. Faults of the connection, the login or the sender are not.
-    """
+class NotAccepted(Exception):
+    """A notice was not taken by whoever carries it. `permanent`: another try of the same is of no use."""
 
     def __init__(self, message: str, *, permanent: bool) -> None:
         super().__init__(message)
         self.permanent = permanent
 
 
+class MailNotAccepted(NotAccepted):
+    """The mail server has not accepted a mail, as far as the sender knows: it may have it if its answer was lost.
+
+    `permanent`: the server, or the address itself, rules out this mail for good (SMTP 5xx, RFC 5321, 4.2.1, about this
+    recipient or message), so that another try is of no use. Faults of the connection, the login or the sender are not.
+    """
+
+
 class Mailer(Protocol):
     """Hands a mail to the mail server. Returns when the server has accepted it; raises `MailNotAccepted` otherwise."""
 
     async def send(self, mail: OutgoingMail, attempt: int) -> None: ...
+
+
+class TextNotAccepted(NotAccepted):
+    """The text message was not taken, as far as the sender knows: the provider may have it if its answer was lost.
+
+    `opted_out`: whoever has the number wants no messages of ours.
+    """
+
+    def __init__(self, message: str, *, permanent: bool, opted_out: bool = False) -> None:
+        super().__init__(message, permanent=permanent)
+        self.opted_out = opted_out
+
+
+class TextMessenger(Protocol):
+    """Hands text messages to their provider, which knows no idempotency keys. Raises `TextNotAccepted`.
+
+    So a try whose answer was lost is looked up before the message is sent again.
+    """
+
+    async def send(self, to: str, body: str, key: str) -> str:
+        """What the provider calls the message. `to` in E.164; news of its delivery bear the `key`."""
+
+    async def sent_since(self, to: str, body: str, since: datetime) -> list[str]:
+        """Which messages with just this text it has taken for this number since then, oldest first."""
+
+
+class TextWriter(Protocol):
+    """Writes the text message for a notice."""
+
+    def write_text(self, notice: Notice) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,16 +210,22 @@ class ChangeStore(Protocol):
 
 
 class NoticeStore(Protocol):
-    """The mails that are owed."""
+    """The notices that are owed."""
 
     async def claim(self, key: str, now: datetime) -> Claim | None:
-        """None when the mail was sent already, or is not to be sent any more."""
+        """None when the notice was sent already, or is not to be sent any more."""
 
-    async def mark_sent(self, key: str, now: datetime) -> None: ...
+    async def mark_sent(self, key: str, now: datetime, message_sid: str | None = None) -> None: ...
 
     async def mark_not_sent(self, key: str, why: str, now: datetime) -> None: ...
 
     async def note_failure(self, key: str, why: str) -> None: ...
+
+    async def note_opt_out(self, number: str) -> None:
+        """Whoever has this number gets no more text messages."""
+
+    async def not_known(self, key: str, message_sids: Sequence[str]) -> list[str]:
+        """Those of these messages that are on record for no notice of the booking."""
 
 
 class SweepStore(Protocol):

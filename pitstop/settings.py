@@ -6,7 +6,7 @@ Spans are in seconds. In production every secret must be given, and whatever els
 import base64
 import binascii
 import json
-from datetime import timedelta
+from datetime import time, timedelta
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Any, Literal, Self
@@ -177,6 +177,30 @@ class Settings(BaseSettings):
         json_schema_extra=GIVEN_IN_PRODUCTION,
     )
     mail_from_name: str = Field(default="Pitstop", description="The sender's name.")
+
+    twilio_account_sid: str | None = Field(
+        default=None,
+        pattern=r"^AC[0-9a-f]{32}$",
+        description="The account at Twilio that sends text messages. Without it none are sent.",
+    )
+    twilio_auth_token: SecretStr | None = Field(
+        default=None, description="Its auth token: for calls, and for the signatures of Twilio's webhooks."
+    )
+    twilio_from: str | None = Field(
+        default=None,
+        pattern=r"^(\+[1-9][0-9]{6,14}|MG[0-9a-f]{32})$",
+        description="The number that text messages come from, in E.164, or the messaging service that chooses one.",
+    )
+    twilio_base_url: HttpUrl | None = Field(
+        default=None, description="Another server than Twilio's own: the dev stack's."
+    )
+    twilio_timeout_seconds: PositiveFloat = Field(default=8, description="How long one call to Twilio may take.")
+    sms_quiet_from: time = Field(
+        default=time(21), description="From this local time of the customer on, reminders by text message wait."
+    )
+    sms_quiet_until: time = Field(
+        default=time(8), description="Until this local time. The same as `sms_quiet_from`: there are no quiet hours."
+    )
 
     jwt_issuer: str = Field(
         default="https://issuer.pitstop.example",
@@ -349,6 +373,10 @@ class Settings(BaseSettings):
     )
 
     @property
+    def sends_texts(self) -> bool:
+        return self.twilio_account_sid is not None
+
+    @property
     def stripe_is_live(self) -> bool:
         """Whether the key moves money: Stripe's test and live modes share nothing but their shape."""
         return self.stripe_secret_key.get_secret_value().startswith(("sk_live_", "rk_live_"))
@@ -433,6 +461,21 @@ class Settings(BaseSettings):
     def _seals_with_a_key_that_it_has(self) -> Self:
         if self.payload_key_id not in self.payload_keys:
             raise ValueError("PITSTOP_PAYLOAD_KEY_ID names no key of PITSTOP_PAYLOAD_KEYS")
+        return self
+
+    @model_validator(mode="after")
+    def _has_all_of_twilio_or_nothing(self) -> Self:
+        given = [bool(each) for each in (self.twilio_account_sid, self.twilio_auth_token, self.twilio_from)]
+        if any(given) and not all(given):
+            raise ValueError(
+                "PITSTOP_TWILIO_ACCOUNT_SID, PITSTOP_TWILIO_AUTH_TOKEN and PITSTOP_TWILIO_FROM go together: all or none"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _has_quiet_hours_of_whole_minutes(self) -> Self:
+        if any(each.tzinfo or each.microsecond or each.second for each in (self.sms_quiet_from, self.sms_quiet_until)):
+            raise ValueError("PITSTOP_SMS_QUIET_FROM and PITSTOP_SMS_QUIET_UNTIL are local times such as 21:00")
         return self
 
     @model_validator(mode="after")

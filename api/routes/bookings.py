@@ -12,10 +12,12 @@ from api.addresses import ClientAddress
 from api.callers import Authenticated, BookingId, Reader
 from api.composition import InRooms, Rooms
 from api.examples import BOOKING, BOOKINGS, EVENTS, OPENED, shown
+from api.languages import preferred
 from api.openapi import problems as problems  # the other routers of bookings take it from here
 from api.opening import open_booking, request_of
 from api.problems import not_found
 from api.reading import StrictRoute
+from api.referrals import referred_by
 from api.schemas import (
     BookingIn,
     BookingOpened,
@@ -51,6 +53,14 @@ IdempotencyKey = Annotated[
         examples=["4f9c1f1e-checkout-1"],
     ),
 ]
+AcceptLanguage = Annotated[
+    str,
+    Header(
+        max_length=1000,
+        description="What the customer is written to in, unless the body says it: English or French.",
+        examples=["fr-CA,fr;q=0.9,en;q=0.8"],
+    ),
+]
 
 
 @router.post(
@@ -69,6 +79,7 @@ async def create_booking(
     rooms: InRooms,
     address: ClientAddress,
     response: Response,
+    accept_language: AcceptLanguage = "",
 ) -> BookingOpened:
     """Holds the slot for 15 minutes and brings back what is needed to pay for it.
 
@@ -76,7 +87,9 @@ async def create_booking(
     stand, or have ended unpaid of late; each further one makes the wait longer. Retry-After says how long it is.
     A request that is repeated with its key gets its booking, however many holds stand.
     """
-    opened = await open_booking(rooms, caller, await request_of(rooms, sent, idempotency_key, caller), address)
+    referral = await referred_by(rooms, caller, sent.referral, sent.service_id) if sent.referral else None
+    request = request_of(sent, idempotency_key, caller, preferred(accept_language), referral)
+    opened = await open_booking(rooms, caller, request, address)
     response.status_code = 201 if opened.new else 200
     response.headers["Location"] = f"/v1/bookings/{opened.booking['id']}"
     return _opened(opened.booking, rooms, caller)

@@ -175,10 +175,10 @@ async def _manage(rooms: Rooms, booking: UUID, token: str) -> HTMLResponse:
     query = urlencode({"token": token})
     answers = {name: f"/manage/{booking}/proposal/{name}?{query}" for name in ("accept", "decline")}
     invite = f"/v1/bookings/{booking}/invite.ics?{query}" if sheet.was_confirmed else None
-    here = f"/manage/{booking}?{query}"
     waiver = f"/bookings/{booking}/waiver?{query}" if sheet.was_confirmed and sheet.facts.kind in NEEDING else None
-    policy = WITH_FORM if sheet.options else STYLED
-    return page("manage.html", policy=policy, here=here, invite=invite, waiver=waiver, answers=answers, **_words(sheet))
+    here, policy = f"/manage/{booking}?{query}", WITH_FORM if sheet.options else STYLED
+    links: dict[str, Any] = {"here": here, "invite": invite, "waiver": waiver, "answers": answers}
+    return page("manage.html", policy=policy, **links, **_words(sheet))
 
 
 def _words(sheet: Sheet) -> dict[str, Any]:
@@ -198,13 +198,6 @@ def _words(sheet: Sheet) -> dict[str, Any]:
     }
 
 
-def _calendars(sheet: Sheet) -> list[tuple[str, str]]:
-    """Name and link of each calendar on the web, while the session is to be put into one."""
-    if not sheet.in_calendars:
-        return []
-    return [(NAMES[key], link) for key, link in calendar_links(sheet.facts).items()]
-
-
 def _option(option: dict[str, Any], facts: BookingFacts) -> dict[str, str]:
     """A proposed time, as the customer reads it, and as the form sends it back."""
     start = datetime.fromisoformat(option["start"])
@@ -213,6 +206,13 @@ def _option(option: dict[str, Any], facts: BookingFacts) -> dict[str, str]:
     other = one_line(option["mechanic"] or "")
     words = when if other == facts.mechanic_name else f"{when}, with {other}"
     return {"start": option["start"], "mechanic_id": option["mechanic_id"], "words": words}
+
+
+def _calendars(sheet: Sheet) -> list[tuple[str, str]]:
+    """Name and link of each calendar on the web, while the session is to be put into one."""
+    if not sheet.in_calendars:
+        return []
+    return [(NAMES[key], link) for key, link in calendar_links(sheet.facts).items()]
 
 
 def _status(sheet: Sheet, zone: ZoneInfo) -> _Status:

@@ -39,7 +39,8 @@ def up(
         int | None,
         typer.Option(
             metavar="N",
-            help="Ports N, N+1, … for API, Temporal, its UI, PostgreSQL, Stripe, SMTP, mails, issuer, worker metrics.",
+            help="Ports N, N+1, … for API, Temporal, its UI, PostgreSQL, Stripe, SMTP, mails, issuer, worker metrics, "
+            "Twilio.",
         ),
     ] = None,
     supervise: Annotated[bool, typer.Option("--supervise", help="Start parts again that die.")] = False,

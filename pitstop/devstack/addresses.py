@@ -39,6 +39,7 @@ class Addresses(BaseModel):
     mail: int = 8025
     issuer: int = 8081
     worker_metrics: int = 9464
+    twilio: int = 12112
 
     @classmethod
     def load(cls, path: Path) -> Self:

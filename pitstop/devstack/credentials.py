@@ -28,6 +28,8 @@ class Credentials(BaseModel):
     stripe_secret_key: str = Field(default_factory=lambda: f"sk_test_{_random()}")
     stripe_publishable_key: str = Field(default_factory=lambda: f"pk_test_{_random()}")
     stripe_webhook_secret: str = Field(default_factory=lambda: f"whsec_{_random()}")
+    twilio_account_sid: str = Field(default_factory=lambda: f"AC{secrets.token_hex(16)}")
+    twilio_auth_token: str = Field(default_factory=_random)
     manage_link_secret: str = Field(default_factory=_random)
     payload_key: str = Field(default_factory=lambda: base64.b64encode(secrets.token_bytes(32)).decode())
 

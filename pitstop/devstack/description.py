@@ -3,7 +3,7 @@
 import httpx
 
 from pitstop.devstack import postgres
-from pitstop.devstack.parts import NAMESPACE, Plan
+from pitstop.devstack.parts import NAMESPACE, TWILIO_NUMBER, Plan
 from pitstop.devstack.stackfile import Stack, Tokens
 
 TOKEN_SECONDS = 30 * 86_400
@@ -31,6 +31,10 @@ async def describe(plan: Plan, pids: dict[str, int]) -> Stack:
         stripe_secret_key=secrets.stripe_secret_key,
         stripe_publishable_key=secrets.stripe_publishable_key,
         stripe_webhook_secret=secrets.stripe_webhook_secret,
+        twilio_api_url=ports.url("twilio"),
+        twilio_account_sid=secrets.twilio_account_sid,
+        twilio_auth_token=secrets.twilio_auth_token,
+        twilio_number=TWILIO_NUMBER,
         mail_url=ports.url("mail"),
         smtp_port=ports.smtp,
         issuer_url=ports.url("issuer"),

@@ -15,6 +15,7 @@ PERSISTENT = ("postgres", credentials.NAME)
 
 OWN = (
     *("postgres", "postgres.new", ".postgres-password", "temporal.sqlite*", "stripe.sqlite*", "mail.sqlite*", "issuer"),
+    "twilio.sqlite*",
     *(LOGS, control.FOLDER, "worker.ready", PORTS, PROCESSES, credentials.NAME, stackfile.NAME, ".*.json.*"),
 )
 

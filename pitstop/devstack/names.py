@@ -3,6 +3,6 @@
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-FOUNDATION = ("postgres", "temporal", "stripe", "mail", "issuer")
+FOUNDATION = ("postgres", "temporal", "stripe", "twilio", "mail", "issuer")
 APPLICATION = ("worker", "api")
 NAMES = (*FOUNDATION, *APPLICATION)

@@ -30,6 +30,8 @@ SEARCH_ATTRIBUTES = {
 }
 READY_FILE_VARIABLE = "PITSTOP_WORKER_READY_FILE"
 PAYLOAD_KEY_ID = "devstack"
+# The sender that Twilio's own test credentials take.
+TWILIO_NUMBER = "+15005550006"
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,10 @@ class Plan:
             "STRIPE_SECRET_KEY": self.credentials.stripe_secret_key,
             "STRIPE_PUBLISHABLE_KEY": self.credentials.stripe_publishable_key,
             "STRIPE_WEBHOOK_SECRET": self.credentials.stripe_webhook_secret,
+            "TWILIO_BASE_URL": self.addresses.url("twilio"),
+            "TWILIO_ACCOUNT_SID": self.credentials.twilio_account_sid,
+            "TWILIO_AUTH_TOKEN": self.credentials.twilio_auth_token,
+            "TWILIO_FROM": TWILIO_NUMBER,
             "SMTP_HOST": HOST,
             "SMTP_PORT": str(self.addresses.smtp),
             "JWKS_URL": self.jwks_url,
@@ -107,7 +113,7 @@ def program(name: str) -> str:
 
 def parts(plan: Plan) -> dict[str, Part]:
     """Every part, in the order in which they start."""
-    makers = (_postgres, _temporal, _stripe, _mail, _issuer, _worker, _api)
+    makers = (_postgres, _temporal, _stripe, _twilio, _mail, _issuer, _worker, _api)
     return {part.name: part for part in (make(plan) for make in makers)}
 
 
@@ -158,6 +164,21 @@ def _stripe(plan: Plan) -> Part:
         command=lambda: _module("pitstop.devstack.stripe_server", *arguments),
         is_ready=lambda: _answers(f"{plan.addresses.url('stripe')}/health"),
         ports={"stripe": port},
+    )
+
+
+def _twilio(plan: Plan) -> Part:
+    port, secrets = plan.addresses.twilio, plan.credentials
+    arguments = [
+        *("--port", str(port), "--data", str(plan.data / "twilio.sqlite"), "--number", TWILIO_NUMBER),
+        *("--inbound-url", f"{plan.addresses.url('api')}/webhooks/twilio"),
+        *("--account-sid", secrets.twilio_account_sid, "--auth-token", secrets.twilio_auth_token),
+    ]
+    return Part(
+        "twilio",
+        command=lambda: _module("pitstop.devstack.twilio_server", *arguments),
+        is_ready=lambda: _answers(f"{plan.addresses.url('twilio')}/health"),
+        ports={"twilio": port},
     )
 
 

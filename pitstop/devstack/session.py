@@ -92,6 +92,7 @@ def _summary(stack: Stack, data: Path) -> Panel:
         "Temporal": f"{stack.temporal_ui_url}/namespaces/{stack.temporal_namespace}/workflows",
         "to read it": f"{stack.api_url}/operators/sign-in (with tokens.operator of stack.json)",
         "mail": stack.mail_url,
+        "text messages": stack.twilio_api_url,
         "Stripe server": stack.stripe_api_url,
         "token keys": stack.jwks_url,
         "PostgreSQL": stack.database_url.rpartition("@")[2],

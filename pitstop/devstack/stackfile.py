@@ -33,6 +33,10 @@ class Stack(BaseModel):
     stripe_secret_key: str
     stripe_publishable_key: str
     stripe_webhook_secret: str
+    twilio_api_url: str
+    twilio_account_sid: str
+    twilio_auth_token: str
+    twilio_number: str
     mail_url: str
     smtp_port: int
     issuer_url: str

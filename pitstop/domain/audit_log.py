@@ -19,6 +19,8 @@ class Action(StrEnum):
     SET_ONLINE = "online.set"
     ADD_TIME_OFF = "time_off.add"
     REMOVE_TIME_OFF = "time_off.remove"
+    LIST_NOTICES = "notice.list"
+    RESEND_NOTICE = "notice.resend"
     READ_CALENDAR_ADDRESS = "calendar_address.read"
     MAKE_CALENDAR_ADDRESS = "calendar_address.make"
     REMOVE_CALENDAR_ADDRESS = "calendar_address.remove"

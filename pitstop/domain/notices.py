@@ -1,11 +1,16 @@
-"""What a customer is told by mail about a booking, and the facts that a mail is written from."""
+"""What a customer is told about a booking, by mail or by text message, and the facts that it is written from."""
 
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 from pitstop.domain.catalogue import SessionKind
+
+_OFFSET = re.compile(r"/reminder/([0-9]+)s(/|$)", re.ASCII)
 
 
 class NoticeKind(StrEnum):
@@ -16,11 +21,15 @@ class NoticeKind(StrEnum):
     CANCELLATION = "cancellation"
     REFUND = "refund"
     RESCHEDULED = "rescheduled"
-    NO_SHOW = "no_show"
+    PROPOSAL = "proposal"
     HANDED_OVER = "handed_over"
     AT_RISK = "at_risk"
-    PROPOSAL = "proposal"
-    # The first of these goes to the workshop, the others to the customer.
+    WAIVER_REQUEST = "waiver_request"
+    NOT_TAKEN = "not_taken"
+    TAKEN = "taken"
+    NO_SHOW = "no_show"
+    WAITLIST_OFFER = "waitlist_offer"
+    # To the workshop; the others are to the customer.
     WORKSHOP_REQUEST = "workshop_request"
     WORKSHOP_ASKED = "workshop_asked"
     WORKSHOP_PROPOSAL = "workshop_proposal"
@@ -35,15 +44,24 @@ class Channel(StrEnum):
     SMS = "sms"
 
 
+class Language(StrEnum):
+    """The languages that customers are written to in; French as in Canada."""
+
+    EN = "en"
+    FR = "fr"
+
+
 @dataclass(frozen=True, slots=True)
 class BookingFacts:
     """A booking as a mail or a calendar entry shows it.
 
     `start` and `end` are aware instants in UTC. `customer_timezone` and `venue_timezone` are IANA names; times are
-    shown in the customer's zone, for an in-person session in the venue's. `amount` and `amount_refunded` are minor
-    units (cents) of `currency`, an ISO 4217 code in lower case. `manage_url` is empty where it is
-    not for the customer's eyes, `join_url` also where there is nothing to join. `invite_uid` never changes for a
-    booking; `invite_sequence` rises by one with each change of the invite, cancellation included (RFC 5545, 3.8.7.4).
+    shown in the customer's zone, for an in-person session in the venue's. `amount`, `amount_refunded` and
+    `amount_kept` (what stays after an end, by the policy) are minor units (cents) of `currency`, an ISO 4217 code in
+    lower case. `manage_url` is empty where it is not for the customer's eyes, `join_url` also where there is nothing to
+    join. `previous_start`: before it was moved. `detail` is what a kind of notice needs besides (a link, a reason); its
+    texts are people's, too. `invite_uid` never changes for a booking; `invite_sequence` rises by one with each change
+    of the invite, cancellation included (RFC 5545, 3.8.7.4).
     """
 
     booking_id: UUID
@@ -65,24 +83,42 @@ class BookingFacts:
     invite_uid: str
     invite_sequence: int
     join_url: str = ""
+    language: Language = Language.EN
+    customer_phone: str | None = None
+    amount_kept: int = 0
+    previous_start: datetime | None = None
+    detail: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One mail to write. `key` names it for ever (booking, kind, offset): the same key is the same mail, sent once."""
+    """One notice to write. `key` names it for ever: the same key is the same notice, sent once for each `sending`.
+
+    `sending` rises when an operator has it sent again.
+    """
 
     key: str
     kind: NoticeKind
     facts: BookingFacts
     reminder_offset: timedelta | None = None
+    sending: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A mail claimed for its `attempt`-th sending, with the facts as they are then."""
+    """A notice claimed for its `attempt`-th sending, with the facts as they are then.
+
+    Of a text message: `since` is when an earlier try of this sending was made, whose answer may have been lost (None:
+    there was none); `message_sid` what the provider calls the message, if it has told us already that it has it.
+    """
 
     attempt: int
     facts: BookingFacts
+    kind: NoticeKind
+    channel: Channel = Channel.EMAIL
+    sending: int = 1
+    since: datetime | None = None
+    message_sid: str | None = None
 
 
 def join_url(manage_url: str, kind: SessionKind) -> str:
@@ -117,3 +153,9 @@ def notice_key(
     if channel is not Channel.EMAIL:
         parts.append(str(channel))
     return "/".join(parts)
+
+
+def offset_of(key: str) -> timedelta | None:
+    """How long before the session a reminder with this key comes; None for every other notice."""
+    found = _OFFSET.search(key)
+    return timedelta(seconds=int(found[1])) if found else None

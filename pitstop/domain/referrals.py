@@ -35,6 +35,8 @@ class Referred:
     customer_name: str
     customer_email: str
     customer_phone: str | None
+    sms_consent: bool
+    language: str
     country: str
     city: str
     postal_code: str

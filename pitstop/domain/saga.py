@@ -1,8 +1,10 @@
 """What the steps of a booking's saga bring back. Instants are aware and in UTC, amounts minor units (cents)."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
@@ -133,7 +135,8 @@ class PaymentEvent(Message):
 class OwedNotice:
     """A mail or message that a booking will get, or (`skip_reason`) will not get because its moment has passed.
 
-    `move`: how often the booking had been moved when it was put on record.
+    `move`: how often the booking had been moved when it was put on record. `about`: what it tells besides the booking's
+    own facts, as JSON; pitstop/gateways/letter_words.py says what it may be.
     """
 
     key: str
@@ -142,6 +145,7 @@ class OwedNotice:
     skip_reason: str | None = None
     channel: Channel = Channel.EMAIL
     move: int = 0
+    about: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

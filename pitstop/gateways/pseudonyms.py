@@ -13,9 +13,31 @@ class Pseudonyms:
     all addresses. Another secret makes all names new, so that limits begin again."""
 
     def __init__(self, settings: Settings) -> None:
-        secret = settings.manage_link_secret.get_secret_value().encode()
-        self._key = hmac.digest(secret, _PURPOSE, hashlib.sha256)
+        self._key = _key(settings.manage_link_secret.get_secret_value())
 
     def of(self, kind: str, name: str) -> bytes:
         """128 bits; those of two kinds never meet."""
-        return hmac.digest(self._key, f"{kind}\0{name}".encode(), hashlib.sha256)[:16]
+        return _name(self._key, kind, name)
+
+
+class NumberNames:
+    """The names of telephone numbers whose owners want no messages.
+
+    The wish outlives a change of the secret, as long as the former one is among those whose links still open.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        secrets = (settings.manage_link_secret, *settings.manage_link_former_secrets)
+        self._keys = [_key(secret.get_secret_value()) for secret in secrets]
+
+    def of(self, number: str) -> list[bytes]:
+        """All names that the number may be on record under; a new record has the first."""
+        return [_name(key, "phone", number) for key in self._keys]
+
+
+def _key(secret: str) -> bytes:
+    return hmac.digest(secret.encode(), _PURPOSE, hashlib.sha256)
+
+
+def _name(key: bytes, kind: str, name: str) -> bytes:
+    return hmac.digest(key, f"{kind}\0{name}".encode(), hashlib.sha256)[:16]

@@ -1,9 +1,11 @@
 """How facts read in mails and calendar entries: one-line texts, amounts of money, times with their zone."""
 
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from pitstop.domain.catalogue import SessionKind
@@ -32,8 +34,11 @@ def _unprintable(character: str) -> bool:
     return unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} or character in _TURNING
 
 
-def tidied(facts: BookingFacts) -> BookingFacts:
-    """The same facts with every text that a person typed on one line. An address keeps its lines as a comma each."""
+def tidied(facts: BookingFacts, detail: Mapping[str, Any] | None = None) -> BookingFacts:
+    """The same facts with every text that a person typed on one line. An address keeps its lines as a comma each.
+
+    `detail`, if given, takes the place of the one that is there.
+    """
     address = facts.venue_address
     return replace(
         facts,
@@ -41,13 +46,19 @@ def tidied(facts: BookingFacts) -> BookingFacts:
         plan_name=one_line(facts.plan_name),
         mechanic_name=one_line(facts.mechanic_name),
         customer_name=one_line(facts.customer_name),
+        detail=facts.detail if detail is None else detail,
         venue_address=None if address is None else ", ".join(filter(None, map(one_line, address.splitlines()))),
     )
 
 
+def decimals(currency: str) -> int:
+    """How many of Stripe's minor units' digits come after the point."""
+    return 0 if currency in _ZERO_DECIMAL else 3 if currency in _THREE_DECIMAL else 2
+
+
 def money(amount: int, currency: str) -> str:
     """An amount in Stripe's minor units as people write it: `CA$89.00`, or `89.00 NOK` where no sign is unambiguous."""
-    places = 0 if currency in _ZERO_DECIMAL else 3 if currency in _THREE_DECIMAL else 2
+    places = decimals(currency)
     number = f"{Decimal(amount).scaleb(-places):,.{places}f}"
     symbol = _SYMBOLS.get(currency)
     return f"{symbol}{number}" if symbol else f"{number} {currency.upper()}"
@@ -65,16 +76,27 @@ def session_time(facts: BookingFacts, zone: str) -> str:
     """
     start, end = (moment.astimezone(ZoneInfo(zone)) for moment in (facts.start, facts.end))
     first = f"{_day(start)}, {start:%H:%M}"
-    if _abbreviation(start) != _abbreviation(end):
-        first += f" {_abbreviation(start)}"
+    if offset_or_name(start) != offset_or_name(end):
+        first += f" {offset_or_name(start)}"
     last = f"{end:%H:%M}" if start.date() == end.date() else f"{_day(end)}, {end:%H:%M}"
-    return f"{first}{_TO}{last} {_abbreviation(end)} ({zone})"
+    return f"{first}{_TO}{last} {offset_or_name(end)} ({zone})"
 
 
 def start_time(facts: BookingFacts) -> str:
     """When the session starts, short enough for a subject: `Tue 1 Dec 2026, 14:00 EST`."""
-    start = facts.start.astimezone(ZoneInfo(shown_zone(facts)))
-    return f"{start:%a} {start.day} {start:%b %Y}, {start:%H:%M} {_abbreviation(start)}"
+    return moment_in(facts.start, shown_zone(facts))
+
+
+def moment_in(moment: datetime, zone: str) -> str:
+    """An instant in `zone`: `Tue 1 Dec 2026, 14:00 EST`."""
+    local = moment.astimezone(ZoneInfo(zone))
+    return f"{local:%a} {local.day} {local:%b %Y}, {local:%H:%M} {offset_or_name(local)}"
+
+
+def short_moment_in(moment: datetime, zone: str) -> str:
+    """An instant in `zone` for a text message: `Tue 1 Dec 14:00 EST`."""
+    local = moment.astimezone(ZoneInfo(zone))
+    return f"{local:%a} {local.day} {local:%b %H:%M} {offset_or_name(local)}"
 
 
 def span(length: timedelta) -> str:
@@ -89,7 +111,7 @@ def _day(moment: datetime) -> str:
     return f"{moment:%A}, {moment.day} {moment:%B %Y}"
 
 
-def _abbreviation(moment: datetime) -> str:
+def offset_or_name(moment: datetime) -> str:
     """The zone's abbreviation at that moment; many zones have only an offset there (`+0545`): `UTC+05:45`."""
     name = moment.tzname() or ""
     return name if name.isalpha() else f"UTC{moment.isoformat()[-6:]}"

@@ -12,6 +12,7 @@ from pitstop.domain.caller import Role
 from pitstop.domain.changes import ChangeRefusal
 from pitstop.domain.course import Course
 from pitstop.domain.policy import Policy, acts_for_customer
+from pitstop.domain.reminder_plan import NO_TEXTS, TextRules
 from pitstop.postgres import queries
 from pitstop.postgres.pool import Connection
 
@@ -41,6 +42,7 @@ class Asked:
     course: Course
     now: datetime
     change_id: UUID | None = None
+    texts: TextRules = NO_TEXTS
 
     @property
     def booking_id(self) -> UUID:

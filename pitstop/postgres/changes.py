@@ -15,6 +15,7 @@ from pitstop.domain.course import Course
 from pitstop.domain.flags import Resolution
 from pitstop.domain.notices import NoticeKind
 from pitstop.domain.policy import Party, part_of
+from pitstop.domain.reminder_plan import NO_TEXTS, TextRules
 from pitstop.domain.saga import Terms
 from pitstop.postgres import (
     flags,
@@ -38,8 +39,9 @@ _NO_COURSE = Course((), timedelta(0))
 class PostgresChanges:
     """Implements the port `ChangeStore` as the role `pitstop_worker`."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, texts: TextRules = NO_TEXTS) -> None:
         self._pool = pool
+        self._texts = texts
 
     async def terms(self, booking_id: UUID, now: datetime) -> Terms | None:
         async with self._pool.acquire() as connection, connection.transaction():
@@ -61,9 +63,8 @@ class PostgresChanges:
                 return ChangeOutcome(refusal=ChangeRefusal.WITHDRAWN, terms=await _terms(connection, booking))
             outcome, detail = change["outcome"], change["detail"]
             if outcome is None:
-                asked = Asked(
-                    connection, booking, Role(change["asked_by_role"]), change["wanted"], course, now, change_id
-                )
+                role = Role(change["asked_by_role"])
+                asked = Asked(connection, booking, role, change["wanted"], course, now, change_id, self._texts)
                 outcome, detail = await _decide(asked, ChangeKind(change["kind"]))
                 await connection.execute(_SQL["decide"], change_id, now, outcome, detail)
                 booking = await steps.lock(connection, booking_id) or booking
@@ -75,7 +76,7 @@ class PostgresChanges:
             booking = await steps.lock(connection, booking_id)
             if booking is None:
                 return None
-            asked = Asked(connection, booking, None, {}, course, now)
+            asked = Asked(connection, booking, None, {}, course, now, None, self._texts)
             if asked.is_in(BookingStatus.CONFIRMED, BookingStatus.IN_PROGRESS):
                 await _close(asked)
                 booking = await steps.lock(connection, booking_id) or booking
@@ -174,7 +175,8 @@ async def _settle(
     if back:
         await steps.owe_refund(asked.connection, asked.booking_id, back, status, asked.now)
     if told:
-        await steps.owe(asked.connection, asked.booking_id, notice_plan.told_now(asked.booking_id, told))
+        about = {"absent": detail["absent"]} if told is NoticeKind.NO_SHOW else {}
+        await steps.owe(asked.connection, asked.booking_id, notice_plan.told_now(asked.booking_id, told, **about))
 
 
 async def _workshop_declines(asked: Asked) -> dict[str, Any]:

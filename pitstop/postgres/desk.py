@@ -14,6 +14,7 @@ from pitstop.domain.booking import BookingStatus, SlotRefusal
 from pitstop.domain.caller import Caller, Role
 from pitstop.domain.changes import ChangeKind, ChangeOutcome, NotOnesOffice
 from pitstop.domain.limits import HoldLimits, HoldsExhausted
+from pitstop.domain.notices import Language
 from pitstop.domain.referrals import ReferralUsed, Referred
 from pitstop.domain.saga import Standing
 from pitstop.postgres import queries
@@ -42,6 +43,8 @@ class BookingRequest:
     customer_name: str
     customer_email: str
     customer_phone: str | None
+    sms_consent: bool
+    language: Language
     country: str
     city: str
     postal_code: str
@@ -281,6 +284,9 @@ class BookingDesk:
             offer["amount"],
             offer["currency"],
             offer["policy"],
+            request.sms_consent,
+            request.language,
+            offer["reminder_offsets"],
             request.referral.referral_id if request.referral else None,
             request.referral.referred_from if request.referral else None,
         )

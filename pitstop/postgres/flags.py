@@ -31,7 +31,9 @@ async def follow_rules(
     """
     away = [each for each in conflicts if is_away(ConflictReason(each["reason"]), each["start"], now, soon)]
     coming = [each for each in away if each["status"] in _FLAGGED and each["start"] > now]
-    kept = [each["booking_id"] for each in away]
+    # Whether the mechanic would be there for a service that is not offered any more, nobody says: a flag stays.
+    unknown = [each for each in conflicts if each["reason"] == ConflictReason.NOT_OFFERED]
+    kept = [each["booking_id"] for each in (*away, *unknown)]
     lowered = await connection.fetch(_SQL["take_back_flags"], mechanic_id, kept, now)
     ids, reasons = [each["booking_id"] for each in coming], [each["reason"] for each in coming]
     raised = await connection.fetch(_SQL["raise_flags"], mechanic_id, ids, reasons, now)

@@ -8,9 +8,11 @@ from pitstop.domain.booking import BookingStatus
 from pitstop.domain.changes import ChangeRefusal
 from pitstop.domain.flags import Resolution
 from pitstop.domain.notices import NoticeKind
-from pitstop.postgres import steps, workshop_words
+from pitstop.postgres import queries, steps, workshop_words
 from pitstop.postgres.asking import Asked, Refused, require_version
 from pitstop.postgres.moves import OUTDATED, Aim, take
+
+_SQL = queries.load("changes")
 
 
 async def hand_over(asked: Asked) -> dict[str, Any]:
@@ -35,7 +37,8 @@ async def hand_over(asked: Asked) -> dict[str, Any]:
 
 async def _told(asked: Asked, mechanic: UUID) -> dict[str, Any]:
     await steps.skip_notices(asked.connection, asked.booking_id, "another mechanic has the booking", *OUTDATED)
-    told = notice_plan.told_now(asked.booking_id, NoticeKind.HANDED_OVER, of=asked.change_id)
+    before = await asked.connection.fetchval(_SQL["mechanic_name"], asked.mechanic_id)
+    told = notice_plan.told_now(asked.booking_id, NoticeKind.HANDED_OVER, of=asked.change_id, previous_mechanic=before)
     await steps.owe(asked.connection, asked.booking_id, told)
     handed = {"from_mechanic_id": str(asked.mechanic_id), "to_mechanic_id": str(mechanic)}
     await asked.note("handed_over", **handed)

@@ -47,10 +47,11 @@ async def reschedule(asked: Asked) -> dict[str, Any]:
     return await move(asked, aim, counted=asked.for_customer)
 
 
-async def move(asked: Asked, aim: Aim, *, counted: bool, agreed: bool = False) -> dict[str, Any]:
-    """`agreed`: the workshop has proposed this time.
+async def move(asked: Asked, aim: Aim, *, counted: bool, by: str | None = None, agreed: bool = False) -> dict[str, Any]:
+    """`counted`: the customer moves, so that it counts as such, and never makes more go back later than would now.
 
-    `counted`: the customer moves, so that it counts as such, and never makes more go back later than would now."""
+    `by`: who has wanted the move, if not who asks for it now. `agreed`: the workshop has proposed this time.
+    """
     difference = _difference(asked, aim, counted)
     target = await take(asked, aim)
     await asked.do("move_session", aim.start, aim.mechanic_id)
@@ -67,7 +68,7 @@ async def move(asked: Asked, aim: Aim, *, counted: bool, agreed: bool = False) -
     if aim.offer is not None:
         await _resell(asked, aim.offer, difference)
     await steps.let_go_of_flags(asked.connection, asked.booking_id, Resolution.RESCHEDULED, asked.now)
-    moved = await _told_of_move(asked, aim, moves, difference)
+    moved = await _told_of_move(asked, aim, moves, difference, by or asked.by)
     await workshop_words.after_move(asked, moves, agreed=agreed or asked.role is Role.OPERATOR)
     return moved
 
@@ -161,12 +162,13 @@ def _length(asked: Asked, aim: Aim) -> timedelta:
     return length
 
 
-async def _told_of_move(asked: Asked, aim: Aim, move: int, difference: int) -> dict[str, Any]:
+async def _told_of_move(asked: Asked, aim: Aim, move: int, difference: int, by: str) -> dict[str, Any]:
     await steps.skip_notices(
         asked.connection, asked.booking_id, "the booking was moved", NoticeKind.REMINDER, *OUTDATED
     )
-    owed = [notice_plan.told_now(asked.booking_id, NoticeKind.RESCHEDULED, move)]
-    owed += notice_plan.reminders(asked.booking_id, aim.start, asked.course.offsets, asked.now, move)
+    before = asked.start.isoformat()
+    owed = [notice_plan.told_now(asked.booking_id, NoticeKind.RESCHEDULED, move, previous_start=before)]
+    owed += steps.reminders(asked.booking, aim.start, asked.course.offsets, asked.texts, asked.now, move)
     await steps.owe(asked.connection, asked.booking_id, *owed)
     moved: dict[str, Any] = {"from": asked.start.isoformat(), "to": aim.start.isoformat()}
     if aim.mechanic_id != asked.mechanic_id:
@@ -174,5 +176,5 @@ async def _told_of_move(asked: Asked, aim: Aim, move: int, difference: int) -> d
     if aim.offer is not None:
         moved |= {"from_plan_id": str(asked.booking["plan_id"]), "to_plan_id": str(aim.offer["plan_id"])}
         moved |= {"difference": difference}
-    await asked.note("rescheduled", **moved, notices=len(owed))
+    await asked.note("rescheduled", by=by, **moved, notices=len(owed))
     return moved

@@ -13,6 +13,7 @@ from pitstop.postgres.asking import Asked, Refused, require_version
 from pitstop.postgres.moves import Aim, keep_still, look, move, require_not_begun
 
 _SQL = queries.load("proposals")
+_CHANGES = queries.load("changes")
 
 
 async def propose(asked: Asked) -> dict[str, Any]:
@@ -34,10 +35,23 @@ async def propose(asked: Asked) -> dict[str, Any]:
     await steps.owe(
         asked.connection,
         asked.booking_id,
-        notice_plan.told_now(asked.booking_id, NoticeKind.PROPOSAL, of=asked.change_id),
+        notice_plan.told_now(
+            asked.booking_id, NoticeKind.PROPOSAL, of=asked.change_id, **await about(asked, options, expires)
+        ),
     )
     await asked.note("proposed", options=shown, expires_at=expires.isoformat())
     return {"options": len(shown)}
+
+
+async def about(asked: Asked, options: list[Aim], expires: datetime) -> dict[str, Any]:
+    """What the mail says of it: a single option in words, of several that there are some."""
+    about: dict[str, Any] = {"until": expires.isoformat()}
+    if len(options) > 1:
+        return about
+    [only] = options
+    if only.mechanic_id != asked.mechanic_id:
+        about["offered_mechanic"] = await asked.connection.fetchval(_CHANGES["mechanic_name"], only.mechanic_id)
+    return about | {"offered_start": only.start.isoformat()}
 
 
 def aim_of(asked: Asked, option: dict[str, Any]) -> Aim:
@@ -71,7 +85,8 @@ async def accept(asked: Asked) -> dict[str, Any]:
     # Before what is held for it is let go: whoever wants that time waits for these mechanics first.
     await keep_still(asked, {chosen.mechanic_id})
     await close(asked, "accepted")
-    return await move(asked, chosen, counted=False, agreed=asked.booking["workshop_status"] == "proposed")
+    agreed = asked.booking["workshop_status"] == "proposed"
+    return await move(asked, chosen, counted=False, by=proposal["proposed_by"], agreed=agreed)
 
 
 async def decline(asked: Asked) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from pitstop.domain import notice_plan
 from pitstop.domain.booking import BookingStatus, SlotRefusal
 from pitstop.domain.limits import Declines
 from pitstop.domain.notices import NoticeKind
+from pitstop.domain.reminder_plan import NO_TEXTS, TextRules
 from pitstop.domain.saga import (
     AgreedPayment,
     CalledOff,
@@ -43,8 +44,9 @@ class _Hold:
 class PostgresSaga:
     """Implements the ports `SagaStore` and `SweepStore` as the role `pitstop_worker`."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, texts: TextRules = NO_TEXTS) -> None:
         self._pool = pool
+        self._texts = texts
 
     async def place_hold(
         self,
@@ -139,10 +141,10 @@ class PostgresSaga:
                 await steps.owe_refund(connection, booking_id, None, "slot_gone", now)
                 return None
             # One tells the customer, beside the reminders; the workshop that is asked is another matter.
-            owed = notice_plan.reminders(booking_id, booking["starts_at"], offsets, now)
+            owed = steps.reminders(booking, booking["starts_at"], offsets, self._texts, now)
             arguments = (booking_id, reservation, now, kept is None, len(owed) + 1)
             await connection.execute(_SQL["confirm_booking"], *arguments)
-            await steps.owe(connection, booking_id, *workshop_words.told_of_payment(booking), *owed)
+            await steps.owe(connection, booking_id, *workshop_words.told_of_payment(booking, now), *owed)
             return await _made(connection, await steps.lock(connection, booking_id))
 
     async def _retake(

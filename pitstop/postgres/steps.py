@@ -1,16 +1,18 @@
 """What all steps on a booking have in common: it is locked first, and each of them is safe to repeat."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 
+from pitstop.domain import reminder_plan
 from pitstop.domain.booking import BookingStatus
 from pitstop.domain.changes import ChangeOutcome, ChangeRefusal
 from pitstop.domain.flags import Resolution
 from pitstop.domain.notices import NoticeKind
+from pitstop.domain.reminder_plan import Appointment, TextRules
 from pitstop.domain.saga import NoticeDue, OwedNotice, Standing, Terms
 from pitstop.postgres import queries
 from pitstop.postgres.pool import Connection
@@ -83,6 +85,27 @@ async def owe(connection: Connection, booking_id: UUID, *owed: OwedNotice) -> No
     await connection.execute(_SQL["owe_notices"], booking_id, *columns(owed))
 
 
+def reminders(
+    booking: asyncpg.Record,
+    start: datetime,
+    offsets: Iterable[timedelta],
+    texts: TextRules,
+    now: datetime,
+    move: int = 0,
+) -> list[OwedNotice]:
+    """Those of a start that was agreed at `now`. The service's own offsets, as they were then, go before the others."""
+    own = booking["reminder_offsets"]
+    appointment = Appointment(
+        booking_id=booking["booking_id"],
+        start=start,
+        timezone=booking["timezone"],
+        wants_texts=booking["wants_texts"],
+        offsets=tuple(offsets if own is None else own),
+        move=move,
+    )
+    return reminder_plan.reminders(appointment, texts, now)
+
+
 async def skip_notices(connection: Connection, booking_id: UUID, why: str, *kinds: NoticeKind) -> None:
     await connection.execute(_SQL["skip_unsent_notices"], booking_id, why, kinds)
 
@@ -93,7 +116,7 @@ async def owe_refund(connection: Connection, booking_id: UUID, amount: int | Non
 
 
 def columns(owed: Iterable[OwedNotice]) -> tuple[list[Any], ...]:
-    """The notices as the columns that `unnest` wants: key, kind, status, due_at, detail, channel, move."""
+    """The notices as the columns that `unnest` wants: key, kind, status, due_at, detail, channel, move, about."""
     owed = list(owed)
     return (
         [notice.key for notice in owed],
@@ -103,6 +126,7 @@ def columns(owed: Iterable[OwedNotice]) -> tuple[list[Any], ...]:
         [notice.skip_reason for notice in owed],
         [notice.channel for notice in owed],
         [notice.move for notice in owed],
+        [dict(notice.about) for notice in owed],
     )
 
 

@@ -37,7 +37,7 @@ async def propose(asked: Asked) -> dict[str, Any]:
     for option in options:
         await _hold(asked, option, expires)
     await asked.connection.execute(_SQL["wait_for_customer"], asked.booking_id, expires)
-    await _tell(asked, shown, expires)
+    await _tell(asked, options, shown, expires)
     return {"options": len(shown), "expires_at": expires.isoformat()}
 
 
@@ -74,9 +74,10 @@ async def _hold(asked: Asked, option: Aim, expires: datetime) -> None:
     raise Refused(ChangeRefusal.SLOT_UNAVAILABLE, why, SlotRefusal.TAKEN)
 
 
-async def _tell(asked: Asked, shown: list[dict[str, str]], expires: datetime) -> None:
+async def _tell(asked: Asked, options: list[Aim], shown: list[dict[str, str]], expires: datetime) -> None:
     why = "the workshop has proposed other times"
     await steps.skip_notices(asked.connection, asked.booking_id, why, *workshop_words.OUTDATED)
-    told = notice_plan.told_now(asked.booking_id, NoticeKind.WORKSHOP_PROPOSAL, of=asked.change_id)
+    about = await proposals.about(asked, options, expires)
+    told = notice_plan.told_now(asked.booking_id, NoticeKind.WORKSHOP_PROPOSAL, of=asked.change_id, **about)
     await steps.owe(asked.connection, asked.booking_id, told)
     await asked.note("workshop_proposed", options=shown, expires_at=expires.isoformat())

@@ -3,7 +3,8 @@
 The bay and the mechanic are the booking's all the while.
 """
 
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -22,21 +23,19 @@ OUTDATED = (NoticeKind.WORKSHOP_REQUEST, NoticeKind.WORKSHOP_ASKED, NoticeKind.W
 _NO_ADDRESS = "the workshop has no address for mail"
 
 
-def told_of_payment(booking: asyncpg.Record) -> list[OwedNotice]:
+def told_of_payment(booking: asyncpg.Record, now: datetime) -> list[OwedNotice]:
     """The customer's confirmation; where the workshop has to agree, what says that it is asked, and the question."""
-    if booking["confirms_within_minutes"] is None:
+    minutes = booking["confirms_within_minutes"]
+    if minutes is None:
         return [notice_plan.told_now(booking["booking_id"], NoticeKind.CONFIRMATION)]
-    return _questions(booking)
+    return _questions(booking, min(now + timedelta(minutes=minutes), booking["starts_at"]))
 
 
-def _questions(booking: asyncpg.Record, move: int = 0) -> list[OwedNotice]:
-    told = [notice_plan.told_now(booking["booking_id"], NoticeKind.WORKSHOP_ASKED, move)]
-    question = notice_plan.told_now(booking["booking_id"], NoticeKind.WORKSHOP_REQUEST, move)
-    return [*told, question if booking["workshop_has_mail"] else _without_address(question)]
-
-
-def _without_address(notice: OwedNotice) -> OwedNotice:
-    return OwedNotice(key=notice.key, kind=notice.kind, move=notice.move, skip_reason=_NO_ADDRESS)
+def _questions(booking: asyncpg.Record, until: datetime, move: int = 0) -> list[OwedNotice]:
+    by = until.isoformat()
+    told = notice_plan.told_now(booking["booking_id"], NoticeKind.WORKSHOP_ASKED, move, until=by)
+    question = notice_plan.told_now(booking["booking_id"], NoticeKind.WORKSHOP_REQUEST, move, until=by)
+    return [told, question if booking["workshop_has_mail"] else replace(question, skip_reason=_NO_ADDRESS)]
 
 
 def has_lapsed(booking: asyncpg.Record, now: datetime) -> bool:
@@ -99,4 +98,4 @@ async def _ask_anew(asked: Asked, how: str, move: int) -> None:
         return
     booking = await steps.lock(asked.connection, asked.booking_id)
     if booking is not None:
-        await steps.owe(asked.connection, asked.booking_id, *_questions(booking, move))
+        await steps.owe(asked.connection, asked.booking_id, *_questions(booking, booking["workshop_answer_by"], move))

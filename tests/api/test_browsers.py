@@ -28,7 +28,7 @@ ADDRESSES = [
     *("/v1/bookings?limit=x", "/v1/availability", "/v1/availability/check"),
 ]
 # Templates with a form; each has its guard against other sites, and a test of it.
-POSTING = {"audit_token.html", "sign_in.html", "waiver.html"}
+POSTING = {"audit_token.html", "manage.html", "sign_in.html", "waiver.html"}
 SITE = "https://book.example.com"
 
 

@@ -38,6 +38,8 @@ _TABLES = {
     "refunds": "booking_id",
     "webhook_inbox": "booking_id",
     "notifications": "booking_id",
+    "booking_flags": "booking_id",
+    "proposals": "booking_id",
     "booking_events": "booking_id",
     "waiver_signatures": "booking_id",
 }

@@ -182,6 +182,39 @@ PLANTED: dict[str, list[tuple[str, tuple[str, ...]]]] = {
         ("cancelled", ("UPDATE bookings SET invite_sequence = 0 WHERE id = $1",)),
         ("confirmed", ("UPDATE bookings SET invite_sequence = 1 WHERE id = $1",)),
     ],
+    "flag_not_lowered": [
+        (
+            "cancelled",
+            (
+                "INSERT INTO booking_flags (booking_id, kind, mechanic_id, reason, since, raised_by, is_news) "
+                "SELECT id, 'mechanic_away', mechanic_id, 'time_off', AN_HOUR_AGO, 'mechanic', FALSE "
+                "FROM bookings WHERE id = $1",
+                "UPDATE bookings SET updated_at = AN_HOUR_AGO WHERE id = $1",
+            ),
+        ),
+    ],
+    "flag_not_told": [
+        (
+            "confirmed",
+            (
+                "INSERT INTO booking_flags (booking_id, kind, mechanic_id, reason, since, raised_by) "
+                "SELECT id, 'mechanic_away', mechanic_id, 'time_off', AN_HOUR_AGO, 'mechanic' "
+                "FROM bookings WHERE id = $1",
+                "UPDATE bookings SET updated_at = AN_HOUR_AGO WHERE id = $1",
+            ),
+        ),
+    ],
+    "proposal_outlived": [
+        (
+            state,
+            (
+                "INSERT INTO proposals (id, booking_id, options, proposed_by, proposed_at, expires_at) "
+                "SELECT gen_random_uuid(), id, '[{}]', 'operator', AN_HOUR_AGO, AN_HOUR_AGO + interval '1 minute' "
+                "FROM bookings WHERE id = $1",
+            ),
+        )
+        for state in ("cancelled", "confirmed")
+    ],
     "trail_contradicts": [
         ("confirmed", ("DELETE FROM booking_events WHERE booking_id = $1 AND event = 'confirmed'",)),
         ("expired", ("UPDATE bookings SET status = 'payment_failed' WHERE id = $1",)),

@@ -20,7 +20,7 @@ from tests.support.shop import Shop
 Pool = Any
 Identity = tuple[str | None, str]
 # Guarded tables that hold no booking's rows; test_row_security.py says who sees them.
-_BOOKS = ("audit_runs", "audit_findings", "audit_log", "audit_seals", "erasures", "waiver_documents")
+_BOOKS = ("audit_runs", "audit_findings", "audit_log", "audit_seals", "erasures", "waiver_documents", "text_opt_outs")
 # Mechanics' rules, which everybody reads and their mechanic alone changes (test_own_rules.py).
 _RULES = ("mechanics", "mechanic_services", "availability_rules", "date_exceptions")
 # Addresses of calendars: test_feeds.py. What is agreed with bookings, for anybody to read.

@@ -16,9 +16,10 @@ WORKER: dict[str, dict[str, str]] = {
     "bookings": {
         "SELECT": "",
         "DELETE": "",
-        "UPDATE": "buffer_after_minutes buffer_before_minutes city customer_email customer_moves "
+        "UPDATE": "amount buffer_after_minutes buffer_before_minutes city customer_email customer_moves "
         "customer_name customer_phone ends_at erased_at hold_expires_at intake invite_sequence kept_amount "
-        "mechanic_id moves postal_code refund_percent_at_most request_fingerprint starts_at status",
+        "mechanic_id moves plan_id policy postal_code refund_percent_at_most request_fingerprint service_id "
+        "sms_consent starts_at status",
     },
     "booking_events": {
         "SELECT": "at booking_id detail event",
@@ -29,7 +30,8 @@ WORKER: dict[str, dict[str, str]] = {
         "SELECT": "",
         "INSERT": "booking_id city country currency customer_id intake kind mechanic_id plan_id postal_code "
         "preferred_mechanic_id price_paid scheduled_for scheduled_for_original slot_reservation_id status",
-        "UPDATE": "absent city ended_at intake mechanic_id postal_code scheduled_for started_at status",
+        "UPDATE": "absent city ended_at intake kind mechanic_id plan_id postal_code price_paid scheduled_for "
+        "started_at status",
     },
     "slot_reservations": {
         "SELECT": "",
@@ -50,24 +52,35 @@ WORKER: dict[str, dict[str, str]] = {
     "webhook_inbox": {"SELECT": "", "UPDATE": "applied_at outcome payload"},
     "notifications": {
         "SELECT": "",
-        "INSERT": "booking_id channel detail due_at key kind move status",
-        "UPDATE": "attempts detail sent_at status",
+        "INSERT": "about booking_id channel detail due_at key kind move status",
+        "UPDATE": "about attempts claimed_at detail message_sid sent_at status",
     },
     "booking_changes": {"SELECT": "", "DELETE": "", "UPDATE": "decided_at detail outcome reason"},
     "check_ins": {"SELECT": "", "INSERT": ""},
+    "booking_flags": {
+        "SELECT": "",
+        "INSERT": "booking_id kind mechanic_id raised_by reason since",
+        "UPDATE": "is_news noted_at resolution resolved_at",
+    },
+    "proposals": {
+        "SELECT": "",
+        "INSERT": "booking_id expires_at id options proposed_at proposed_by",
+        "UPDATE": "closed_at status",
+    },
     "audit_log": {
         "SELECT": "",
         "INSERT": "action actor actor_role address detail object_id object_kind outcome request_id",
     },
     "audit_seals": {"SELECT": "", "INSERT": ""},
     "erasures": {"SELECT": "", "INSERT": "", "UPDATE": ""},
+    "text_opt_outs": {"SELECT": "", "INSERT": ""},
     "waiver_documents": {"SELECT": ""},
     "waiver_signatures": {"SELECT": "", "UPDATE": "address erased_at salt signed_name user_agent"},
     "hold_origins": {"SELECT": "", "DELETE": ""},
     "rate_limits": {"SELECT": "", "DELETE": "", "UPDATE": "full_at"},
     **{table: {"SELECT": ""} for table in ("mechanics", "services", "plans", "mechanic_services")},
     **{table: {"SELECT": ""} for table in ("availability_rules", "status_transitions", "date_exceptions")},
-    **{table: {"SELECT": ""} for table in ("workshops", "bays")},
+    **{table: {"SELECT": ""} for table in ("workshops", "bays", "booking_policies")},
     "holiday_calendars": {"SELECT": "", "INSERT": "", "UPDATE": "refreshed_on through"},
     "public_holidays": {"SELECT": "", "INSERT": "", "DELETE": ""},
 }
@@ -148,8 +161,8 @@ async def test_each_right_of_the_worker_is_used(rows: Any) -> None:
 
 
 async def test_a_right_too_many_would_show(rows: Any) -> None:
-    await rows.execute("GRANT UPDATE (amount) ON bookings TO pitstop_worker")
-    async with _without(rows, "bookings", "UPDATE (amount)"):
+    await rows.execute("GRANT UPDATE (currency) ON bookings TO pitstop_worker")
+    async with _without(rows, "bookings", "UPDATE (currency)"):
         assert not any([await _is_refused(rows, sql) for _, sql in run_by("worker")])
 
 

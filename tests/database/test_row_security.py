@@ -23,6 +23,8 @@ TABLES = {
     "notifications": "booking_id",
     "booking_changes": "booking_id",
     "check_ins": "booking_id",
+    "booking_flags": "booking_id",
+    "proposals": "booking_id",
     "waiver_signatures": "booking_id",
 }
 # What anybody may see: the catalogue, and who works where.

@@ -1,4 +1,4 @@
-"""docker-compose.yml as Docker Compose reads it: merge keys resolved, each `${NAME:?hint}` filled in."""
+"""docker-compose.yml as Docker Compose reads it: merge keys resolved, each `${NAME:?hint}` and `${NAME-}` filled in."""
 
 import re
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ import yaml
 
 from pitstop.devstack.names import ROOT
 
-_VARIABLE = re.compile(r"\$\{(?P<name>\w+):\?(?P<hint>[^}]*)\}")
+_VARIABLE = re.compile(r"\$\{(?P<name>\w+)(:\?(?P<hint>[^}]*)|-)\}")
 
 
 def services(values: Mapping[str, str]) -> dict[str, Any]:
@@ -25,6 +25,12 @@ def asked_for() -> set[str]:
     return {match["name"] for match in _VARIABLE.finditer((ROOT / "docker-compose.yml").read_text())}
 
 
+def optional() -> set[str]:
+    """Those that may stay empty."""
+    found = _VARIABLE.finditer((ROOT / "docker-compose.yml").read_text())
+    return {match["name"] for match in found if match["hint"] is None}
+
+
 def example() -> dict[str, str]:
     """.env.example, as it is."""
     lines = (ROOT / ".env.example").read_text().splitlines()
@@ -33,7 +39,7 @@ def example() -> dict[str, str]:
 
 def _filled(text: str, values: Mapping[str, str]) -> str:
     def fill(match: re.Match[str]) -> str:
-        if not (value := values.get(match["name"], "")):
+        if not (value := values.get(match["name"], "")) and match["hint"] is not None:
             raise LookupError(f"{match['name']}: {match['hint']}")
         return value
 

@@ -38,7 +38,8 @@ def values() -> dict[str, str]:
     """.env.example, filled in."""
     word = "filledin" * 5
     sealing = {"PAYLOAD_KEYS": json.dumps({word: base64.b64encode(os.urandom(32)).decode()})}
-    return {name: value or word for name, value in compose.example().items()} | sealing
+    optional = compose.optional()
+    return {name: value or ("" if name in optional else word) for name, value in compose.example().items()} | sealing
 
 
 @pytest.fixture(scope="module")
@@ -66,8 +67,19 @@ def test_every_secret_is_given(services: dict[str, Any]) -> None:
     """The product itself refuses to start in production with a secret of development."""
     given = services["worker"]["environment"]
     assert given["PITSTOP_ENVIRONMENT"] == "production"
-    settings = Settings(**{name.removeprefix("PITSTOP_").lower(): value for name, value in given.items()})
+    settings = Settings(**{name.removeprefix("PITSTOP_").lower(): value for name, value in given.items() if value})
     assert settings.smtp_security == "tls"
+    assert not settings.sends_texts
+
+
+def test_text_messages_are_sent_when_all_that_they_need_is_given(values: dict[str, str]) -> None:
+    twilio = {"TWILIO_ACCOUNT_SID": f"AC{'0' * 32}", "TWILIO_AUTH_TOKEN": "token", "TWILIO_FROM": "+15005550006"}
+    assert twilio.keys() == compose.optional()
+    given = compose.services(values | twilio)["worker"]["environment"]
+    named = {name.removeprefix("PITSTOP_").lower(): value for name, value in given.items()}
+    assert Settings(**named).twilio_from == "+15005550006"
+    with pytest.raises(ValueError, match="go together"):
+        Settings(**named | {"twilio_auth_token": None})
 
 
 def test_images_are_those_of_the_lock(services: dict[str, Any]) -> None:

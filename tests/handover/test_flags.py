@@ -44,7 +44,7 @@ async def test_time_off_over_a_booking(
     assert [each["booking_id"] for each in answer["conflicts"]] == [booking["id"]]
     read = await flagged(customer, booking)
     assert (read["status"], read["start"], reasons(read)) == ("confirmed", booking["start"], ["time_off"])
-    assert await customer.subjects() == ["Confirmed", "At"]
+    assert await customer.subjects() == ["Confirmed", "We"]
     # Again is the same flag: nobody is told twice.
     await desk.away(start - HOUR, start + HOUR)
     listed = await operator.get("/v1/bookings", flagged=True, mechanic_id=str(shop.mechanic_id))
@@ -55,7 +55,7 @@ async def test_time_off_over_a_booking(
     handed = await operator.ask(booking, "hand-over", mechanic_id=str(other.id))
     assert (handed.status_code, handed.json()["flags"]) == (200, []), handed.text
     await customer.waits_for(booking, lambda read: events(read).count("mail_sent") == 3, "the mail")
-    assert await customer.subjects() == ["Confirmed", "At", "New"]
+    assert await customer.subjects() == ["Confirmed", "We", "Another"]
     assert (await clock.to_the_end(booking))["status"] == "completed"
     await replays(clock.workflow(booking), "flagged_and_handed_over", "its mechanic took time off, another one took it")
 
@@ -68,7 +68,7 @@ async def test_taken_back(customer: Customer, desk: Desk, shop: Shop, booked: Bo
     assert (await desk.call("DELETE", f"/time-off/{off['id']}")).status_code == 204
     assert (await customer.read(booking))["flags"] == []
     await customer.waits_for(booking, lambda read: events(read).count("mail_sent") == 3, "the mail")
-    assert await customer.subjects() == ["Confirmed", "At", "Confirmed"]
+    assert await customer.subjects() == ["Confirmed", "We", "Confirmed"]
     row = await database.fetchrow("SELECT * FROM booking_flags WHERE booking_id = $1", booking["id"])
     assert (row["resolution"], row["is_news"]) == ("taken_back", False)
 
@@ -181,4 +181,4 @@ async def test_while_it_is_being_paid(customer: Customer, desk: Desk, shop: Shop
     assert reasons(await customer.read(booking)) == ["time_off"]
     await customer.pay(booking)
     await flagged(customer, booking)
-    assert sorted(await customer.subjects()) == ["At", "Confirmed"]
+    assert sorted(await customer.subjects()) == ["Confirmed", "We"]

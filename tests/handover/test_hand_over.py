@@ -44,7 +44,7 @@ async def test_with_everything_that_belongs_to_it(
 
     await customer.waits_for(booking, lambda read: events(read).count("mail_sent") == 2, "the mail")
     mail = (await customer.mails())[-1]
-    assert await customer.subjects() == ["Confirmed", "New"]
+    assert await customer.subjects() == ["Confirmed", "Another"]
     assert "Ben Singh" in mail["subject"]
     assert "METHOD:REQUEST" in mail["ics"]
     assert "SEQUENCE:1" in mail["ics"]
@@ -53,7 +53,7 @@ async def test_with_everything_that_belongs_to_it(
 
     # The reminders are those of this time, and name the new mechanic.
     await clock.forward_to(booking, start - timedelta(minutes=30))
-    assert await customer.subjects() == ["Confirmed", "New", "Reminder", "Reminder"]
+    assert await customer.subjects() == ["Confirmed", "Another", "Reminder", "Reminder"]
     assert "Ben Singh" in (await customer.mails())[-1]["subject"]
     assert (await clock.to_the_end(booking))["status"] == "completed"
     await replays(clock.workflow(booking), "handed_over", "handed over to another mechanic, reminded, completed")
@@ -73,7 +73,7 @@ async def test_refused_leaves_everything_as_it_was(
     booking = await booked(start)
     await rival.book(shop, start + HOUR / 2, mechanic_id=str(other.id))
     before = await database.fetchrow("SELECT * FROM bookings WHERE id = $1", booking["id"])
-    cases = [
+    cases: list[tuple[Customer, dict[str, Any], int, str]] = [
         (customer, {"mechanic_id": str(other.id)}, 403, "forbidden"),
         (rival, {"mechanic_id": str(other.id)}, 403, "forbidden"),
         (other, {"mechanic_id": str(other.id)}, 404, "not_found"),

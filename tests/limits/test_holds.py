@@ -14,6 +14,7 @@ import pytest
 from pitstop.devstack.stackfile import Stack
 from pitstop.domain.caller import Caller, Role
 from pitstop.domain.limits import HoldLimits, Origin
+from pitstop.domain.notices import Language
 from pitstop.postgres.desk import BookingDesk, BookingRequest
 from pitstop.postgres.pool import open_pool
 from tests.limits.conftest import Changed
@@ -211,6 +212,8 @@ def _request(shop: Shop, customer: UUID, start: datetime, id: UUID | None = None
         customer_name="Camille Roy",
         customer_email="camille@example.com",
         customer_phone=None,
+        sms_consent=False,
+        language=Language.EN,
         country="CA",
         city="Toronto",
         postal_code="M5V 2T6",

@@ -36,7 +36,7 @@ class Words:
         self.name = f"Xanthippe{mark} Q{mark}quist"
         self.city = f"Ville{mark}"
         self.postal_code = f"P{mark}"
-        self.phone = f"+1416{int(mark, 16) % 10**7:07d}"
+        self.phone = f"+1416{2_000_000 + int(mark, 16) % 7_900_000:07d}"
         self.vehicle = f"vehicle {mark} squeals"
 
     def body(self, request: dict[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import pytest
 from pitstop.devstack.stackfile import NAME, Stack
 from tests.support.processes import ROOT
 
-_PARTS = {"postgres", "temporal", "stripe", "mail", "issuer", "worker", "api"}
+_PARTS = {"postgres", "temporal", "stripe", "twilio", "mail", "issuer", "worker", "api"}
 _START_SECONDS = 120
 
 
@@ -103,7 +103,13 @@ async def test_up_books_restarts_parts_stops_clean_and_finds_its_data_again(
     stack = run.stack
     assert set(stack.pids) == _PARTS
     [booked] = await _confirmed(http, stack)
-    for url in (f"{stack.api_url}/docs", stack.temporal_ui_url, stack.mail_url, stack.stripe_api_url):
+    for url in (
+        f"{stack.api_url}/docs",
+        stack.temporal_ui_url,
+        stack.mail_url,
+        stack.stripe_api_url,
+        stack.twilio_api_url,
+    ):
         assert (await http.get(url, follow_redirects=True)).status_code == 200, url
         assert url.removesuffix("/docs") in run.log.read_text()
     mails = (await http.get(f"{stack.mail_url}/api/messages")).json()

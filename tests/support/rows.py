@@ -105,6 +105,18 @@ async def add_everything(connection: Any, shop: Shop, start: datetime, by: str =
     )
     await connection.execute("INSERT INTO check_ins (booking_id, party, at) VALUES ($1, 'customer', now())", id)
     await connection.execute(
+        "INSERT INTO booking_flags (booking_id, kind, mechanic_id, reason, since, raised_by)"
+        " VALUES ($1, 'mechanic_away', $2, 'time_off', now(), 'mechanic')",
+        id,
+        shop.mechanic_id,
+    )
+    await connection.execute(
+        "INSERT INTO proposals (id, booking_id, options, proposed_by, proposed_at, expires_at)"
+        " VALUES ($1, $2, '[{}]'::text::jsonb, 'operator', now(), now() + interval '1 day')",
+        uuid4(),
+        id,
+    )
+    await connection.execute(
         "INSERT INTO notifications (key, booking_id, kind, status) VALUES ($1, $2, 'confirmation', 'sent')",
         f"{id}/confirmation",
         id,

@@ -89,6 +89,16 @@ class InboxRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class FlagRecord:
+    """`is_news`: the booking's run has not taken notice of it yet."""
+
+    id: UUID
+    since: datetime
+    is_news: bool
+    is_open: bool
+
+
+@dataclass(frozen=True, slots=True)
 class WaiverRecord:
     """A signature. `fits`: the text on record has the hash that was signed, and is the text of that hash."""
 
@@ -129,12 +139,19 @@ class BookingRecord:
     notices: tuple[NoticeRecord, ...] = ()
     trail: tuple[TrailEntry, ...] = ()
     inbox: tuple[InboxRecord, ...] = ()
+    flags: tuple[FlagRecord, ...] = ()
+    proposed_until: datetime | None = None
     needs_waiver: bool = False
     waivers: tuple[WaiverRecord, ...] = ()
 
     @property
     def payment(self) -> PaymentRecord | None:
         return self.payments[0] if self.payments else None
+
+    @property
+    def differences(self) -> int:
+        """What went back, or is owed, because the booking was moved to something cheaper."""
+        return sum(refund.amount for refund in self.refunds if "/move/" in refund.idempotency_key)
 
     @property
     def live(self) -> tuple[ReservationRecord, ...]:
@@ -221,7 +238,8 @@ class Case:
         record = self.record
         if record is None:
             return (None, self.run)
-        return (record.version, record.updated_at, record.refunds, record.notices, record.payments, len(record.trail))
+        rows = (record.refunds, record.notices, record.payments, record.flags)
+        return (record.version, record.updated_at, *rows, record.proposed_until, len(record.trail))
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,28 @@ HOLD_OUTLIVED = Kind(
     Remedy.SWEEP,
 )
 
+FLAG_NOT_LOWERED = Kind(
+    "flag_not_lowered",
+    "I3",
+    "a booking has ended and is still flagged, as if its mechanic were missing",
+    "`--repair` starts the sweep, which lowers it. If it stays, the sweep does not run: look at its schedule.",
+    Remedy.SWEEP,
+)
+FLAG_NOT_TOLD = Kind(
+    "flag_not_told",
+    "I5",
+    "a booking is flagged for long, and its run has not taken notice: its customer does not know",
+    "`--repair` starts the sweep, which tells the run. If it stays, see whether workers poll the run's task queue.",
+    Remedy.SWEEP,
+)
+PROPOSAL_OUTLIVED = Kind(
+    "proposal_outlived",
+    "I3",
+    "times are still proposed for a booking that has ended, or longer than the customer was given to answer",
+    "`--repair` starts a run that is gone. Of an ended booking, have the row set to `closed`.",
+    Remedy.REVIVE,
+)
+
 # Money
 
 PAID_NOT_BOOKED = Kind(

@@ -56,6 +56,7 @@ def amount_differs(case: Case, at: Moment) -> Iterator[Finding]:
     if record is None:
         return
     agreed = (record.amount, record.currency)
+    # What a cheaper plan has left of a payment is owed back, and so is no part of it any more.
     for where, amount, currency in _amounts(case, record):
         if (amount, currency) != agreed:
             what = f"booking {record.amount} {record.currency}, {where} {amount} {currency}"
@@ -63,14 +64,15 @@ def amount_differs(case: Case, at: Moment) -> Iterator[Finding]:
 
 
 def _amounts(case: Case, record: BookingRecord) -> Iterator[tuple[str, int, str]]:
+    back = record.differences
     for payment in record.payments:
-        yield "payment", payment.amount, payment.currency
+        yield "payment", payment.amount - back, payment.currency
     for session in record.sessions:
         yield "session", session.price_paid, session.currency
     if case.intent is not None:
-        yield "Stripe", case.intent.amount, case.intent.currency
+        yield "Stripe", case.intent.amount - back, case.intent.currency
         if case.intent.is_paid:
-            yield "received at Stripe", case.intent.received, case.intent.currency
+            yield "received at Stripe", case.intent.received - back, case.intent.currency
 
 
 def second_payment(case: Case, at: Moment) -> Iterator[Finding]:

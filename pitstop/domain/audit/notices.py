@@ -12,6 +12,7 @@ from pitstop.domain.booking import BookingStatus
 from pitstop.domain.notices import NoticeKind
 
 _OFFSET = re.compile(r"/reminder/(\d+)s$")
+_SENT = ("mail_sent", "text_sent")
 _INVITE_CHANGES = ("cancelled", "rescheduled", "handed_over")
 # The entries of a timeline that say where the booking stands; others tell of mails and cards.
 _STANDINGS = {str(status) for status in BookingStatus} - {"holding"}
@@ -61,9 +62,10 @@ def _is_told(record: BookingRecord, kind: NoticeKind) -> bool:
 def mail_sent_twice(case: Case, at: Moment) -> Iterator[Finding]:
     if case.record is None:
         return
-    told = Counter(entry.key for entry in case.record.trail if entry.event == "mail_sent" and entry.key)
+    told = Counter(entry.key for entry in case.record.trail if entry.event in _SENT and entry.key)
+    asked_again = Counter(entry.key for entry in case.record.trail if entry.event == "notice_resent" and entry.key)
     for notice in case.record.notices:
-        if told[notice.key] > 1:
+        if told[notice.key] > 1 + asked_again[notice.key]:
             yield kinds.MAIL_SENT_TWICE.found(
                 case.booking_id, f"{notice.kind}: sent {told[notice.key]} times", notice.key
             )

@@ -25,6 +25,10 @@ SELECT booking_id FROM notifications WHERE status IN ('pending', 'sending')
 UNION
 SELECT booking_id FROM webhook_inbox WHERE applied_at IS NULL AND booking_id IS NOT NULL
 UNION
+SELECT booking_id FROM booking_flags WHERE is_news OR resolved_at IS NULL
+UNION
+SELECT booking_id FROM proposals WHERE status = 'open'
+UNION
 SELECT booking_id FROM waiver_signatures WHERE accepted_at >= $1
 UNION
 SELECT booking_id FROM audit_findings
@@ -83,6 +87,11 @@ SELECT
         ))
         FROM webhook_inbox AS w WHERE w.booking_id = b.id
     ), '[]') AS inbox,
+    COALESCE((
+        SELECT jsonb_agg(jsonb_build_object('id', f.id, 'since', f.since, 'is_news', f.is_news, 'is_open', f.resolved_at IS NULL))
+        FROM booking_flags AS f WHERE f.booking_id = b.id
+    ), '[]') AS flags,
+    (SELECT o.expires_at FROM proposals AS o WHERE o.booking_id = b.id AND o.status = 'open') AS proposed_until,
     needs_waiver(COALESCE(
         (SELECT s.kind FROM sessions AS s WHERE s.booking_id = b.id), (SELECT v.kind FROM services AS v WHERE v.id = b.service_id)
     )) IS TRUE AS needs_waiver,
@@ -136,7 +145,8 @@ guarded AS (
     SELECT unnest(ARRAY[
         'time_off', 'bookings', 'booking_events', 'sessions', 'slot_reservations', 'payments', 'refunds', 'webhook_inbox',
         'notifications', 'audit_runs', 'audit_findings', 'rate_limits', 'hold_origins', 'audit_log', 'audit_seals', 'erasures',
-        'booking_changes', 'check_ins', 'booking_policies', 'calendar_feeds', 'waiver_documents', 'waiver_signatures'
+        'booking_changes', 'check_ins', 'booking_policies', 'calendar_feeds', 'waiver_documents', 'waiver_signatures',
+        'booking_flags', 'proposals', 'text_opt_outs'
     ])
 )
 SELECT 'constraint one_booking_at_a_time on slot_reservations' AS guard

@@ -11,6 +11,9 @@ UPDATE booking_changes SET decided_at = $2, outcome = $3, detail = $4 WHERE id =
 -- Of all mechanics that a move concerns.
 SELECT keep_all_still($1::uuid[], $2)
 
+-- name: mechanic_name
+SELECT name FROM mechanics WHERE id = $1
+
 -- name: offer
 -- A service and a plan of it, with the terms of this moment.
 SELECT

@@ -14,7 +14,7 @@ SELECT fairest_mechanic($1, $2, $3, $4, $5, $6)
 -- name: offer
 -- The service, the plan and the mechanic's side of it; `reason` says why the slot cannot be had.
 SELECT
-    s.id AS service_id, s.name AS service_name, p.id AS plan_id, p.amount, p.currency, s.duration_minutes,
+    s.id AS service_id, s.name AS service_name, p.id AS plan_id, p.amount, p.currency, s.duration_minutes, s.reminder_offsets,
     greatest(s.buffer_before_minutes, ms.buffer_before_minutes) AS buffer_before_minutes,
     greatest(s.buffer_after_minutes, ms.buffer_after_minutes) AS buffer_after_minutes,
     COALESCE(own.terms, standard.terms) AS policy, m.id AS mechanic_id, m.name AS mechanic_name, slot_refusal(m.id, s.id, $4, $5) AS reason
@@ -56,9 +56,11 @@ END
 INSERT INTO bookings (
     id, request_fingerprint, created_by, customer_id, customer_name, customer_email, customer_phone, country, city, postal_code,
     intake, timezone, service_id, plan_id, mechanic_id, preferred_mechanic_id, starts_at, ends_at, buffer_before_minutes,
-    buffer_after_minutes, amount, currency, policy, referral_id, referred_from
+    buffer_after_minutes, amount, currency, policy, sms_consent, language, reminder_offsets,
+    referral_id, referred_from
 ) VALUES (
-    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26,
+    $27, $28
 )
 ON CONFLICT (id) DO NOTHING
 RETURNING id

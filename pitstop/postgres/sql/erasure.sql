@@ -18,7 +18,7 @@ ORDER BY b.id
 -- name: erase_bookings
 -- The fingerprint is a digest of what was asked for, personal data included: it makes way for one of nothing.
 UPDATE bookings SET
-    customer_name = '', customer_email = '', customer_phone = NULL, city = '', postal_code = '', intake = '{}',
+    customer_name = '', customer_email = '', customer_phone = NULL, sms_consent = FALSE, city = '', postal_code = '', intake = '{}',
     request_fingerprint = sha256(uuid_send(gen_random_uuid())), erased_at = $2
 WHERE id = ANY($1::uuid[])
 
@@ -37,10 +37,11 @@ UPDATE booking_changes SET reason = NULL WHERE booking_id = ANY($1::uuid[])
 UPDATE referrals SET note = NULL WHERE booking_id = ANY($1::uuid[])
 
 -- name: erase_notices
--- What was still to be sent has nobody to go to.
+-- What was still to be sent has nobody to go to. What a notice told besides may be in the words of people.
 UPDATE notifications SET
     status = CASE WHEN status IN ('pending', 'sending') THEN 'skipped' ELSE status END,
-    detail = CASE WHEN status = 'skipped' THEN detail END
+    detail = CASE WHEN status = 'skipped' THEN detail END,
+    about = '{}'
 WHERE booking_id = ANY($1::uuid[])
 
 -- name: erase_webhooks

@@ -49,7 +49,7 @@ WHERE r.id = $1
 -- The customer of a referral, with the data that need not be typed again.
 SELECT
     r.id AS referral_id, r.booking_id AS referred_from, r.service_id, r.expires_at, b.customer_id, b.customer_name, b.customer_email,
-    b.customer_phone, b.country, b.city, b.postal_code
+    b.customer_phone, b.sms_consent, b.language, b.country, b.city, b.postal_code
 FROM referrals AS r
 JOIN bookings AS b ON b.id = r.booking_id AND b.erased_at IS NULL
 WHERE r.id = $1

@@ -11,7 +11,8 @@ SELECT
     b.workshop_id, b.confirms_within_minutes, b.workshop_status, b.workshop_answer_by,
     EXISTS (SELECT FROM workshops AS w WHERE w.id = b.workshop_id AND w.email IS NOT NULL) AS workshop_has_mail,
     b.id AS booking_id, b.status, b.mechanic_id, b.service_id, b.plan_id, b.hold_expires_at, b.starts_at, b.ends_at,
-    b.amount, b.currency, b.version, b.policy, b.moves, b.customer_moves, b.refund_percent_at_most,
+    b.amount, b.currency, b.version, b.policy, b.moves, b.timezone, b.reminder_offsets,
+    b.sms_consent AND b.customer_phone IS NOT NULL AS wants_texts, b.customer_moves, b.refund_percent_at_most,
     tstzrange(
         b.starts_at - make_interval(mins => b.buffer_before_minutes), b.ends_at + make_interval(mins => b.buffer_after_minutes)
     ) AS blocked,
@@ -270,10 +271,10 @@ UPDATE notifications SET status = 'skipped', detail = $2
 WHERE booking_id = $1 AND status IN ('pending', 'sending') AND kind = ANY($3::text[])
 
 -- name: owe_notices
-INSERT INTO notifications (key, booking_id, kind, status, due_at, detail, channel, move)
-SELECT owed.key, $1, owed.kind, owed.status, owed.due_at, owed.detail, owed.channel, owed.move
-FROM unnest($2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::text[], $7::text[], $8::integer[])
-AS owed (key, kind, status, due_at, detail, channel, move)
+INSERT INTO notifications (key, booking_id, kind, status, due_at, detail, channel, move, about)
+SELECT owed.key, $1, owed.kind, owed.status, owed.due_at, owed.detail, owed.channel, owed.move, owed.about
+FROM unnest($2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::text[], $7::text[], $8::integer[], $9::jsonb[])
+AS owed (key, kind, status, due_at, detail, channel, move, about)
 ON CONFLICT (key) DO NOTHING
 
 -- name: request_refund

@@ -28,6 +28,25 @@ _STARTED = (
     "UPDATE sessions SET status = 'in_progress' WHERE booking_id = $1",
 )
 # By code: the state of the booking in which it is planted, and how.
+_WAITING = (
+    "UPDATE bookings SET workshop_status = 'awaiting', confirms_within_minutes = 60,"
+    " workshop_answer_by = now() - interval '1 day' WHERE id = $1"
+)
+_PROPOSED = (
+    "INSERT INTO proposals (id, booking_id, options, proposed_by, proposed_at, expires_at, status, closed_at)"
+    " VALUES ($1, $1, '[{{}}]', 'mechanic', now(), now() + interval '1 hour', '{}', {})"
+)
+_OPTION = (
+    "INSERT INTO slot_reservations"
+    " (id, booking_id, mechanic_id, starts_at, ends_at, blocked, status, expires_at, proposal_id)"
+    " SELECT gen_random_uuid(), id, mechanic_id, starts_at + interval '300 days', ends_at + interval '300 days',"
+    " tstzrange(starts_at + interval '300 days', ends_at + interval '300 days'), 'reserved', now() + interval '{}', id"
+    " FROM bookings WHERE id = $1"
+)
+_REFERRED = (
+    "INSERT INTO referrals (id, booking_id, customer_id, service_id, plan_id, made_at, expires_at)"
+    " SELECT id, id, customer_id, service_id, plan_id, now(), now() + interval '1 day' FROM bookings WHERE id = $1"
+)
 PLANTED: dict[str, list[tuple[str, tuple[str, ...]]]] = {
     "reservation_differs": [
         ("confirmed", ("UPDATE slot_reservations SET blocked = tstzrange(starts_at, ends_at) WHERE booking_id = $1",)),
@@ -230,6 +249,23 @@ PLANTED: dict[str, list[tuple[str, tuple[str, ...]]]] = {
         (
             "completed",
             (_DIAGNOSTIC, "INSERT INTO booking_events (booking_id, at, event) VALUES ($1, now(), 'in_progress')"),
+        ),
+    ],
+    "word_overdue": [("confirmed", (_WAITING,)), ("confirmed", (_WAITING.replace("awaiting", "proposed"),))],
+    "option_held_in_vain": [
+        ("confirmed", (_PROPOSED.format("declined", "now()"), _OPTION.format("1 day"))),
+        ("confirmed", (_PROPOSED.format("open", "NULL"), _OPTION.format("-1 day"))),
+        ("completed", (_PROPOSED.format("open", "NULL"), _OPTION.format("1 day"))),
+    ],
+    "referral_used_twice": [
+        (
+            "confirmed",
+            (
+                _REFERRED,
+                "DROP INDEX one_booking_of_a_referral",
+                "UPDATE bookings SET referral_id = $1, referred_from = $1"
+                " WHERE id = $1 OR id = (SELECT id FROM bookings WHERE status = 'completed' LIMIT 1)",
+            ),
         ),
     ],
 }

@@ -10,6 +10,7 @@ USERS = {
     "audit_board": ["api"],
     "audit_log": ["api"],
     "catalogue": ["api"],
+    "dashboards": ["api"],
     "changes": ["worker"],
     "desk": ["api"],
     "erasure": ["worker"],
@@ -21,12 +22,15 @@ USERS = {
     "notices": ["worker"],
     "proposals": ["worker"],
     "pulse": ["api"],
+    "referrals": ["api"],
     "rules": ["api"],
     "saga": ["worker"],
     "sealing": ["worker"],
     "texts": ["api"],
     "resending": ["api"],
     "waivers": ["api"],
+    "workshop_words": ["worker"],
+    "workshops": ["api"],
 }
 _NARROWER = {
     "audit_log.note": ["api", "worker"],

@@ -2,11 +2,19 @@
 
 from collections.abc import Iterator
 
-from pitstop.domain.audit import flags, money, notices, runs, slots, waivers
+from pitstop.domain.audit import flags, money, notices, runs, slots, waivers, workshops
 from pitstop.domain.audit.facts import Case, Moment
 from pitstop.domain.audit.findings import Finding
 
-CHECKS = (*slots.CHECKS, *money.CHECKS, *runs.CHECKS, *notices.CHECKS, *waivers.CHECKS, *flags.CHECKS)
+CHECKS = (
+    *slots.CHECKS,
+    *money.CHECKS,
+    *runs.CHECKS,
+    *notices.CHECKS,
+    *waivers.CHECKS,
+    *workshops.CHECKS,
+    *flags.CHECKS,
+)
 
 
 def judge(case: Case, at: Moment) -> Iterator[Finding]:

@@ -257,17 +257,6 @@ PLANTED: dict[str, list[tuple[str, tuple[str, ...]]]] = {
         ("confirmed", (_PROPOSED.format("open", "NULL"), _OPTION.format("-1 day"))),
         ("completed", (_PROPOSED.format("open", "NULL"), _OPTION.format("1 day"))),
     ],
-    "referral_used_twice": [
-        (
-            "confirmed",
-            (
-                _REFERRED,
-                "DROP INDEX one_booking_of_a_referral",
-                "UPDATE bookings SET referral_id = $1, referred_from = $1"
-                " WHERE id = $1 OR id = (SELECT id FROM bookings WHERE status = 'completed' LIMIT 1)",
-            ),
-        ),
-    ],
 }
 CONTROLS = [
     pytest.param(code, state, plants, id=f"{code}-{number}")
@@ -285,7 +274,7 @@ ELSEWHERE = {
         "refunded_but_standing",
         "refund_failed",
     ),
-    *("webhook_lost", "run_of_unknown_booking", "guard_missing"),
+    *("webhook_lost", "run_of_unknown_booking", "guard_missing", "referral_used_twice"),
 }
 
 
@@ -356,6 +345,22 @@ async def test_overlap(house: House, states: States) -> None:
     [overlap] = [finding for finding in found.findings if finding.kind is kinds.OVERLAP]
     assert {str(overlap.booking_id), overlap.subject} == {states["confirmed"]["id"], states["other"]["id"]}
     assert "overlap" in codes(one_of_them)
+
+
+async def test_referral_used_twice(house: House, states: States) -> None:
+    """Whether or not the index is there: here it is not."""
+    by_it = "UPDATE bookings SET referral_id = '{0}', referred_from = '{0}' WHERE id = $1"
+    by_it = by_it.format(states["confirmed"]["id"])
+    index = "SELECT pg_get_indexdef(oid) FROM pg_class WHERE relname = 'one_booking_of_a_referral'"
+    definition = await house.database.fetchval(index)
+    await house.database.execute("DROP INDEX one_booking_of_a_referral")
+    try:
+        async with house.planted(states["other"], by_it), house.planted(states["confirmed"], _REFERRED, by_it):
+            found = await house.look(states["confirmed"], states["other"])
+    finally:
+        await house.database.execute("DELETE FROM referrals")
+        await house.database.execute(definition)
+    assert "referral_used_twice" in codes(found)
 
 
 async def test_overlap_in_a_bay(house: House, states: States) -> None:

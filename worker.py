@@ -23,6 +23,7 @@ from activities.heartbeats import Heartbeats
 from activities.notices import ByMail, ByText, NoticeActivities
 from activities.privacy import ErasureActivities, SealActivities
 from activities.sweep import SweepActivities
+from activities.waitlist import AfterLettingGo, WaitlistActivities, WaitlistRounds
 from pitstop import logs
 from pitstop.audit import composition as audit
 from pitstop.domain.limits import DeclineLimits
@@ -52,11 +53,13 @@ from pitstop.postgres.inbox import PostgresInbox
 from pitstop.postgres.notices import PostgresNotices
 from pitstop.postgres.pool import Pool, open_pool
 from pitstop.postgres.saga import PostgresSaga
+from pitstop.postgres.waitlist import PostgresWaitlist
 from pitstop.settings import Settings, from_environment
 from workflows.audit import AuditWorkflow
 from workflows.booking import BookingWorkflow
 from workflows.privacy import ErasureWorkflow, SealWorkflow
 from workflows.sweep import SweepWorkflow
+from workflows.waitlist import WaitlistWorkflow
 
 _log = logging.getLogger("pitstop.worker")
 WORKFLOW_TASKS = 20
@@ -116,10 +119,13 @@ def _worker(
     changes = ChangeActivities(PostgresChanges(pool, texts))
     payments = PaymentActivities(saga, gateway, _decline_limits(settings))
     notices = _notices(pool, messenger, settings)
+    engine, waitlist = temporal_engine.TemporalEngine(client, settings), PostgresWaitlist(pool)
+    offers = WaitlistActivities(waitlist, engine)
     sweep = SweepActivities(
         saga,
         PostgresInbox(pool),
-        temporal_engine.TemporalEngine(client, settings),
+        engine,
+        WaitlistRounds(waitlist, engine, temporal_engine.waitlist_order(settings)),
         PostgresHolidays(pool, HolidayLibrary()),
         timedelta(seconds=settings.offline_flag_seconds),
     )
@@ -128,7 +134,7 @@ def _worker(
     return Worker(
         client,
         task_queue=settings.task_queue,
-        workflows=[BookingWorkflow, SweepWorkflow, AuditWorkflow, ErasureWorkflow, SealWorkflow],
+        workflows=[BookingWorkflow, SweepWorkflow, AuditWorkflow, WaitlistWorkflow, ErasureWorkflow, SealWorkflow],
         activities=[
             reservations.place_hold,
             reservations.withdraw,
@@ -137,6 +143,7 @@ def _worker(
             reservations.call_off,
             changes.apply,
             changes.close,
+            changes.offer,
             changes.read_terms,
             payments.request,
             payments.record_decline,
@@ -148,6 +155,7 @@ def _worker(
             sweep.forget_requests,
             sweep.drain_inbox,
             sweep.revive_stranded,
+            offers.offer,
             auditing.audit,
             erasure.erase_records,
             erasure.erase_at_stripe,
@@ -168,7 +176,7 @@ def _worker(
         max_concurrent_activities=STEPS_PER_CONNECTION * settings.database_pool_size,
         graceful_shutdown_timeout=timedelta(seconds=settings.drain_seconds),
         deployment_config=worker_options(settings),
-        interceptors=[Heartbeats(), *interceptors],
+        interceptors=[Heartbeats(), AfterLettingGo(waitlist, engine), *interceptors],
     )
 
 

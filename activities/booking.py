@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from datetime import timedelta
 from uuid import UUID
 
 from temporalio import activity
@@ -23,6 +24,7 @@ from pitstop.contracts.booking import (
     RequestRef,
     Withdrawal,
 )
+from pitstop.domain.course import Course
 from pitstop.domain.limits import DeclineLimits
 from pitstop.domain.saga import CalledOff, HoldOutcome, IntentState
 from pitstop.ports import PaymentGateway, PaymentsRefused, PaymentsUnavailable, SagaStore
@@ -50,7 +52,8 @@ class ReservationActivities:
 
     @activity.defn(name=names.CONFIRM_BOOKING)
     async def confirm(self, paid: ConfirmBooking) -> Confirmation:
-        confirmed = await self._store.confirm(paid.booking_id, paid.new_reservation_id, paid.reminder_offsets, paid.now)
+        course = Course(paid.reminder_offsets, timedelta(0), patience=paid.offering)
+        confirmed = await self._store.confirm(paid.booking_id, paid.new_reservation_id, course, paid.now)
         if confirmed is None:
             return Confirmation(session_id=None)
         return Confirmation(session_id=confirmed.session_id, terms=confirmed.terms)

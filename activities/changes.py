@@ -18,14 +18,21 @@ class ChangeActivities:
 
     @activity.defn(name=names.APPLY_CHANGE)
     async def apply(self, change: ApplyChange) -> ChangeOutcome:
-        course = Course(change.reminder_offsets, change.waiting_room, change.paid)
+        course = Course(change.reminder_offsets, change.waiting_room, change.paid, change.offering)
         return await self._store.apply(change.booking_id, change.change_id, course, change.now)
 
     @activity.defn(name=names.COMPLETE_SESSION)
     async def close(self, step: SessionStep) -> Terms | None:
-        course = Course(step.reminder_offsets, step.waiting_room)
-        return await self._store.close(step.booking_id, course, step.now)
+        return await self._store.close(step.booking_id, _course(step), step.now)
+
+    @activity.defn(name=names.OFFER_SESSION)
+    async def offer(self, step: SessionStep) -> Terms | None:
+        return await self._store.offer(step.booking_id, _course(step), step.now)
 
     @activity.defn(name=names.READ_TERMS)
     async def read_terms(self, booking: BookingRef) -> Terms | None:
         return await self._store.terms(booking.booking_id, booking.now)
+
+
+def _course(step: SessionStep) -> Course:
+    return Course(step.reminder_offsets, step.waiting_room, patience=step.offering)

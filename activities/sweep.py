@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from temporalio import activity
 
+from activities.waitlist import WaitlistRounds
 from pitstop.contracts import names
 from pitstop.contracts.booking import SweepStep
 from pitstop.ports import (
@@ -28,6 +29,7 @@ class SweepActivities:
         store: SweepStore,
         inbox: Inbox,
         engine: WorkflowReviver,
+        waitlist: WaitlistRounds,
         holidays: HolidayStore,
         soon: timedelta = timedelta(hours=2),
     ) -> None:
@@ -36,6 +38,7 @@ class SweepActivities:
         self._soon = soon
         self._inbox = inbox
         self._engine = engine
+        self._waitlist = waitlist
         self._holidays = holidays
 
     @activity.defn(name=names.EXPIRE_HOLDS)
@@ -66,8 +69,8 @@ class SweepActivities:
     async def revive_stranded(self, step: SweepStep) -> int:
         """Starts the workflow of each booking that should have moved on by now; one that runs is left alone.
 
-        Then it tells runs of flags, and tops up public holidays: last, so that trouble with them keeps no booking
-        waiting.
+        Then it tells runs of flags, looks over the waitlist and tops up public holidays: last, so that trouble with
+        these keeps no booking waiting.
         """
         revived = 0
         before = step.now - step.order.overdue
@@ -76,6 +79,7 @@ class SweepActivities:
             activity.heartbeat(str(standing.booking_id))
             revived += await self._engine.revive(standing, None)
         await self._tell_of_flags(step)
+        await self._waitlist.go(step.now)
         await self._holidays.top_up(step.now.date(), step.order.batch)
         return revived
 

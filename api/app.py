@@ -33,6 +33,7 @@ from api.routes import (
     short_links,
     sign_in,
     texts,
+    waitlist,
     waiver_pages,
     waivers,
     webhooks,
@@ -79,7 +80,7 @@ def create_app(settings: Settings | None = None, client: Client | None = None) -
     app.state.registry = meters.registry
     guard.install(app, settings)
     doors = (
-        *(catalogue, bookings, changes, proposals, workshops, workshop_words, referrals),
+        *(catalogue, bookings, changes, proposals, waitlist, workshops, workshop_words, referrals),
         *(notices, invites, waivers, mechanics, feeds, privacy, webhooks, texts, codec, sign_in, operations),
         *(audits, pages, proposal_pages, waiver_pages, referral_pages, short_links),
     )

@@ -79,9 +79,14 @@ async def _reader(
     if rooms.links.booking_of(token) != id:
         await rooms.rates.spend(budgets.failures(rooms, address))
         raise not_found()
+    return await of_link(request, rooms, address, id)
+
+
+async def of_link(request: Request, rooms: Rooms, address: Address, booking_id: UUID) -> Caller:
+    """Whoever bears the link of this booking."""
     budget = budgets.reads if request.method in _READING else budgets.writes
     await rooms.rates.spend(budget(rooms, address))
-    return _known(request, Caller(Role.LINK, str(id)))
+    return _known(request, Caller(Role.LINK, str(booking_id)))
 
 
 def _is_uuid(text: str) -> bool:

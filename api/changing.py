@@ -38,6 +38,8 @@ _TITLES = {
     ChangeRefusal.NO_PROPOSAL: "Nothing is proposed",
     ChangeRefusal.PRICE_DIFFERS: "The price differs",
     ChangeRefusal.NOT_AWAITED: "No answer is waited for",
+    ChangeRefusal.ALREADY_TAKEN: "Somebody else has it",
+    ChangeRefusal.NOT_ON_OFFER: "It is not on offer",
 }
 
 
@@ -55,21 +57,41 @@ async def change_booking(
     reason: str | None = None,
 ) -> BookingOut:
     """Has the booking's run decide. Refused, or not decided at all: the booking is as it was."""
-    standing = await rooms.desk.standing(caller, booking_id)
+    await _have_decided(rooms, caller, await rooms.desk.standing(caller, booking_id), kind, wanted, reason)
+    return await booking_out(rooms, caller, booking_id)
+
+
+async def accept_offer(rooms: Rooms, caller: Caller, booking_id: UUID) -> BookingOut:
+    """The mechanic takes the session, which is its own from here on. Refused: it stays open for the others."""
+    await _have_decided(rooms, caller, await rooms.desk.offered(caller, booking_id), ChangeKind.ACCEPT)
+    return await booking_out(rooms, caller, booking_id)
+
+
+async def decline_offer(rooms: Rooms, caller: Caller, booking_id: UUID) -> None:
+    await _have_decided(rooms, caller, await rooms.desk.offered(caller, booking_id), ChangeKind.DECLINE_OFFER)
+
+
+async def _have_decided(
+    rooms: Rooms,
+    caller: Caller,
+    standing: Standing | None,
+    kind: ChangeKind,
+    wanted: dict[str, Any] | None = None,
+    reason: str | None = None,
+) -> None:
     if standing is None:
         raise not_found()
     if standing.status.is_end:
         _refuse_after_the_end(kind, standing)
-        return await booking_out(rooms, caller, booking_id)
+        return
     wish = Wish(uuid4(), kind, {name: _json(value) for name, value in (wanted or {}).items()}, reason)
     try:
-        await rooms.desk.ask(caller, booking_id, wish)
+        await rooms.desk.ask(caller, standing.booking_id, wish)
     except NotOnesOffice:
         raise forbidden(_NOT_YOURS) from None
     outcome = await _decided(rooms, caller, standing, wish)
     if outcome.refusal is not None:
         raise _refused(outcome.refusal, outcome.why)
-    return await booking_out(rooms, caller, booking_id)
 
 
 def _json(value: Any) -> Any:

@@ -38,6 +38,7 @@ from pitstop.postgres.referrals import Referrals
 from pitstop.postgres.resending import NoticeBoard
 from pitstop.postgres.rules import MechanicRules
 from pitstop.postgres.texts import TextNews
+from pitstop.postgres.waitlist_desk import WaitlistDesk
 from pitstop.postgres.waivers import Waivers
 from pitstop.postgres.workshops import Workshops
 from pitstop.settings import Settings
@@ -55,6 +56,7 @@ class Rooms:
 
     settings: Settings
     desk: BookingDesk
+    waitlist: WaitlistDesk
     catalogue: Catalogue
     rules: MechanicRules
     feeds: MechanicFeeds
@@ -102,6 +104,7 @@ async def build(settings: Settings, client: Client | None = None) -> AsyncIterat
         yield Rooms(
             settings=settings,
             desk=BookingDesk(pool),
+            waitlist=WaitlistDesk(pool),
             catalogue=Catalogue(pool),
             rules=MechanicRules(pool, HolidayLibrary(), timedelta(seconds=settings.offline_flag_seconds)),
             feeds=MechanicFeeds(pool),

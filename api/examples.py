@@ -28,6 +28,7 @@ SERVICES: Json = {
             "duration_minutes": 60,
             "buffer_before_minutes": 0,
             "buffer_after_minutes": 15,
+            "immediate": True,
             "plans": [{"id": _PLAN, "slug": "standard", "name": "Standard", "amount": 8900, "currency": "cad"}],
         }
     ],
@@ -113,6 +114,8 @@ BOOKING: Json = SUMMARY | {
     },
     "moves": 0,
     "scheduled_for_original": None,
+    "immediate": False,
+    "offered_until": None,
     "waiting_room_opens_at": "2026-12-01T14:45:00Z",
     "started_at": None,
     "ended_at": None,

@@ -182,6 +182,11 @@ EndTime = Annotated[
         json_schema_extra={"pattern": f"^{_ENDS}$"},
     ),
 ]
+TimeOfDay = Annotated[
+    str,
+    AfterValidator(_start),
+    Field(description="Local time.", examples=["17:30"], json_schema_extra={"pattern": f"^{_STARTS}$"}),
+]
 HolidayRegion = Annotated[
     str,
     AfterValidator(_region),

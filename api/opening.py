@@ -12,7 +12,7 @@ from api.callers import forbidden
 from api.composition import Rooms
 from api.problems import FieldError, Problem, invalid_field, unavailable
 from api.referrals import used
-from api.schemas import BookingIn, Customer
+from api.schemas import BookingIn, Customer, Location
 from pitstop.domain.booking import BookingStatus, SlotRefusal
 from pitstop.domain.caller import Caller, Role
 from pitstop.domain.identity import booking_id, fingerprint, guest_id
@@ -39,7 +39,7 @@ _WHOSE_HOLDS = {
     "card": "A card of this customer was declined for too many bookings.",
 }
 _SEARCH = "take a start from GET /v1/availability"
-_MISNAMED = {
+MISNAMED = {
     "service_id": "names no service that can be booked; GET /v1/services lists them",
     "plan_id": "names no plan of this service; GET /v1/services lists them",
     "mechanic_id": "names nobody who offers this service; GET /v1/mechanics?service_id=… lists them",
@@ -66,8 +66,6 @@ def request_of(
     `language`: what the customer gets who names none. It is no part of what was asked for: the same request from
     another browser is the same request.
     """
-    if sent.start is None:
-        raise _not_offered("start", f"Immediate sessions are not offered by this release: {_SEARCH}.")
     return BookingRequest(
         id=booking_id(f"{caller.role}:{caller.subject}", key),
         fingerprint=fingerprint(_asked(sent)),
@@ -97,46 +95,52 @@ def _who(sent: BookingIn, caller: Caller, referral: Referred | None, language: L
     if place is None or (sent.customer is None and referral is None):
         raise invalid_field("body.customer", "is needed without a referral")
     where = {"country": place.country, "city": place.city, "postal_code": place.postal_code}
-    return {"customer_id": _customer(sent.customer, caller, referral), **where, **_person(sent, referral, language)}
+    person = _said(sent.customer, place, language) if sent.customer else _known(referral, language)
+    return {"customer_id": _customer(sent.customer, caller, referral), **where, **person}
 
 
-def _person(sent: BookingIn, referral: Referred | None, language: Language) -> dict[str, Any]:
-    if sent.customer is not None:
-        return {
-            "customer_name": sent.customer.name,
-            "customer_email": sent.customer.email,
-            "customer_phone": _phone(sent.customer, sent.location.country if sent.location else None, referral),
-            "sms_consent": sent.customer.sms_consent,
-            "language": Language(sent.customer.language or language),
-        }
-    known = ("customer_name", "customer_email", "customer_phone", "sms_consent")
-    return {name: getattr(referral, name) for name in known} | {
-        "language": Language(referral.language if referral else language)
+def _said(named: Customer, place: Location | Referred, language: Language) -> dict[str, Any]:
+    return {
+        "customer_name": named.name,
+        "customer_email": named.email,
+        "customer_phone": phone_of(named, place),
+        "sms_consent": named.sms_consent,
+        "language": Language(named.language or language),
     }
 
 
-def _phone(customer: Customer, country: str | None, referral: Referred | None) -> str | None:
-    if customer.phone is None:
+def _known(referral: Referred | None, language: Language) -> dict[str, Any]:
+    known = ("customer_name", "customer_email", "customer_phone", "sms_consent")
+    named = {name: getattr(referral, name) for name in known}
+    return named | {"language": Language(referral.language if referral else language)}
+
+
+def phone_of(named: Customer, location: Location | Referred) -> str | None:
+    if named.phone is None:
         return None
     try:
-        return normalised(customer.phone, country or (referral.country if referral else ""))
+        return normalised(named.phone, location.country)
     except NotANumber as fault:
         raise invalid_field("body.customer.phone", str(fault)) from None
 
 
-def _customer(sent: Customer | None, caller: Caller, referral: Referred | None) -> UUID:
+def _customer(named: Customer | None, caller: Caller, referral: Referred | None) -> UUID:
+    """By a referral: whoever was referred; the database sees to it that a customer uses its own."""
+    if referral is None or caller.role not in (Role.SERVICE, Role.OPERATOR):
+        return customer_of(named, caller) if named else UUID(caller.subject)
+    if named and named.id not in (None, referral.customer_id):
+        raise invalid_field("body.customer.id", "must be the customer who was referred, or left out")
+    return referral.customer_id
+
+
+def customer_of(named: Customer, caller: Caller) -> UUID:
     """A customer books for itself; a service or an operator names the customer, or books for a guest."""
     if caller.role is Role.CUSTOMER:
-        if sent and sent.id not in (None, UUID(caller.subject)):
+        if named.id not in (None, UUID(caller.subject)):
             raise invalid_field("body.customer.id", "must be your own id, or left out: a customer books for itself")
         return UUID(caller.subject)
     if caller.role in (Role.SERVICE, Role.OPERATOR):
-        if referral is not None:
-            if sent and sent.id not in (None, referral.customer_id):
-                raise invalid_field("body.customer.id", "must be the customer who was referred, or left out")
-            return referral.customer_id
-        if sent is not None:
-            return sent.id or guest_id(caller.subject, sent.email)
+        return named.id or guest_id(caller.subject, named.email)
     raise forbidden("Bookings are made by customers, by services for customers, and by operators.")
 
 
@@ -147,7 +151,7 @@ async def open_booking(rooms: Rooms, caller: Caller, request: BookingRequest, ad
         opening = await rooms.desk.open(caller, request, limits, datetime.now(UTC))
     except ReferralUsed:
         raise used() from None
-    _refuse_what_differs_or_is_not_offered(opening)
+    _refuse_what_differs_or_is_not_offered(opening, at_once=request.start is None)
     new = opening.status is BookingStatus.HOLDING
     if new and await _taken(rooms, caller, request, opening):
         raise _slot_unavailable()
@@ -162,7 +166,7 @@ async def _taken(rooms: Rooms, caller: Caller, request: BookingRequest, opening:
     standing = Standing(
         booking_id=request.id,
         fingerprint=request.fingerprint.hex(),
-        mechanic_id=opening.mechanic_id or request.id,
+        mechanic_id=opening.mechanic_id,
         customer_id=request.customer_id,
         start=request.start,
         status=BookingStatus.HOLDING,
@@ -187,13 +191,17 @@ async def _taken(rooms: Rooms, caller: Caller, request: BookingRequest, opening:
     return outcome.refusal is not None
 
 
-def _refuse_what_differs_or_is_not_offered(opening: Opening) -> None:
+def _refuse_what_differs_or_is_not_offered(opening: Opening, *, at_once: bool) -> None:
     if not opening.same_request:
         raise _key_reused()
     if opening.exhausted is not None:
         raise _too_many_holds(opening.exhausted)
     if opening.refusal is SlotRefusal.TAKEN:
         raise _slot_unavailable()
+    if at_once and opening.refusal is SlotRefusal.OFFLINE:
+        raise _nobody_available()
+    if at_once and opening.misnamed == "start":
+        raise _not_offered("start", f"must be an instant: this service cannot be had at once; {_SEARCH}")
     if opening.refusal is not None:
         raise _refused(opening.refusal, opening.misnamed)
 
@@ -214,9 +222,14 @@ def _slot_unavailable() -> Problem:
     return Problem(409, "slot_unavailable", "The slot is taken", detail)
 
 
+def _nobody_available() -> Problem:
+    detail = f"No mechanic is online who could take the session now. Try again soon, or {_SEARCH}."
+    return Problem(409, "nobody_available", "Nobody is available", detail)
+
+
 def _refused(reason: SlotRefusal, misnamed: str | None = None) -> Problem:
     if misnamed:
-        return _not_offered(misnamed, _MISNAMED[misnamed])
+        return _not_offered(misnamed, MISNAMED[misnamed])
     field = "mechanic_id" if reason is SlotRefusal.OFFLINE else "start"
     return _not_offered(field, f"{_REFUSALS[reason]} ({reason}) For another, {_SEARCH}.")
 

@@ -3,7 +3,9 @@
 import json
 import logging
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 from fastapi import FastAPI, Request
@@ -43,6 +45,12 @@ class FieldError(BaseModel):
     message: str = Field(description="What is wrong, and what would be right.")
 
 
+class SlotNamed(BaseModel):
+    mechanic_id: UUID
+    start: datetime
+    end: datetime
+
+
 class ProblemBody(BaseModel):
     """RFC 9457, with `code`: what programs go by."""
 
@@ -52,6 +60,7 @@ class ProblemBody(BaseModel):
     detail: str = Field(examples=["Somebody else has just taken this slot. Search again and choose another."])
     code: str = Field(examples=["slot_unavailable"])
     errors: list[FieldError] | None = None
+    slot: SlotNamed | None = Field(default=None, description="Of `slot_available`: what can be booked at once.")
 
 
 class Problem(HTTPException):
@@ -65,9 +74,12 @@ class Problem(HTTPException):
         detail: str,
         errors: Sequence[FieldError] = (),
         headers: dict[str, str] | None = None,
+        slot: SlotNamed | None = None,
     ) -> None:
         super().__init__(status, detail, headers)
-        self.body = ProblemBody(title=title, status=status, detail=detail, code=code, errors=list(errors) or None)
+        self.body = ProblemBody(
+            title=title, status=status, detail=detail, code=code, errors=list(errors) or None, slot=slot
+        )
 
 
 class ProblemResponse(JSONResponse):
@@ -94,7 +106,7 @@ def unavailable(code: str, what: str) -> Problem:
 
 
 def answer(problem: Problem) -> JSONResponse:
-    content = problem.body.model_dump(exclude_none=True)
+    content = problem.body.model_dump(mode="json", exclude_none=True)
     return ProblemResponse(content, status_code=problem.status_code, headers=problem.headers)
 
 

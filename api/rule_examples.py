@@ -58,3 +58,25 @@ RESERVATIONS: Json = {
     ],
     "next_cursor": None,
 }
+OFFERS: Json = {
+    "items": [
+        {
+            "booking_id": BOOKING["id"],
+            "service_id": BOOKING["service_id"],
+            "service_name": "Video consultation",
+            "kind": "video",
+            "plan_name": "Standard",
+            "duration_minutes": 60,
+            "amount": 8900,
+            "currency": "cad",
+            "first_name": "Camille",
+            "city": "Toronto",
+            "country": "CA",
+            "distance": 1,
+            "preferred": False,
+            "offered_at": "2026-11-24T14:02:00.120000Z",
+            "offered_until": "2026-11-24T14:11:00.100000Z",
+        }
+    ],
+    "next_cursor": None,
+}

@@ -18,6 +18,7 @@ from api.fields import (
 from api.rule_examples import SCHEDULE
 from api.schemas import Cursor, Sent, ServiceId
 from pitstop.domain.booking import BookingStatus
+from pitstop.domain.catalogue import SessionKind
 from pitstop.domain.rules import ConflictReason, ReservationStatus
 
 LONGEST_TIME_OFF = timedelta(days=366)
@@ -198,3 +199,28 @@ class Reservation(BaseModel):
 class ReservationPage(BaseModel):
     items: list[Reservation]
     next_cursor: str | None
+
+
+class Offer(BaseModel):
+    """An immediate session that the mechanic may take: what is needed to decide. Whoever takes it is told the rest."""
+
+    booking_id: UUID
+    service_id: UUID
+    service_name: str
+    kind: SessionKind
+    plan_name: str
+    duration_minutes: int
+    amount: int
+    currency: str
+    first_name: str = Field(description="The customer's.")
+    city: str
+    country: str
+    distance: int = Field(description="0: the same postal area, 1: the same city, 2: the same country, 3: elsewhere.")
+    preferred: bool = Field(description="Whether the customer has asked for this mechanic.")
+    offered_at: datetime
+    offered_until: datetime
+
+
+class OfferPage(BaseModel):
+    items: list[Offer]
+    next_cursor: None = None

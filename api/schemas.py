@@ -63,8 +63,13 @@ class Location(Sent):
 class BookingIn(Sent):
     service_id: UUID
     plan_id: UUID
-    mechanic_id: UUID | None = Field(default=None, description="null: any mechanic who has the slot free.")
-    start: Instant | None = Field(description="An instant from the availability search. null: an immediate session.")
+    mechanic_id: UUID | None = Field(
+        default=None,
+        description="null: any mechanic who has the slot free. With an immediate session: who is asked first.",
+    )
+    start: Instant | None = Field(
+        description="An instant from the availability search. null: an immediate session, with whoever takes it first."
+    )
     timezone: Timezone
     referral: Annotated[str, Field(max_length=200, description="The token of a referral's link.")] | None = None
     customer: Customer | None = Field(
@@ -112,9 +117,9 @@ class PaymentToMake(BaseModel):
 class BookingOpened(BaseModel):
     id: UUID
     status: BookingStatus
-    mechanic_id: UUID
-    start: datetime
-    end: datetime
+    mechanic_id: UUID | None = Field(description="null: an immediate session, which nobody has taken yet.")
+    start: datetime | None
+    end: datetime | None
     hold_expires_at: datetime | None
     amount: int
     currency: str
@@ -141,10 +146,10 @@ class BookingSummary(BaseModel):
     version: int
     service_id: UUID
     plan_id: UUID
-    mechanic_id: UUID
+    mechanic_id: UUID | None = Field(description="null: an immediate session that nobody has taken.")
     customer_id: UUID
-    start: datetime
-    end: datetime
+    start: datetime | None
+    end: datetime | None
     timezone: str
     hold_expires_at: datetime | None
     amount: int
@@ -219,7 +224,9 @@ class BookingOut(BookingSummary):
     policy: PolicyOut
     moves: int = Field(description="How often the booking has got another time.")
     scheduled_for_original: datetime | None = Field(description="The time that was first booked.")
-    waiting_room_opens_at: datetime
+    immediate: bool
+    offered_until: datetime | None = Field(description="How long mechanics are asked to take an immediate session.")
+    waiting_room_opens_at: datetime | None
     started_at: datetime | None
     ended_at: datetime | None
     absent: Literal["customer", "mechanic"] | None = Field(description="Who did not come.")
@@ -341,6 +348,7 @@ class Service(BaseModel):
     duration_minutes: int
     buffer_before_minutes: int
     buffer_after_minutes: int
+    immediate: bool = Field(description="Whether it can be had at once, with `start: null`.")
     plans: list[Plan]
 
 

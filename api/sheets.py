@@ -1,7 +1,7 @@
 """A booking as its customer sees it: for the page that manages it and for the calendar."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -37,9 +37,10 @@ class Sheet:
         return self.status in (BookingStatus.CONFIRMED, BookingStatus.IN_PROGRESS)
 
 
-def manage_url(rooms: Rooms, caller: Caller, booking_id: UUID, end: datetime) -> str | None:
-    """Whoever holds the link acts as the customer: only the customer's side is given it."""
-    return rooms.links.url(booking_id, end) if caller.role in _CUSTOMERS_SIDE else None
+def manage_url(rooms: Rooms, caller: Caller, booking_id: UUID, end: datetime | None) -> str | None:
+    """Whoever holds the link acts as the customer: only the customer's side is given it. An immediate session that
+    nobody has taken ends soon, if it takes place."""
+    return rooms.links.url(booking_id, end or datetime.now(UTC)) if caller.role in _CUSTOMERS_SIDE else None
 
 
 async def booking_out(rooms: Rooms, caller: Caller, booking_id: UUID) -> BookingOut:
@@ -50,7 +51,8 @@ async def booking_out(rooms: Rooms, caller: Caller, booking_id: UUID) -> Booking
     payment = None
     if row["payment_intent_id"]:
         payment = PaymentState(payment_intent_id=row["payment_intent_id"], status=row["payment_status"])
-    opens = row["start"] - timedelta(seconds=rooms.settings.waiting_room_seconds)
+    waiting_room = timedelta(seconds=rooms.settings.waiting_room_seconds)
+    opens = row["start"] - waiting_room if row["start"] else None
     return BookingOut.model_validate({**row, "payment": payment, "waiting_room_opens_at": opens})
 
 

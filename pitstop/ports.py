@@ -25,6 +25,7 @@ from pitstop.domain.saga import (
     Standing,
     Terms,
 )
+from pitstop.domain.waitlist import Offer
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,10 +180,10 @@ class SagaStore(Protocol):
         """The booking's PaymentIntent, if it got that far."""
 
     async def confirm(
-        self, booking_id: UUID, new_reservation_id: UUID, offsets: Sequence[timedelta], now: datetime
+        self, booking_id: UUID, new_reservation_id: UUID, course: Course, now: datetime
     ) -> Confirmed | None:
-        """The session, with reminders that long before it; None when the slot has gone to somebody else: then the money
-        is owed back from here on."""
+        """The session, with the reminders that are owed; None when the slot has gone to somebody else: then the money
+        is owed back from here on. An immediate session is offered to mechanics."""
 
     async def close_unpaid(self, booking_id: UUID, status: BookingStatus, now: datetime) -> None: ...
 
@@ -204,6 +205,9 @@ class ChangeStore(Protocol):
 
     async def apply(self, booking_id: UUID, change_id: UUID, course: Course, now: datetime) -> ChangeOutcome:
         """Decides on the change, and does it or leaves everything as it was."""
+
+    async def offer(self, booking_id: UUID, course: Course, now: datetime) -> Terms | None:
+        """Asks further mechanics to take an immediate session, or gives it up when the time for that is over."""
 
     async def close(self, booking_id: UUID, course: Course, now: datetime) -> Terms | None:
         """Ends a booking whose session's time is over, if nobody has ended it before."""
@@ -301,8 +305,11 @@ class NoRunningWorkflow(Exception):
 class BookingEngine(Protocol):
     """How the API starts a booking. Raises `IdempotencyKeyReused` and `EngineUnavailable`."""
 
-    async def hold(self, standing: Standing, summary: str) -> HoldOutcome:
-        """Starts the booking's workflow, or joins the one that runs, and brings back its refusal, if there is one."""
+    async def hold(self, standing: Standing, summary: str, lasts: timedelta | None = None) -> HoldOutcome:
+        """Starts the booking's workflow, or joins the one that runs, and brings back its refusal, if there is one.
+
+        `lasts`: how long the slot is held, if that is not as for all.
+        """
 
     async def change(self, standing: Standing, change_id: UUID, kind: ChangeKind) -> ChangeOutcome:
         """Has the booking's workflow decide on a change that is on record. Without terms."""
@@ -311,6 +318,36 @@ class BookingEngine(Protocol):
         """Has the booking's workflow send the notices that somebody has put on record."""
 
     async def is_reachable(self) -> bool: ...
+
+
+class WaitlistStore(Protocol):
+    """The waitlist: each call is safe to repeat, and to make twice at once."""
+
+    async def next_offer(self, refused: Sequence[UUID], lasts: timedelta, now: datetime) -> Offer | None:
+        """Opens a booking for the first in line who has a use for what has come free, `refused` left out; or brings
+        back one that is open and not held yet. None when nobody has a use for anything that has come free.
+
+        `lasts`: how long it will be held, which has to be over before the session starts.
+        """
+
+    async def withdraw(self, booking_id: UUID) -> None:
+        """Takes back an offer that holds nothing."""
+
+    async def look(self, lasts: timedelta, now: datetime, most: int, *, only_due: bool) -> int:
+        """Looks whether something is free for so many entries, those looked at longest ago first; what is, counts as
+        come free. `only_due`: for those only that nobody has looked at since something happened to them."""
+
+    async def lapse(self, now: datetime) -> None:
+        """Closes the entries whose time is over."""
+
+    async def owes_something(self) -> bool:
+        """Whether there is anything to look at."""
+
+
+class WaitlistBell(Protocol):
+    """How the waitlist is told that something has come free. Raises `EngineUnavailable`."""
+
+    async def wake_waitlist(self) -> None: ...
 
 
 class PaymentMessenger(Protocol):

@@ -261,6 +261,21 @@ class Settings(BaseSettings):
     hold_grace_seconds: PositiveFloat = Field(
         default=30, description="How much later than the workflow's timer the database itself lets a hold lapse."
     )
+    waitlist_offer_seconds: PositiveFloat = Field(
+        default=1800, description="How long a slot that has come free is held for whoever is first in the waitlist."
+    )
+    waitlist_missed_offers: PositiveInt = Field(
+        default=3,
+        description="Offers that an entry in the waitlist may let pass: after each it goes to the end of the line, "
+        "after the last out of it.",
+    )
+    waitlist_entries_per_customer: PositiveInt = Field(
+        default=10, description="Entries in the waitlist that one customer may have at a time."
+    )
+    waitlist_looks: PositiveInt = Field(
+        default=200,
+        description="For how many entries in the waitlist each sweep looks whether something is free for them.",
+    )
     reminder_offsets_seconds: Annotated[tuple[float, ...], AfterValidator(_longest_first)] = Field(
         default=(86400, 3600), description="How long before the start reminders go out, as a JSON list."
     )
@@ -275,6 +290,15 @@ class Settings(BaseSettings):
     )
     proposal_seconds: PositiveFloat = Field(
         default=86400, description="How long a customer has to answer proposed times, unless the proposal says."
+    )
+    immediate_preferred_seconds: NonNegativeFloat = Field(
+        default=60, description="How long an immediate session is offered to the preferred mechanic alone."
+    )
+    immediate_wave_seconds: PositiveFloat = Field(
+        default=60, description="How long after one wave of mechanics the next, further away, is asked."
+    )
+    immediate_seconds: PositiveFloat = Field(
+        default=600, description="How long a mechanic is looked for in all; then the money goes back."
     )
     sweep_interval_seconds: PositiveFloat = Field(
         default=60, description="How often the backstop expires lapsed holds and drains the webhook inbox."

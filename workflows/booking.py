@@ -32,7 +32,7 @@ with workflow.unsafe.imports_passed_through():
         SessionStep,
         Withdrawal,
     )
-    from pitstop.domain.agenda import due_notices, lapse_before, next_notice, unposted
+    from pitstop.domain.agenda import Step, course_of, due_notices, next_notice, next_step, unposted, useful_until
     from pitstop.domain.booking import BookingStatus
     from pitstop.domain.changes import ChangeKind, ChangeOutcome
     from pitstop.domain.notices import NoticeKind
@@ -171,7 +171,11 @@ class BookingWorkflow:
 
     async def _through_payment(self, terms: Terms) -> BookingEnding:
         self._show(BookingStatus.AWAITING_PAYMENT, f"The customer may pay until {terms.hold_expires_at:%H:%M:%S} UTC.")
+        # A customer who has asked for this slot knows of it; one who waited for any is told while there is time to pay.
+        patience = max(terms.hold_expires_at - workflow.now(), _SHORTEST_PATIENCE)
+        self._post(unposted(terms, self._posted), terms, patience)
         paid = terms.paid or await self._payment_arrives(terms) or await self._void_payment()
+        await self._stop_letters()
         while self._is_called_off():
             # It is so whether or not a payment came in that moment.
             called_off = (await self._apply(self._asked.pop(0), paid)).terms
@@ -194,16 +198,11 @@ class BookingWorkflow:
             self._take(terms)
             self._pay_back(terms)
             self._post(due_notices(terms, self._posted, workflow.now()), terms)
-            closing = terms.end + (self._spans.closing or timedelta(0))
-            coming = next_notice(terms, self._posted, closing)
-            moment = coming.due if coming and coming.due else closing
-            lapses = lapse_before(terms, moment)
-            summary = "time to answer a proposal" if lapses else _summary(coming)
-            if not await self._something_comes_before(lapses or moment, summary):
-                if lapses:
-                    terms = await self._news() or terms
-                elif coming is None:
-                    terms = await self._close(terms)
+            moment, step = next_step(terms, self._spans.closing, workflow.now())
+            coming = next_notice(terms, self._posted, moment)
+            until = coming.due if coming and coming.due else moment
+            if not await self._something_comes_before(until, _summary(coming) if coming else step):
+                terms = terms if coming else await self._move_on(terms, step)
             elif self._asked:
                 terms = (await self._apply(self._asked.pop(0))).terms or terms
             else:
@@ -222,6 +221,21 @@ class BookingWorkflow:
 
     def _is_wanted(self) -> bool:
         return bool(self._asked) or self._has_news
+
+    async def _move_on(self, terms: Terms, step: Step) -> Terms:
+        match step:
+            case Step.OFFER:
+                return await self._offer(terms)
+            case Step.LAPSE:
+                return await self._news() or terms
+            case Step.CLOSE:
+                return await self._close(terms)
+
+    async def _offer(self, terms: Terms) -> Terms:
+        """Nobody has taken the session yet: further mechanics are asked, until the time for that is over."""
+        step = SessionStep(**self._ref(), **self._course())
+        limit = self._spans.database_activity
+        return await local_or_none(names.OFFER_SESSION, step, Terms, limit, "ask further mechanics") or terms
 
     async def _close(self, terms: Terms) -> Terms:
         """The session's time is over, and nobody has closed it. Its mails have been tried until now."""
@@ -403,8 +417,13 @@ class BookingWorkflow:
     async def _confirm(self, terms: Terms) -> Terms | None:
         """None when the slot had gone to somebody else: then the refund is owed from the same transaction on."""
         offsets = self._spans.reminder_offsets
-        request = ConfirmBooking(**self._ref(), new_reservation_id=workflow.uuid4(), reminder_offsets=offsets)
-        reminders = plan_reminders(terms.start, offsets, workflow.now())
+        request = ConfirmBooking(
+            **self._ref(),
+            new_reservation_id=workflow.uuid4(),
+            reminder_offsets=offsets,
+            offering=self._spans.offering,
+        )
+        reminders = plan_reminders(terms.start, offsets, workflow.now()) if terms.start else []
         summary = "create the session and confirm"
         confirmation = await local(names.CONFIRM_BOOKING, request, Confirmation, self._spans.database_activity, summary)
         if confirmation.session_id is None:
@@ -468,7 +487,8 @@ class BookingWorkflow:
 
     def _post(self, notices: Sequence[NoticeDue], terms: Terms, patience: timedelta | None = None) -> None:
         """Sends them beside the timers: one that does not get through holds up neither the next nor the session."""
-        patience = patience or max(terms.end - workflow.now(), _SHORTEST_PATIENCE)
+        now = workflow.now()
+        patience = patience or max(useful_until(terms, now) - now, _SHORTEST_PATIENCE)
         for notice in notices:
             self._posted.add(notice.key)
             self._letters[notice.key] = asyncio.create_task(self._notify(notice.kind, notice, patience))
@@ -478,6 +498,7 @@ class BookingWorkflow:
         for letter in self._letters.values():
             letter.cancel()
         await asyncio.gather(*self._letters.values(), return_exceptions=True)
+        self._letters.clear()
 
     async def _notify(
         self, kind: NoticeKind, due: NoticeDue | None = None, patience: timedelta = _LETTER_PATIENCE
@@ -514,17 +535,22 @@ class BookingWorkflow:
         return BookingRef(**self._ref())
 
     def _course(self) -> dict[str, Any]:
-        return {"reminder_offsets": self._spans.reminder_offsets, "waiting_room": self._spans.waiting_room}
+        return {
+            "reminder_offsets": self._spans.reminder_offsets,
+            "waiting_room": self._spans.waiting_room,
+            "offering": self._spans.offering,
+        }
 
     def _take(self, terms: Terms) -> None:
         """The booking is as these terms have it, and operators see it so."""
         before, self._terms = self._terms, terms
-        if before is not None and before.start != terms.start:
-            workflow.upsert_search_attributes([names.SCHEDULED_FOR.value_set(terms.start)])
-        if before is not None and before.mechanic_id not in (None, terms.mechanic_id):
-            workflow.upsert_search_attributes([names.MECHANIC_ID.value_set(str(terms.mechanic_id))])
-        shown = AWAITING_REFUND if terms.refund_due else terms.status
-        self._show(shown, f"The session is from {terms.start:%Y-%m-%d %H:%M} to {terms.end:%H:%M} UTC.")
+        if before is not None and terms.start is not None:
+            if before.start != terms.start:
+                workflow.upsert_search_attributes([names.SCHEDULED_FOR.value_set(terms.start)])
+            # 0.1.0 had no mechanic in its terms; an immediate session has none until one takes it.
+            if before.mechanic_id != terms.mechanic_id and (before.mechanic_id or before.start is None):
+                workflow.upsert_search_attributes([names.MECHANIC_ID.value_set(str(terms.mechanic_id))])
+        self._show(AWAITING_REFUND if terms.refund_due else terms.status, course_of(terms))
 
     def _show(self, status: str, details: str) -> None:
         """What operators see: the status as a search attribute (set at the start, too), the rest as current details."""
@@ -545,10 +571,8 @@ class BookingWorkflow:
         await workflow.wait_condition(workflow.all_handlers_finished)
 
 
-def _summary(coming: NoticeDue | None) -> str:
+def _summary(coming: NoticeDue) -> str:
     """What a timer is for, as an operator reads it."""
-    if coming is None:
-        return "end of the session"
     if coming.offset is None:
         return coming.kind.replace("_", " ")
     return f"{coming.kind} {readable(coming.offset)} before the session"

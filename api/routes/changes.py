@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter, Depends
 
-from api.callers import BookingId, Reader, forbidden
-from api.changing import change_booking
+from api.callers import Authenticated, BookingId, Reader, forbidden
+from api.changing import accept_offer, change_booking, decline_offer
 from api.composition import InRooms
 from api.examples import BOOKING, shown
 from api.openapi import problems
@@ -17,7 +17,8 @@ from pitstop.domain.caller import Caller, Role
 from pitstop.domain.changes import ChangeKind
 
 router = APIRouter(dependencies=[Depends(no_store)], prefix="/v1/bookings", tags=["bookings"], route_class=StrictRoute)
-_RESPONSES = {200: shown(BOOKING), **problems(400, 401, 403, 404, 408, 409, 413, 415, 422, 503)}
+_REFUSALS = problems(400, 401, 403, 404, 408, 409, 413, 415, 422, 503)
+_RESPONSES = {200: shown(BOOKING), **_REFUSALS}
 
 
 @router.post("/{id}/reschedule", responses=_RESPONSES)
@@ -61,6 +62,24 @@ async def cancel(id: BookingId, caller: Reader, rooms: InRooms, sent: CancelIn |
     return await change_booking(rooms, caller, id, ChangeKind.CANCEL, reason=sent.reason if sent else None)
 
 
+@router.post("/{id}/accept", responses=_RESPONSES)
+async def accept(id: BookingId, caller: Authenticated, rooms: InRooms) -> BookingOut:
+    """The mechanic takes an immediate session that is offered to it: of several at once exactly one, and it begins.
+
+    409 `already_taken`, `not_on_offer`, or `slot_unavailable`: the mechanic has something coming, and it stays open for
+    others.
+    """
+    _require_offered_to(caller)
+    return await accept_offer(rooms, caller, id)
+
+
+@router.post("/{id}/decline-offer", status_code=204, responses=_REFUSALS)
+async def decline(id: BookingId, caller: Authenticated, rooms: InRooms) -> None:
+    """The mechanic does not want it; when nobody else considers it, the next mechanics are asked at once."""
+    _require_offered_to(caller)
+    await decline_offer(rooms, caller, id)
+
+
 @router.post("/{id}/check-in", responses=_RESPONSES)
 async def check_in(id: BookingId, caller: Reader, rooms: InRooms) -> BookingOut:
     """The caller has come. The waiting room opens some time before the start: `waiting_room_opens_at`."""
@@ -94,3 +113,8 @@ async def no_show(id: BookingId, caller: Reader, rooms: InRooms, sent: NoShowIn 
 def _require_mechanic(caller: Caller) -> None:
     if caller.role not in (Role.MECHANIC, Role.OPERATOR):
         raise forbidden("This is for the booking's mechanic, or an operator.")
+
+
+def _require_offered_to(caller: Caller) -> None:
+    if caller.role is not Role.MECHANIC:
+        raise forbidden("Immediate sessions are offered to mechanics.")

@@ -17,6 +17,7 @@ from api.openapi import problems
 from api.problems import invalid_field, not_found
 from api.reading import StrictRoute
 from api.rule_examples import (
+    OFFERS,
     ONLINE_SET,
     RESERVATIONS,
     SCHEDULE,
@@ -25,6 +26,8 @@ from api.rule_examples import (
     TIME_OFF_PAGE,
 )
 from api.schedules import (
+    Offer,
+    OfferPage,
     OnlineIn,
     OnlineSet,
     PeriodQuery,
@@ -142,6 +145,17 @@ async def list_reservations(
     rows = _found(await rooms.rules.reservations(caller, id, *asked, _now()))
     page, more = _page(rows, query)
     return ReservationPage(items=[Reservation.model_validate(row) for row in page], next_cursor=more)
+
+
+@router.get("/offers", responses={200: shown(OFFERS), **_READING})
+async def list_offers(id: Id, caller: Authenticated, rooms: InRooms) -> OfferPage:
+    """The immediate sessions that the mechanic may take, newest first: none while it is offline.
+
+    `POST /v1/bookings/{id}/accept` takes one, `/decline-offer` leaves it to others.
+    """
+    _may_read(caller, id)
+    rows = _found(await rooms.rules.offers(caller, id))
+    return OfferPage(items=[Offer.model_validate(row) for row in rows])
 
 
 def _may_read(caller: Caller, mechanic_id: UUID) -> None:

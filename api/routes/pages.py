@@ -99,6 +99,13 @@ _STATUSES = {
     ),
     BookingStatus.NO_SHOW: _Status("Missed", "over", "Somebody did not come to the session."),
 }
+# Of an immediate session that nobody has taken.
+_OF_UNTAKEN = {
+    BookingStatus.AWAITING_PAYMENT: _Status(
+        "Waiting for payment", "waiting", "Pay by {until}, and mechanics who are online are asked at once."
+    ),
+    BookingStatus.REFUNDED: _Status("Refunded", "over", "No mechanic was free in time; all of it went back to you."),
+}
 _EVENTS = {
     "hold_placed": "The time was reserved for you.",
     "awaiting_payment": "Ready to be paid.",
@@ -120,6 +127,8 @@ _EVENTS = {
     "cancelled": "The booking was cancelled.",
     "refunded": "All of the money went back.",
     "no_show": "Somebody did not come.",
+    "pending": "A mechanic is looked for.",
+    "offered": "Mechanics who are online were asked.",
     "waiver_signed": "The waiver was signed.",
     "wrong_payment": "Money came that is not the agreed amount. Please get in touch with us.",
 }
@@ -131,6 +140,8 @@ _MAILS = {
     "handed_over": "the news of your new mechanic",
     "at_risk": "the news that your mechanic may not be there",
     "proposal": "the proposed times",
+    "taken": "the news that a mechanic is waiting for you",
+    "not_taken": "the news that no mechanic was free",
     "rescheduled": "the new time",
     "no_show": "what becomes of the missed session",
 }
@@ -187,8 +198,8 @@ def _words(sheet: Sheet) -> dict[str, Any]:
     return {
         "facts": facts,
         "state": _status(sheet, zone),
-        "when": session_time(facts, facts.customer_timezone),
-        "when_there": _when_there(facts),
+        "when": None if facts.untaken else session_time(facts, facts.customer_timezone),
+        "when_there": None if facts.untaken else _when_there(facts),
         "where": facts.venue_address or _PLACES[facts.kind],
         "amount": money(facts.amount, facts.currency),
         "calendars": _calendars(sheet),
@@ -216,7 +227,7 @@ def _calendars(sheet: Sheet) -> list[tuple[str, str]]:
 
 
 def _status(sheet: Sheet, zone: ZoneInfo) -> _Status:
-    status = _STATUSES[sheet.status]
+    status = (_OF_UNTAKEN if sheet.facts.untaken else {}).get(sheet.status) or _STATUSES[sheet.status]
     until = f"{sheet.hold_expires_at.astimezone(zone):%H:%M %Z}" if sheet.hold_expires_at else ""
     return _Status(status.title, status.tone, status.text.format(until=until))
 

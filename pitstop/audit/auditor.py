@@ -153,6 +153,7 @@ class _FirstLook:
         missing = await self._snapshot.guards_missing()
         self.certain += [kinds.GUARD_MISSING.found(None, guard, guard) for guard in missing]
         self.checked["guards_missing"] = len(missing)
+        self.certain += await self._snapshot.waitlist_unsound(self._at.patience)
 
     async def _over_some(self, ids: list[UUID]) -> None:
         records = await self._snapshot.facts(ids)

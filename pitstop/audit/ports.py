@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
@@ -41,6 +41,9 @@ class Snapshot(Protocol):
     async def overlaps(self, ids: Collection[UUID]) -> list[Overlap]: ...
 
     async def guards_missing(self) -> list[str]: ...
+
+    async def waitlist_unsound(self, patience: timedelta) -> list[Finding]:
+        """What the waitlist has left undone for longer than this, or done twice."""
 
 
 # How many bookings looked wrong and were not looked at again, because there were too many: never clean.

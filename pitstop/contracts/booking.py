@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from pitstop.domain.booking import BookingStatus, SlotRefusal
 from pitstop.domain.changes import ChangeKind, ChangeRefusal
 from pitstop.domain.notices import NoticeKind
+from pitstop.domain.offering import Patience
 from pitstop.domain.saga import HoldRefusal, Terms
 
 
@@ -23,7 +24,8 @@ class Spans(Payload):
     """The time spans of a booking's saga. They travel with it: a later change of the settings does not touch it.
 
     `waiting_room`: how long before the start one may come in. `closing`: how long after the end a session that nobody
-    has closed is closed; None in bookings of 0.1.0, which end with their time.
+    has closed is closed; None in bookings of 0.1.0, which end with their time. `offering`: how long an immediate
+    session waits for somebody who takes it.
     """
 
     hold: timedelta
@@ -35,6 +37,7 @@ class Spans(Payload):
     intent_patience: timedelta
     waiting_room: timedelta = timedelta(minutes=15)
     closing: timedelta | None = None
+    offering: Patience = Patience()
 
 
 class BookingOrder(Payload):
@@ -100,6 +103,7 @@ class ConfirmBooking(BookingRef):
 
     new_reservation_id: UUID
     reminder_offsets: tuple[timedelta, ...]
+    offering: Patience = Patience()
 
 
 class CloseUnpaid(BookingRef):
@@ -153,6 +157,7 @@ class SessionStep(BookingRef):
 
     reminder_offsets: tuple[timedelta, ...]
     waiting_room: timedelta
+    offering: Patience = Patience()
 
 
 class ApplyChange(SessionStep):

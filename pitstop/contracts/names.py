@@ -15,11 +15,13 @@ AUDIT_SCHEDULE = "audit"
 ERASURE_WORKFLOW = "Erasure"
 SEAL_WORKFLOW = "SealAuditLog"
 SEAL_SCHEDULE = "seal-audit-log"
+WAITLIST_WORKFLOW = "Waitlist"
 
 HOLD_UPDATE = "hold"
 PAYMENT_SIGNAL = "payment_event"
 CHANGE_UPDATE = "change"
 NOTICES_SIGNAL = "notices_owed"
+FREED_SIGNAL = "freed"
 ERASE_UPDATE = "erase"
 KEY_REUSED = "IdempotencyKeyReused"
 
@@ -37,11 +39,13 @@ GIVE_UP_NOTICE = "give_up_notice"
 COMPLETE_SESSION = "complete_session"
 APPLY_CHANGE = "apply_change"
 READ_TERMS = "read_terms"
+OFFER_SESSION = "offer_session"
 EXPIRE_HOLDS = "expire_lapsed_holds"
 FORGET_REQUESTS = "forget_abandoned_requests"
 DRAIN_INBOX = "drain_inbox"
 REVIVE_BOOKINGS = "revive_stranded_bookings"
 AUDIT_BOOKINGS = "audit_bookings"
+OFFER_FREED_SLOTS = "offer_freed_slots"
 ERASE_RECORDS = "erase_records"
 ERASE_AT_STRIPE = "erase_at_stripe"
 SEAL_AUDIT_LOG = "seal_audit_log"
@@ -59,3 +63,7 @@ def booking_workflow_id(booking_id: UUID) -> str:
 
 def erasure_workflow_id(customer_id: UUID) -> str:
     return f"erasure/{customer_id}"
+
+
+def waitlist_workflow_id(task_queue: str) -> str:
+    return f"waitlist/{task_queue}"

@@ -1,10 +1,19 @@
 """What a booking's run has to do next by the clock."""
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
+from enum import StrEnum
 
 from pitstop.domain.notices import NoticeKind
 from pitstop.domain.saga import NoticeDue, Terms
+
+
+class Step(StrEnum):
+    """What the clock makes a booking do, in the words of an operator."""
+
+    OFFER = "ask further mechanics"
+    LAPSE = "time to answer a proposal"
+    CLOSE = "end of the session"
 
 
 def due_notices(terms: Terms, posted: Collection[str], now: datetime) -> list[NoticeDue]:
@@ -18,13 +27,30 @@ def next_notice(terms: Terms, posted: Collection[str], before: datetime) -> Noti
     return min(coming, key=lambda each: (each.due, each.key), default=None)
 
 
-def lapse_before(terms: Terms, moment: datetime) -> datetime | None:
-    """When a proposal ends that nobody has answered, if that is not later."""
-    return terms.lapses if terms.lapses is not None and terms.lapses <= moment else None
-
-
 def unposted(terms: Terms, posted: Collection[str]) -> list[NoticeDue]:
     return [each for each in terms.notices or () if each.key not in posted]
+
+
+def next_step(terms: Terms, closing: timedelta | None, now: datetime) -> tuple[datetime, Step]:
+    """What the booking itself has to do next, and when; `closing`: how long after its end a session is closed."""
+    if terms.end is None:
+        return terms.offers_due or now, Step.OFFER
+    closes = terms.end + (closing or timedelta(0))
+    if terms.lapses is not None and terms.lapses <= closes:
+        return terms.lapses, Step.LAPSE
+    return closes, Step.CLOSE
+
+
+def useful_until(terms: Terms, now: datetime) -> datetime:
+    """How long a mail that goes out now is of use."""
+    return terms.end or terms.offers_due or now
+
+
+def course_of(terms: Terms) -> str:
+    """Where the booking stands, in the words of an operator."""
+    if terms.start is None or terms.end is None:
+        return "A mechanic is looked for who takes the session at once."
+    return f"The session is from {terms.start:%Y-%m-%d %H:%M} to {terms.end:%H:%M} UTC."
 
 
 def keeps_waiting(notice: NoticeDue) -> bool:

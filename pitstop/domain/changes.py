@@ -19,6 +19,8 @@ class ChangeKind(StrEnum):
     PROPOSE = "propose"
     ACCEPT_PROPOSAL = "accept_proposal"
     DECLINE_PROPOSAL = "decline_proposal"
+    ACCEPT = "accept"
+    DECLINE_OFFER = "decline_offer"
     WORKSHOP_CONFIRM = "workshop_confirm"
     WORKSHOP_PROPOSE = "workshop_propose"
     WORKSHOP_DECLINE = "workshop_decline"
@@ -42,6 +44,8 @@ class ChangeRefusal(StrEnum):
     NOT_TRANSFERABLE = "not_transferable"
     NO_PROPOSAL = "no_proposal"
     PRICE_DIFFERS = "price_differs"
+    ALREADY_TAKEN = "already_taken"
+    NOT_ON_OFFER = "not_on_offer"
     NOT_AWAITED = "not_awaited"
 
 
@@ -73,6 +77,8 @@ _TOO_LATE_FOR = {
     ChangeKind.PROPOSE: ChangeRefusal.NOT_RESCHEDULABLE,
     ChangeKind.ACCEPT_PROPOSAL: ChangeRefusal.NO_PROPOSAL,
     ChangeKind.DECLINE_PROPOSAL: ChangeRefusal.NO_PROPOSAL,
+    ChangeKind.ACCEPT: ChangeRefusal.NOT_ON_OFFER,
+    ChangeKind.DECLINE_OFFER: ChangeRefusal.NOT_ON_OFFER,
     ChangeKind.WORKSHOP_CONFIRM: ChangeRefusal.NOT_AWAITED,
     ChangeKind.WORKSHOP_PROPOSE: ChangeRefusal.NOT_AWAITED,
     ChangeKind.WORKSHOP_DECLINE: ChangeRefusal.NOT_AWAITED,

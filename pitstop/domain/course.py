@@ -1,17 +1,21 @@
 """What a booking's run brings along to its steps: agreed when it was made, and the same for all its life."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
+
+from pitstop.domain.offering import Patience
 
 
 @dataclass(frozen=True, slots=True)
 class Course:
     """How long before the start it reminds (`offsets`) and lets people in (`waiting_room`).
 
-    `paid`: whether the customer has paid, where the run has it from Stripe; None: as it is on record.
+    `paid`: whether the customer has paid, where the run has it from Stripe; None: as it is on record. `patience`: how
+    long an immediate session waits for somebody who takes it.
     """
 
     offsets: Sequence[timedelta]
     waiting_room: timedelta
     paid: bool | None = None
+    patience: Patience = field(default_factory=Patience)

@@ -59,9 +59,10 @@ class BookingFacts:
     shown in the customer's zone, for an in-person session in the venue's. `amount`, `amount_refunded` and
     `amount_kept` (what stays after an end, by the policy) are minor units (cents) of `currency`, an ISO 4217 code in
     lower case. `manage_url` is empty where it is not for the customer's eyes, `join_url` also where there is nothing to
-    join. `previous_start`: before it was moved. `detail` is what a kind of notice needs besides (a link, a reason); its
-    texts are people's, too. `invite_uid` never changes for a booking; `invite_sequence` rises by one with each change
-    of the invite, cancellation included (RFC 5545, 3.8.7.4).
+    join. `previous_start`: before it was moved. `untaken`: an immediate session that nobody has taken; it has no
+    mechanic (the name is empty), and its times are those that it would have had at once. `detail` is what a kind of
+    notice needs besides (a link, a reason); its texts are people's, too. `invite_uid` never changes for a booking;
+    `invite_sequence` rises by one with each change of the invite, cancellation included (RFC 5545, 3.8.7.4).
     """
 
     booking_id: UUID
@@ -88,6 +89,7 @@ class BookingFacts:
     amount_kept: int = 0
     previous_start: datetime | None = None
     detail: Mapping[str, Any] = field(default_factory=dict)
+    untaken: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,13 @@ class Claim:
     sending: int = 1
     since: datetime | None = None
     message_sid: str | None = None
+
+
+def waiver_url(manage_url: str) -> str:
+    """Where the customer signs the waiver, by the same token as the booking's page."""
+    path, _, query = manage_url.partition("?")
+    base, _, booking = path.rpartition("/manage/")
+    return f"{base}/bookings/{booking}/waiver?{query}"
 
 
 def join_url(manage_url: str, kind: SessionKind) -> str:

@@ -45,14 +45,17 @@ class Terms(Message):
     `reservation_id` is that of the live reservation. `refund_due`: money is owed to the customer and not yet sent.
     `notices`: all that are owed and unsent, earliest first; None in histories of 0.1.0, which had `unsent_reminders`
     instead. `mechanic_id`: None there, too. `lapses`: when a proposal ends that nobody has answered.
+
+    An immediate session has neither start nor end nor mechanic until somebody takes it. While one is looked for,
+    `offers_due` is when further mechanics are asked, or when the search is over.
     """
 
     booking_id: UUID
     status: BookingStatus
     reservation_id: UUID | None
     hold_expires_at: datetime
-    start: datetime
-    end: datetime
+    start: datetime | None
+    end: datetime | None
     amount: int
     currency: str
     payment_intent_id: str | None
@@ -62,6 +65,7 @@ class Terms(Message):
     notices: tuple[NoticeDue, ...] | None = None
     mechanic_id: UUID | None = None
     lapses: datetime | None = None
+    offers_due: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +97,16 @@ class CalledOff(Message):
 
 @dataclass(frozen=True, slots=True)
 class PaymentTerms:
-    """What a PaymentIntent is made from; `payment_intent_id` of the one that an earlier try has made."""
+    """What a PaymentIntent is made from; `payment_intent_id` of the one that an earlier try has made.
+
+    An immediate session has no start, and no mechanic but the one who was asked for.
+    """
 
     amount: int
     currency: str
     customer_email: str
-    mechanic_id: UUID
-    start: datetime
+    mechanic_id: UUID | None
+    start: datetime | None
     service_name: str
     payment_intent_id: str | None = None
 
@@ -165,11 +172,14 @@ class NoticeOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A booking as the engine has to know it to run its workflow. `fingerprint` is that of the request, in hex."""
+    """A booking as the engine has to know it to run its workflow. `fingerprint` is that of the request, in hex.
+
+    An immediate session that nobody has taken has neither mechanic nor start.
+    """
 
     booking_id: UUID
     fingerprint: str
-    mechanic_id: UUID
+    mechanic_id: UUID | None
     customer_id: UUID
-    start: datetime
+    start: datetime | None
     status: BookingStatus

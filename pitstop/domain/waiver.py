@@ -7,7 +7,8 @@ from hashlib import sha256
 from uuid import UUID
 
 from pitstop.domain.catalogue import SessionKind
-from pitstop.domain.notices import BookingFacts
+from pitstop.domain.notices import BookingFacts, NoticeKind, notice_key
+from pitstop.domain.saga import OwedNotice
 
 # Which kinds need one; the database's function `needs_waiver` says the same.
 NEEDING = frozenset({SessionKind.IN_PERSON, SessionKind.DIAGNOSTIC})
@@ -57,6 +58,17 @@ def request_due(kind: SessionKind, start: datetime | None, confirmed_at: datetim
     day = start.astimezone(zone).date()
     morning = datetime.combine(day, _ASKED_AT, tzinfo=zone).astimezone(confirmed_at.tzinfo)
     return max(confirmed_at, min(morning, (start - _AHEAD).astimezone(confirmed_at.tzinfo)))
+
+
+def request_owed(
+    booking_id: UUID, kind: SessionKind, start: datetime | None, now: datetime, zone: tzinfo, move: int = 0
+) -> list[OwedNotice]:
+    """The mail that asks for the signature, of a start that was agreed at `now`; none where nothing is to be signed."""
+    due = request_due(kind, start, now, zone)
+    if due is None:
+        return []
+    key = notice_key(booking_id, NoticeKind.WAIVER_REQUEST, move=move)
+    return [OwedNotice(key=key, kind=NoticeKind.WAIVER_REQUEST, due_at=due, move=move)]
 
 
 @dataclass(frozen=True, slots=True)

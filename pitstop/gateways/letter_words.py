@@ -96,11 +96,13 @@ def _words(
         "colon": phrasing.colon,
         "booking_id": facts.booking_id,
         "customer": facts.customer_name,
-        "mechanic": mechanic,
+        "mechanic": None if facts.untaken else mechanic,
         "service": f"{facts.service_name}, {facts.plan_name}",
-        "session": phrasing.joined.format(service=service, mechanic=mechanic, start=start),
-        "when": phrasing.session_time(facts, zone),
-        "for_you": phrasing.session_time(facts, own) if own != zone else None,
+        "session": service
+        if facts.untaken
+        else phrasing.joined.format(service=service, mechanic=mechanic, start=start),
+        "when": None if facts.untaken else phrasing.session_time(facts, zone),
+        "for_you": phrasing.session_time(facts, own) if own != zone and not facts.untaken else None,
         "where": facts.venue_address or texts["places"][facts.kind],
         "amount": phrasing.money(facts.amount, facts.currency),
         "refunded": phrasing.money(facts.amount_refunded, facts.currency),

@@ -9,7 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from pitstop.domain.notices import BookingFacts, Notice, NoticeKind
+from pitstop.domain.notices import BookingFacts, Notice, NoticeKind, waiver_url
 from pitstop.gateways.calendar_links import NAMES, calendar_links
 from pitstop.gateways.invite import Method, invite
 from pitstop.gateways.letter_words import LetterWords, settled
@@ -85,7 +85,7 @@ class LetterWriter:
 
     def _calendar(self, kind: NoticeKind, facts: BookingFacts) -> CalendarPart | None:
         method = _INVITES.get(kind)
-        if method is None:
+        if method is None or facts.untaken:
             return None
         names = {"organizer_address": self._sender_address, "organizer_name": self._sender_name}
         return invite(facts, method, now=self._clock(), **names)
@@ -107,6 +107,8 @@ def action_url(kind: NoticeKind, facts: BookingFacts) -> str:
     url = facts.detail.get("url")
     if isinstance(url, str) and url.startswith(("https://", "http://")):
         return url
+    if kind is NoticeKind.WAIVER_REQUEST and facts.manage_url:
+        return waiver_url(facts.manage_url)
     return (kind is NoticeKind.TAKEN and facts.join_url) or facts.manage_url
 
 

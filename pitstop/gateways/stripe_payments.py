@@ -51,12 +51,7 @@ class StripePayments:
                     "automatic_payment_methods": {"enabled": True},
                     "description": terms.service_name,
                     "receipt_email": terms.customer_email,
-                    "metadata": {
-                        "booking_id": str(booking_id),
-                        "reservation_id": str(reservation_id),
-                        "mechanic_id": str(terms.mechanic_id),
-                        "scheduled_for": terms.start.isoformat(),
-                    },
+                    "metadata": _metadata(booking_id, reservation_id, terms),
                 },
                 {"idempotency_key": payment_intent_key(reservation_id)},
             )
@@ -125,6 +120,16 @@ class StripePayments:
         except stripe.StripeError as error:
             raise _translated(error) from None
         return refunds.data[0].id
+
+
+def _metadata(booking_id: UUID, reservation_id: UUID, terms: PaymentTerms) -> dict[str, str]:
+    """An immediate session has no mechanic and no time when it is paid."""
+    known = {"booking_id": str(booking_id), "reservation_id": str(reservation_id)}
+    if terms.mechanic_id is not None:
+        known["mechanic_id"] = str(terms.mechanic_id)
+    if terms.start is not None:
+        known["scheduled_for"] = terms.start.isoformat()
+    return known
 
 
 def _translated(error: stripe.StripeError) -> PaymentsRefused | PaymentsUnavailable:

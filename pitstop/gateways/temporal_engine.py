@@ -20,10 +20,12 @@ from temporalio.service import RetryConfig, RPCError, RPCStatusCode
 from pitstop.contracts import names
 from pitstop.contracts.booking import BookingOrder, Change, ChangeAnswer, HoldAnswer, Spans
 from pitstop.contracts.privacy import ErasureOrder
+from pitstop.contracts.waitlist import WaitlistOrder
 from pitstop.domain.booking import BookingStatus
 from pitstop.domain.caller import Caller
 from pitstop.domain.changes import ChangeKind, ChangeOutcome
 from pitstop.domain.erasure import ErasedRecords
+from pitstop.domain.offering import Patience
 from pitstop.domain.saga import HoldOutcome, PaymentEvent, Standing
 from pitstop.gateways.payload_codec import data_converter
 from pitstop.ports import EngineUnavailable, IdempotencyKeyReused, NoRunningWorkflow
@@ -55,7 +57,17 @@ def spans_of(settings: Settings) -> Spans:
         intent_patience=timedelta(seconds=settings.intent_patience_seconds),
         waiting_room=timedelta(seconds=settings.waiting_room_seconds),
         closing=timedelta(seconds=settings.closing_seconds),
+        offering=Patience(
+            preferred=timedelta(seconds=settings.immediate_preferred_seconds),
+            wave=timedelta(seconds=settings.immediate_wave_seconds),
+            whole=timedelta(seconds=settings.immediate_seconds),
+        ),
     )
+
+
+def waitlist_order(settings: Settings) -> WaitlistOrder:
+    lasts = timedelta(seconds=settings.waitlist_offer_seconds)
+    return WaitlistOrder(lasts=lasts, looks=settings.waitlist_looks)
 
 
 async def connect(settings: Settings, *, lazy: bool = False, runtime: Runtime | None = None) -> Client:
@@ -71,7 +83,7 @@ async def connect(settings: Settings, *, lazy: bool = False, runtime: Runtime | 
 
 
 class TemporalEngine:
-    """Implements the ports `BookingEngine`, `PaymentMessenger`, `WorkflowReviver` and `Eraser`."""
+    """Implements the ports `BookingEngine`, `PaymentMessenger`, `WorkflowReviver`, `WaitlistBell` and `Eraser`."""
 
     def __init__(self, client: Client, settings: Settings) -> None:
         self._client = client
@@ -79,14 +91,15 @@ class TemporalEngine:
         self._spans = spans_of(settings)
         self._hold_limit = self._spans.intent_patience + self._spans.database_activity + timedelta(seconds=5)
 
-    async def hold(self, standing: Standing, summary: str) -> HoldOutcome:
+    async def hold(self, standing: Standing, summary: str, lasts: timedelta | None = None) -> HoldOutcome:
         """Starts the booking's workflow and brings back the hold or the refusal, in one round trip.
 
         The update has a new id each time: with a fixed one the server would answer for a run that has closed, and a
         request that was refused could never be made again. The handler gives all who ask the same answer.
         """
         try:
-            asking = self._update(standing, summary, names.HOLD_UPDATE, standing.fingerprint, HoldAnswer)
+            update = (names.HOLD_UPDATE, standing.fingerprint, HoldAnswer)
+            asking = self._update(standing, summary, *update, lasts=lasts)
             answer = await self._while_reachable(asking)
         except WorkflowUpdateFailedError as failure:
             if isinstance(failure.cause, ApplicationError) and failure.cause.type == names.KEY_REUSED:
@@ -118,10 +131,16 @@ class TemporalEngine:
             await self.revive(standing, None)
 
     async def _update(
-        self, standing: Standing, summary: str, update: str, argument: object, answer: type[Answer]
+        self,
+        standing: Standing,
+        summary: str,
+        update: str,
+        argument: object,
+        answer: type[Answer],
+        lasts: timedelta | None = None,
     ) -> Answer:
         """Starts the booking's run, or joins the one that runs, and brings back what its update answers."""
-        operation = self._start(standing, summary)
+        operation = self._start(standing, summary, lasts)
         # The operation has a failure of its own, which is logged at some later time unless somebody has seen it.
         started = asyncio.ensure_future(operation.workflow_handle())
         started.add_done_callback(lambda seen: seen.cancelled() or seen.exception())
@@ -146,6 +165,22 @@ class TemporalEngine:
                 return await task
         finally:
             task.cancel()
+
+    async def wake_waitlist(self) -> None:
+        """Starts the run that serves the waitlist, or tells the one that runs to look once more."""
+        try:
+            await self._client.start_workflow(
+                names.WAITLIST_WORKFLOW,
+                waitlist_order(self._settings),
+                id=names.waitlist_workflow_id(self._settings.task_queue),
+                task_queue=self._settings.task_queue,
+                task_timeout=self._task_timeout,
+                static_summary="offers what has come free to the first in line",
+                start_signal=names.FREED_SIGNAL,
+                rpc_timeout=_SIGNAL_LIMIT,
+            )
+        except _AWAY as failure:
+            raise EngineUnavailable from failure
 
     async def signal_payment(self, booking_id: UUID, event: PaymentEvent) -> None:
         handle = self._client.get_workflow_handle(names.booking_workflow_id(booking_id))
@@ -212,13 +247,16 @@ class TemporalEngine:
     def _task_timeout(self) -> timedelta:
         return timedelta(seconds=self._settings.workflow_task_seconds)
 
-    def _order(self, standing: Standing) -> BookingOrder:
-        return BookingOrder(booking_id=standing.booking_id, fingerprint=standing.fingerprint, spans=self._spans)
+    def _order(self, standing: Standing, lasts: timedelta | None = None) -> BookingOrder:
+        spans = self._spans.model_copy(update={"hold": lasts}) if lasts else self._spans
+        return BookingOrder(booking_id=standing.booking_id, fingerprint=standing.fingerprint, spans=spans)
 
-    def _start(self, standing: Standing, summary: str) -> WithStartWorkflowOperation[object, object]:
+    def _start(
+        self, standing: Standing, summary: str, lasts: timedelta | None
+    ) -> WithStartWorkflowOperation[object, object]:
         return WithStartWorkflowOperation(
             names.BOOKING_WORKFLOW,
-            self._order(standing),
+            self._order(standing, lasts),
             id=names.booking_workflow_id(standing.booking_id),
             task_queue=self._settings.task_queue,
             task_timeout=self._task_timeout,
@@ -230,16 +268,18 @@ class TemporalEngine:
 
 
 def _memo(standing: Standing) -> dict[str, str]:
-    return {"booking_id": str(standing.booking_id), "mechanic_id": str(standing.mechanic_id)}
+    mechanic = {"mechanic_id": str(standing.mechanic_id)} if standing.mechanic_id else {}
+    return {"booking_id": str(standing.booking_id), **mechanic}
 
 
 def _search_attributes(standing: Standing) -> TypedSearchAttributes:
-    return TypedSearchAttributes(
-        [
-            # A booking is `holding` for milliseconds: it starts with the status that it is about to have.
-            SearchAttributePair(names.BOOKING_STATUS, BookingStatus.AWAITING_PAYMENT),
-            SearchAttributePair(names.MECHANIC_ID, str(standing.mechanic_id)),
-            SearchAttributePair(names.CUSTOMER_ID, str(standing.customer_id)),
-            SearchAttributePair(names.SCHEDULED_FOR, standing.start),
-        ]
-    )
+    known: list[SearchAttributePair[Any]] = [
+        # A booking is `holding` for milliseconds: it starts with the status that it is about to have.
+        SearchAttributePair(names.BOOKING_STATUS, BookingStatus.AWAITING_PAYMENT),
+        SearchAttributePair(names.CUSTOMER_ID, str(standing.customer_id)),
+    ]
+    if standing.mechanic_id is not None:
+        known.append(SearchAttributePair(names.MECHANIC_ID, str(standing.mechanic_id)))
+    if standing.start is not None:
+        known.append(SearchAttributePair(names.SCHEDULED_FOR, standing.start))
+    return TypedSearchAttributes(known)

@@ -103,3 +103,9 @@ def require_version(asked: Asked) -> None:
     if version is not None and version != asked.booking["version"]:
         why = f"The booking has changed: its version is {asked.booking['version']}. Read it again, then decide."
         raise Refused(ChangeRefusal.VERSION_CONFLICT, why)
+
+
+async def require_waiver(asked: Asked) -> None:
+    """No session begins without the waiver that it needs. Signing locks the booking, too: it came before, or after."""
+    if await asked.do("waiver_missing"):
+        raise Refused(ChangeRefusal.WAIVER_MISSING, "The customer has not signed the waiver yet.")

@@ -9,7 +9,9 @@ import asyncpg
 from pydantic import TypeAdapter
 
 from pitstop.audit.ports import AuditImpossible, Outcome, Page
+from pitstop.domain.audit import kinds
 from pitstop.domain.audit.facts import BookingRecord, Overlap
+from pitstop.domain.audit.findings import Finding
 from pitstop.domain.booking import BookingStatus
 from pitstop.domain.saga import Standing
 from pitstop.postgres import queries
@@ -17,6 +19,7 @@ from pitstop.postgres.pool import Connection, Pool
 
 _SQL = queries.load("audit")
 _RECORDS = TypeAdapter(list[BookingRecord])
+_KINDS = {kind.code: kind for kind in kinds.ALL}
 _KEPT_FOR = timedelta(days=90)
 _AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
@@ -67,6 +70,11 @@ class PostgresSnapshot:
     async def guards_missing(self) -> list[str]:
         with _translated():
             return [row["guard"] for row in await self._connection.fetch(_SQL["guards_missing"])]
+
+    async def waitlist_unsound(self, patience: timedelta) -> list[Finding]:
+        with _translated():
+            rows = await self._connection.fetch(_SQL["waitlist_unsound"], patience)
+        return [_KINDS[row["code"]].found(row["booking_id"], row["found"], row["subject"]) for row in rows]
 
 
 class PostgresRecords:

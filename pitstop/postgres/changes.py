@@ -7,7 +7,6 @@ from uuid import UUID
 
 import asyncpg
 
-from pitstop.domain import notice_plan
 from pitstop.domain.booking import BookingStatus, SlotRefusal
 from pitstop.domain.caller import Role
 from pitstop.domain.changes import ChangeKind, ChangeOutcome, ChangeRefusal, is_done_by
@@ -21,14 +20,16 @@ from pitstop.postgres import (
     flags,
     hand_overs,
     moves,
+    offers,
     proposals,
     queries,
     steps,
     workshop_proposals,
     workshop_words,
 )
-from pitstop.postgres.asking import Asked, Refused, percent_back
+from pitstop.postgres.asking import Asked, Refused, percent_back, require_waiver
 from pitstop.postgres.pool import Connection, Pool
+from pitstop.postgres.settling import settle as _settle
 
 _SQL = queries.load("changes")
 _SAGA = queries.load("saga")
@@ -69,6 +70,17 @@ class PostgresChanges:
                 await connection.execute(_SQL["decide"], change_id, now, outcome, detail)
                 booking = await steps.lock(connection, booking_id) or booking
             return steps.decided(outcome, detail, await steps.terms_of(connection, booking))
+
+    async def offer(self, booking_id: UUID, course: Course, now: datetime) -> Terms | None:
+        async with self._pool.acquire() as connection, connection.transaction():
+            booking = await steps.lock(connection, booking_id)
+            if booking is None:
+                return None
+            asked = Asked(connection, booking, None, {}, course, now, texts=self._texts)
+            if asked.is_in(BookingStatus.PENDING):
+                await offers.move_on(asked)
+                booking = await steps.lock(connection, booking_id) or booking
+            return await steps.terms_of(connection, booking)
 
     async def close(self, booking_id: UUID, course: Course, now: datetime) -> Terms | None:
         """The time is over. Nobody has to press a button; but a customer who came and was left alone pays nothing."""
@@ -147,38 +159,6 @@ async def _call_off(asked: Asked, percent: int, tell: NoticeKind = NoticeKind.CA
     return settled
 
 
-async def _settle(
-    asked: Asked,
-    status: BookingStatus,
-    back: int,
-    paid: bool,
-    detail: dict[str, Any],
-    told: NoticeKind | None,
-    invite_change: int = 0,
-) -> None:
-    """The booking's end: what stays of the money, what goes back, and what the customer is told."""
-    # A confirmation is of use after the session, too.
-    moot = [NoticeKind.REMINDER] if status is BookingStatus.COMPLETED else list(NoticeKind)
-    await steps.skip_notices(asked.connection, asked.booking_id, f"the booking is {status}", *moot)
-    standing = [BookingStatus(asked.booking["status"])]
-    kept = asked.booking["amount"] - back if paid else 0
-    await steps.end(
-        asked.connection,
-        asked.booking_id,
-        status,
-        standing,
-        asked.now,
-        invite_change=invite_change,
-        kept=kept,
-        detail={"by": asked.by, **detail},
-    )
-    if back:
-        await steps.owe_refund(asked.connection, asked.booking_id, back, status, asked.now)
-    if told:
-        about = {"absent": detail["absent"]} if told is NoticeKind.NO_SHOW else {}
-        await steps.owe(asked.connection, asked.booking_id, notice_plan.told_now(asked.booking_id, told, **about))
-
-
 async def _workshop_declines(asked: Asked) -> dict[str, Any]:
     """The booking ends, and all of the money goes back."""
     workshop_words.require_awaited(asked)
@@ -226,11 +206,10 @@ async def _start(asked: Asked) -> dict[str, Any]:
         raise Refused(ChangeRefusal.NOT_STARTABLE, f"The booking is {asked.booking['status']}.")
     _require_open(asked)
     workshop_words.require_agreed(asked)
-    if await asked.do("waiver_missing"):
-        raise Refused(ChangeRefusal.WAIVER_MISSING, "The customer has not signed the waiver yet.")
+    await require_waiver(asked)
     await asked.do("start_session", asked.now)
     await asked.do("check_in", "mechanic", asked.now)
-    outdated = (NoticeKind.REMINDER, *moves.OUTDATED)
+    outdated = (*steps.OF_ITS_TIME, *moves.OUTDATED)
     await steps.skip_notices(asked.connection, asked.booking_id, "the session has begun", *outdated)
     await steps.let_go_of_flags(asked.connection, asked.booking_id, Resolution.TAKEN_BACK, asked.now)
     await asked.note("in_progress")
@@ -280,4 +259,6 @@ _DEEDS: dict[ChangeKind, Callable[[Asked], Awaitable[dict[str, Any]]]] = {
     ChangeKind.START: _start,
     ChangeKind.COMPLETE: _complete,
     ChangeKind.NO_SHOW: _no_show,
+    ChangeKind.ACCEPT: offers.accept,
+    ChangeKind.DECLINE_OFFER: offers.decline,
 }

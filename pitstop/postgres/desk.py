@@ -34,7 +34,8 @@ _ONE_INSTANT: IsolationLevel = "repeatable_read"
 class BookingRequest:
     """A booking that is asked for, checked for form; whether it can be had is the database's to say.
 
-    `mechanic_id` None: any mechanic. `intake` is JSON; `fingerprint` that of the request's body.
+    `mechanic_id` None: any mechanic; `start` None: at once, with whoever takes it, the named one first. `intake` is
+    JSON; `fingerprint` that of the request's body.
     """
 
     id: UUID
@@ -53,7 +54,7 @@ class BookingRequest:
     service_id: UUID
     plan_id: UUID
     mechanic_id: UUID | None
-    start: datetime
+    start: datetime | None
     referral: Referred | None = None
 
 
@@ -135,8 +136,7 @@ class BookingDesk:
                 # The same key, at the same moment: what it asked for is on record now, and may differ from this.
                 return await self._known(connection, request) or Opening(None, refusal=SlotRefusal.TAKEN)
             await note(connection, caller, Entry(Action.OPEN_BOOKING, "booking", str(request.id)))
-            summary = f"{offer['service_name']} with {offer['mechanic_name']}, {request.start:%Y-%m-%d %H:%M} UTC"
-            return Opening(BookingStatus.HOLDING, mechanic_id=offer["mechanic_id"], summary=summary)
+            return Opening(BookingStatus.HOLDING, mechanic_id=offer["mechanic_id"], summary=_summary(request, offer))
 
     async def withdraw(self, caller: Caller, request: BookingRequest) -> None:
         """Takes back a request that holds nothing."""
@@ -196,6 +196,12 @@ class BookingDesk:
             row = await connection.fetchrow(_SQL["standing"], booking_id)
         return standing_of(row) if row else None
 
+    async def offered(self, caller: Caller, booking_id: UUID) -> Standing | None:
+        """The same of a booking that is, or was, offered to the mechanic who asks."""
+        async with self._as(caller) as connection:
+            row = await connection.fetchrow(_SQL["offered"], booking_id)
+        return standing_of(row) if row else None
+
     async def ask(self, caller: Caller, booking_id: UUID, wish: Wish) -> None:
         """Puts a change on record, for the booking's run to decide on. Raises `NotOnesOffice`."""
         who = (caller.role, caller.subject)
@@ -248,6 +254,9 @@ class BookingDesk:
     ) -> tuple[asyncpg.Record | None, str | None]:
         """What can be had, and why it cannot; neither when there is no such service, plan or mechanic."""
         ids, moment = (request.service_id, request.plan_id), (request.start, now)
+        if request.start is None:
+            offer = await connection.fetchrow(_SQL["offer_now"], *ids, request.mechanic_id, *_place(request), now)
+            return offer, offer["reason"] if offer else None
         wanted = (request.service_id, *_place(request), *moment)
         mechanic = request.mechanic_id or await connection.fetchval(_SQL["choice"], *wanted)
         if mechanic is None:
@@ -278,7 +287,7 @@ class BookingDesk:
             offer["mechanic_id"],
             request.mechanic_id,
             request.start,
-            request.start + timedelta(minutes=offer["duration_minutes"]),
+            request.start + timedelta(minutes=offer["duration_minutes"]) if request.start else None,
             offer["buffer_before_minutes"],
             offer["buffer_after_minutes"],
             offer["amount"],
@@ -287,6 +296,7 @@ class BookingDesk:
             request.sms_consent,
             request.language,
             offer["reminder_offsets"],
+            None if request.start else offer["duration_minutes"],
             request.referral.referral_id if request.referral else None,
             request.referral.referred_from if request.referral else None,
         )
@@ -311,6 +321,13 @@ def _office() -> Iterator[None]:
         yield
     except asyncpg.InsufficientPrivilegeError as error:
         raise NotOnesOffice from error
+
+
+def _summary(request: BookingRequest, offer: asyncpg.Record) -> str:
+    """What is booked, as operators read it in the engine."""
+    if request.start is None:
+        return f"{offer['service_name']}, at once"
+    return f"{offer['service_name']} with {offer['mechanic_name']}, {request.start:%Y-%m-%d %H:%M} UTC"
 
 
 def _place(request: BookingRequest) -> tuple[str, str, str]:

@@ -32,12 +32,15 @@ class PostgresErasure:
     async def erase(self, customer_id: UUID, by: Caller, now: datetime) -> ErasedRecords:
         async with self._pool.acquire() as connection, connection.transaction():
             await connection.execute(_SQL["lock_bookings"], customer_id)
+            # An offer is made with its entry locked: it is seen below, or there will be none.
+            await connection.execute(_SQL["lock_entries"], customer_id)
             found = await connection.fetch(_SQL["bookings_to_erase"], customer_id)
             still_open = tuple(row["id"] for row in found if row["open"])
             if still_open:
                 return ErasedRecords(open_bookings=still_open[:MOST_NAMED])
             await _erase(connection, [row["id"] for row in found], now)
             await connection.execute(_SQL["erase_waivers"], now)
+            await connection.execute(_SQL["erase_entries"], customer_id, now)
             await connection.execute(_SQL["note_erasure"], customer_id, now, by.role, by.subject, len(found))
             entry = Entry(Action.ERASE_CUSTOMER, "customer", str(customer_id), detail={"bookings": len(found)})
             await note(connection, by, entry)

@@ -163,13 +163,12 @@ def _length(asked: Asked, aim: Aim) -> timedelta:
 
 
 async def _told_of_move(asked: Asked, aim: Aim, move: int, difference: int, by: str) -> dict[str, Any]:
-    await steps.skip_notices(
-        asked.connection, asked.booking_id, "the booking was moved", NoticeKind.REMINDER, *OUTDATED
-    )
+    await steps.skip_notices(asked.connection, asked.booking_id, "the booking was moved", *steps.OF_ITS_TIME, *OUTDATED)
     before = asked.start.isoformat()
     owed = [notice_plan.told_now(asked.booking_id, NoticeKind.RESCHEDULED, move, previous_start=before)]
     owed += steps.reminders(asked.booking, aim.start, asked.course.offsets, asked.texts, asked.now, move)
-    await steps.owe(asked.connection, asked.booking_id, *owed)
+    waiver = steps.waiver_request(asked.booking, aim.start, asked.now, move)
+    await steps.owe(asked.connection, asked.booking_id, *owed, *waiver)
     moved: dict[str, Any] = {"from": asked.start.isoformat(), "to": aim.start.isoformat()}
     if aim.mechanic_id != asked.mechanic_id:
         moved |= {"from_mechanic_id": str(asked.mechanic_id), "to_mechanic_id": str(aim.mechanic_id)}

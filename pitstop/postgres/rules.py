@@ -131,6 +131,10 @@ class MechanicRules:
         await note(connection, caller, Entry(entry.action, entry.object_kind, entry.object_id, detail=counted))
         return {"conflicts": found, "flags_changed": changed}
 
+    async def offers(self, caller: Caller, mechanic_id: UUID) -> list[Row] | None:
+        """The immediate sessions that the mechanic may take, newest first."""
+        return await self._list(caller, mechanic_id, "offers", (mechanic_id,), Action.LIST_OFFERS)
+
     async def _list(
         self, caller: Caller, mechanic_id: UUID, query: str, asked: Sequence[object], reading: Action
     ) -> list[Row] | None:

@@ -1,6 +1,5 @@
 """The saga's steps on PostgreSQL: each method is one transaction, and safe to repeat."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -9,6 +8,7 @@ import asyncpg
 
 from pitstop.domain import notice_plan
 from pitstop.domain.booking import BookingStatus, SlotRefusal
+from pitstop.domain.course import Course
 from pitstop.domain.limits import Declines
 from pitstop.domain.notices import NoticeKind
 from pitstop.domain.reminder_plan import NO_TEXTS, TextRules
@@ -18,12 +18,14 @@ from pitstop.domain.saga import (
     Confirmed,
     HoldOutcome,
     HoldRefusal,
+    OwedNotice,
     OwedRefund,
     PaymentTerms,
     Standing,
 )
 from pitstop.ports import PaymentIntent
-from pitstop.postgres import queries, steps, workshop_words
+from pitstop.postgres import offers, queries, steps, workshop_words
+from pitstop.postgres.asking import Asked
 from pitstop.postgres.pool import Connection, Pool
 
 _SQL = queries.load("saga")
@@ -62,7 +64,11 @@ class PostgresSaga:
             if booking is None or booking["fingerprint"] != fingerprint:
                 return HoldOutcome(refusal=HoldRefusal.WITHDRAWN)
             if booking["hold_expires_at"] is not None:
-                return await _held_before(connection, booking)
+                return await _held_before(connection, booking, reservation_id)
+            if booking["immediate"]:
+                await connection.execute(_SQL["await_payment"], booking_id, hold_expires_at)
+                booking = await steps.lock(connection, booking_id) or booking
+                return await _held_before(connection, booking, reservation_id)
             hold = _Hold(reservation_id, now, hold_expires_at, lapses_at)
             first = booking["mechanic_id"]
             if booking["any_mechanic"]:
@@ -72,8 +78,21 @@ class PostgresSaga:
             if mechanic is None:
                 return _refused(await connection.fetchval(_SQL["why_refused"], booking_id, now))
             held = {"reservation_id": reservation_id, "hold_expires_at": hold_expires_at, "mechanic_id": mechanic}
-            terms = await steps.terms_of(connection, booking, **held, notices=())
+            if booking["waitlist_entry_id"] is None:
+                held["notices"] = ()
+            else:
+                await steps.owe(connection, booking_id, *self._told_of_offer(booking, hold_expires_at, now))
+            terms = await steps.terms_of(connection, booking, **held)
             return HoldOutcome(terms=terms, chosen_instead=mechanic if mechanic != first else None)
+
+    def _told_of_offer(self, booking: asyncpg.Record, until: datetime, now: datetime) -> list[OwedNotice]:
+        """By text message at any hour: an offer is of use now or never."""
+        id, kind, ends = booking["booking_id"], NoticeKind.WAITLIST_OFFER, until.isoformat()
+        told = [notice_plan.told_now(id, kind, until=ends)]
+        if booking["wants_texts"]:
+            zone, rules = booking["timezone"], self._texts
+            told.append(notice_plan.told_by_text(id, kind, zone, rules, now, urgent=True, until=ends))
+        return told
 
     async def withdraw(self, booking_id: UUID, fingerprint: str) -> bool:
         async with self._pool.acquire() as connection, connection.transaction():
@@ -126,7 +145,7 @@ class PostgresSaga:
         return intent
 
     async def confirm(
-        self, booking_id: UUID, new_reservation_id: UUID, offsets: Sequence[timedelta], now: datetime
+        self, booking_id: UUID, new_reservation_id: UUID, course: Course, now: datetime
     ) -> Confirmed | None:
         async with self._pool.acquire() as connection, connection.transaction():
             booking = await steps.lock(connection, booking_id)
@@ -135,16 +154,21 @@ class PostgresSaga:
             await connection.execute(_SQL["record_payment"], booking_id, now)
             if booking["refund_owed"]:
                 return None
+            if booking["immediate"]:
+                await offers.open_up(Asked(connection, booking, None, {}, course, now, texts=self._texts))
+                return await _made(connection, await steps.lock(connection, booking_id))
             kept = await _uuid(connection, "confirm_hold", booking_id)
             reservation = kept or await self._retake(connection, booking, new_reservation_id, now)
             if reservation is None:
                 await steps.owe_refund(connection, booking_id, None, "slot_gone", now)
                 return None
             # One tells the customer, beside the reminders; the workshop that is asked is another matter.
-            owed = steps.reminders(booking, booking["starts_at"], offsets, self._texts, now)
+            owed = steps.reminders(booking, booking["starts_at"], course.offsets, self._texts, now)
             arguments = (booking_id, reservation, now, kept is None, len(owed) + 1)
             await connection.execute(_SQL["confirm_booking"], *arguments)
-            await steps.owe(connection, booking_id, *workshop_words.told_of_payment(booking, now), *owed)
+            told = workshop_words.told_of_payment(booking, now)
+            waiver = steps.waiver_request(booking, booking["starts_at"], now)
+            await steps.owe(connection, booking_id, *told, *owed, *waiver)
             return await _made(connection, await steps.lock(connection, booking_id))
 
     async def _retake(
@@ -273,8 +297,13 @@ async def _ended_before(
     return CalledOff(status=BookingStatus(booking["status"]), refund_due=came_late or booking["refund_due"])
 
 
-async def _held_before(connection: Connection, booking: asyncpg.Record) -> HoldOutcome:
-    """The hold of an earlier try; it is of no use if it was lost before anybody could be told of it."""
+async def _held_before(connection: Connection, booking: asyncpg.Record, reservation_id: UUID) -> HoldOutcome:
+    """The hold of an earlier try; it is of no use if it was lost before anybody could be told of it.
+
+    An immediate session holds nothing: the id that was meant for a hold names its PaymentIntent.
+    """
+    if booking["immediate"] and booking["status"] == BookingStatus.HOLDING:
+        return HoldOutcome(terms=await steps.terms_of(connection, booking, reservation_id=reservation_id))
     if booking["status"] == BookingStatus.HOLDING and booking["reservation_id"] is None:
         return HoldOutcome(refusal=HoldRefusal.SLOT_UNAVAILABLE, reason=SlotRefusal.TAKEN)
     return HoldOutcome(terms=await steps.terms_of(connection, booking))

@@ -4,11 +4,13 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import asyncpg
 
-from pitstop.domain import reminder_plan
+from pitstop.domain import reminder_plan, waiver
 from pitstop.domain.booking import BookingStatus
+from pitstop.domain.catalogue import SessionKind
 from pitstop.domain.changes import ChangeOutcome, ChangeRefusal
 from pitstop.domain.flags import Resolution
 from pitstop.domain.notices import NoticeKind
@@ -23,6 +25,8 @@ _PROPOSALS = queries.load("proposals")
 _CHANGES = queries.load("changes")
 # The outcome of a change that was made.
 DONE = "done"
+# Notices that are of no use once the session has begun, or has another time.
+OF_ITS_TIME = (NoticeKind.REMINDER, NoticeKind.WAIVER_REQUEST)
 
 
 async def lock(connection: Connection, booking_id: UUID) -> asyncpg.Record | None:
@@ -104,6 +108,13 @@ def reminders(
         move=move,
     )
     return reminder_plan.reminders(appointment, texts, now)
+
+
+def waiver_request(booking: asyncpg.Record, start: datetime | None, now: datetime, move: int = 0) -> list[OwedNotice]:
+    """The mail that asks for a waiver, in the zone in which the session's times are shown."""
+    kind = SessionKind(booking["kind"])
+    zone = booking["venue_timezone"] if kind is SessionKind.IN_PERSON else booking["timezone"]
+    return waiver.request_owed(booking["booking_id"], kind, start, now, ZoneInfo(zone), move)
 
 
 async def skip_notices(connection: Connection, booking_id: UUID, why: str, *kinds: NoticeKind) -> None:

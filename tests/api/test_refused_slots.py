@@ -143,7 +143,11 @@ async def test_plan_of_another_service(
 
 
 @pytest.mark.usefixtures("nothing_held")
-async def test_immediate_sessions_are_not_offered_yet(customer: Customer, shop: Shop) -> None:
+async def test_what_cannot_be_had_at_once(
+    customer: Customer, shop: Shop, database: "asyncpg.Pool[asyncpg.Record]"
+) -> None:
+    """Immediate sessions are for some services only (tests/immediate)."""
+    await database.execute("UPDATE services SET immediate = FALSE WHERE id = $1", shop.service_id)
     refused = await customer.post(customer.request(shop, shop.start()) | {"start": None})
     assert (refused.status_code, refused.json()["code"]) == (422, "slot_not_offered")
     assert fields_of(refused) == ["body.start"]

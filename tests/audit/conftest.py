@@ -35,6 +35,8 @@ async def house(stack: Stack, temporal: Client, http: httpx.AsyncClient) -> Asyn
             audit_database_url=urls.audit,
             task_queue=f"audited-{uuid4()}",
             audit_settle_seconds=0.5,
+            # Nothing in these tests waits for nobody to take it.
+            immediate_seconds=86400,
         )
         shop = await open_shop(database)
         control = StripeControl(http, stack, {"mechanic_id": str(shop.mechanic_id)})
@@ -56,4 +58,6 @@ async def states(house: House) -> States:
         house.awaiting(), house.confirmed(), house.confirmed(), house.expired(), house.cancelled(), house.completed()
     )
     names = ("confirmed", "other", "expired", "cancelled", "completed")
-    return {"awaiting": awaiting[1], **dict(zip(names, others, strict=True))}
+    pending, taken = await asyncio.gather(house.pending(), house.pending())
+    at_once = {"pending": pending, "taken": await house.taken(taken)}
+    return {"awaiting": awaiting[1], **dict(zip(names, others, strict=True)), **at_once}

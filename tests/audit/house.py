@@ -41,6 +41,7 @@ _TABLES = {
     "booking_flags": "booking_id",
     "proposals": "booking_id",
     "booking_events": "booking_id",
+    "session_offers": "booking_id",
     "waiver_signatures": "booking_id",
 }
 # Neither triggers nor foreign keys stand in the way of somebody who plants a discrepancy.
@@ -118,6 +119,20 @@ class House:
         booking = await self.confirmed()
         await self.clock.to_the_end(booking)
         return booking
+
+    async def pending(self) -> Json:
+        """An immediate session that is offered to the shop's mechanic."""
+        customer = await self.customer()
+        request = customer.request(self.shop, self.shop.start()) | {"start": None}
+        booking: Json = (await customer.post(request)).json()
+        await customer.pay(booking)
+        return await customer.sees(booking, "pending")
+
+    async def taken(self, booking: Json) -> Json:
+        token = await Issuer(self.http, self.stack).token(str(self.shop.mechanic_id), "mechanic")
+        mechanic = Customer(self.http, self.stack, self.url, token, self.shop.mechanic_id)
+        assert (await mechanic.ask(booking, "accept")).status_code == 200
+        return await mechanic.sees(booking, "in_progress", "mail_sent")
 
     async def plant(self, booking: Json, *statements: str) -> None:
         """By hand, in the database; `$1` is the booking, and AN_HOUR_AGO what it says."""

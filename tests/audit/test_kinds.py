@@ -135,6 +135,14 @@ PLANTED: dict[str, list[tuple[str, tuple[str, ...]]]] = {
             ("UPDATE bookings SET starts_at = AN_HOUR_AGO, ends_at = AN_HOUR_AGO + '1 minute' WHERE id = $1",),
         ),
     ],
+    "offer_overdue": [
+        ("pending", ("UPDATE bookings SET offers_end_at = AN_HOUR_AGO WHERE id = $1",)),
+    ],
+    "taken_without_offer": [
+        ("taken", ("UPDATE session_offers SET outcome = 'lapsed' WHERE booking_id = $1",)),
+        ("taken", ("UPDATE bookings SET mechanic_id = gen_random_uuid() WHERE id = $1",)),
+        ("pending", ("UPDATE session_offers SET outcome = 'accepted' WHERE booking_id = $1",)),
+    ],
     "run_of_ended_booking": [
         (
             "confirmed",
@@ -173,6 +181,7 @@ PLANTED: dict[str, list[tuple[str, tuple[str, ...]]]] = {
         ("confirmed", ("DELETE FROM notifications WHERE booking_id = $1 AND kind = 'confirmation'",)),
         ("confirmed", ("DELETE FROM notifications WHERE booking_id = $1 AND key LIKE '%/3600s'",)),
         ("cancelled", ("DELETE FROM notifications WHERE booking_id = $1 AND kind = 'cancellation'",)),
+        ("taken", ("DELETE FROM notifications WHERE booking_id = $1 AND kind = 'taken'",)),
     ],
     "mail_sent_twice": [
         (

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+from pitstop.domain.course import Course
 from pitstop.postgres.saga import PostgresSaga
 from tests.availability import product
 from tests.availability.conftest import Desk
@@ -40,7 +41,7 @@ async def _pay_late(connection: Any, rival: Reservation) -> list[Any]:
         await connection.execute("UPDATE services SET buffer_after_minutes = 0")
         await product.become(connection, "pitstop_worker")
         pool: Any = product.OneConnection(connection)
-        await PostgresSaga(pool).confirm(booking, uuid4(), [], AT)
+        await PostgresSaga(pool).confirm(booking, uuid4(), Course([], timedelta(0)), AT)
         rows = await connection.fetch("SELECT bay_id FROM slot_reservations WHERE booking_id = $1", booking)
         return [row["bay_id"] for row in rows]
 

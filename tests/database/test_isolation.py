@@ -23,9 +23,13 @@ Identity = tuple[str | None, str]
 _BOOKS = ("audit_runs", "audit_findings", "audit_log", "audit_seals", "erasures", "waiver_documents", "text_opt_outs")
 # Mechanics' rules, which everybody reads and their mechanic alone changes (test_own_rules.py).
 _RULES = ("mechanics", "mechanic_services", "availability_rules", "date_exceptions")
+# Who waits: tests/waitlist/test_visibility.py.
+_WAITING = ("waitlist_entries", "freed_slots")
 # Addresses of calendars: test_feeds.py. What is agreed with bookings, for anybody to read.
 _AGREED = ("booking_policies",)
-APART = {"time_off", "webhook_inbox", "rate_limits", "calendar_feeds", *_BOOKS, *_RULES, *_AGREED}
+# What is offered to mechanics before a booking is theirs (test_offers.py).
+_OFFERED = ("session_offers",)
+APART = {"time_off", "webhook_inbox", "rate_limits", "calendar_feeds", *_BOOKS, *_RULES, *_AGREED, *_WAITING, *_OFFERED}
 _GUARDED = """
 SELECT
     c.relname AS name,

@@ -16,11 +16,17 @@ WORKER: dict[str, dict[str, str]] = {
     "bookings": {
         "SELECT": "",
         "DELETE": "",
+        # What the waitlist offers.
+        "INSERT": "amount buffer_after_minutes buffer_before_minutes city country created_by created_by_role currency "
+        "customer_email customer_id customer_name customer_phone ends_at id intake language mechanic_id plan_id policy "
+        "postal_code preferred_mechanic_id reminder_offsets request_fingerprint service_id sms_consent starts_at "
+        "timezone waitlist_entry_id",
         "UPDATE": "amount buffer_after_minutes buffer_before_minutes city confirms_within_minutes "
         "customer_email customer_moves customer_name customer_phone ends_at erased_at "
-        "hold_expires_at intake invite_sequence kept_amount mechanic_id moves plan_id policy "
-        "postal_code refund_percent_at_most request_fingerprint service_id sms_consent starts_at "
-        "status workshop_answer_by workshop_id workshop_status",
+        "hold_expires_at intake invite_sequence kept_amount mechanic_id moves offers_end_at "
+        "offers_reach offers_widen_at plan_id policy postal_code refund_percent_at_most "
+        "request_fingerprint service_id sms_consent starts_at status workshop_answer_by workshop_id "
+        "workshop_status",
     },
     "booking_events": {
         "SELECT": "at booking_id detail event",
@@ -32,13 +38,18 @@ WORKER: dict[str, dict[str, str]] = {
         "INSERT": "booking_id city country currency customer_id intake kind mechanic_id plan_id postal_code "
         "preferred_mechanic_id price_paid scheduled_for scheduled_for_original slot_reservation_id status",
         "UPDATE": "absent city ended_at intake kind mechanic_id plan_id postal_code price_paid scheduled_for "
-        "started_at status",
+        "slot_reservation_id started_at status",
     },
     "slot_reservations": {
         "SELECT": "",
         "DELETE": "",
-        "INSERT": "bay_id blocked booking_id ends_at expires_at id mechanic_id proposal_id starts_at status",
+        "INSERT": "bay_id blocked booking_id ends_at expires_at id mechanic_id proposal_id session_id starts_at status",
         "UPDATE": "bay_id blocked ends_at mechanic_id session_id starts_at status",
+    },
+    "session_offers": {
+        "SELECT": "",
+        "INSERT": "booking_id distance mechanic_id offered_at",
+        "UPDATE": "outcome",
     },
     "payments": {
         "SELECT": "",
@@ -68,6 +79,13 @@ WORKER: dict[str, dict[str, str]] = {
         "INSERT": "booking_id expires_at id options proposed_at proposed_by",
         "UPDATE": "closed_at status",
     },
+    "waitlist_entries": {
+        "SELECT": "",
+        "UPDATE": "city customer_email customer_name customer_phone erased_at intake looked_at missed offers place "
+        "postal_code request_fingerprint sms_consent status updated_at",
+    },
+    "freed_slots": {"SELECT": "", "DELETE": ""},
+    "booking_policies": {"SELECT": ""},
     "audit_log": {
         "SELECT": "",
         "INSERT": "action actor actor_role address detail object_id object_kind outcome request_id",
@@ -89,7 +107,7 @@ WORKER: dict[str, dict[str, str]] = {
 # Used by functions and triggers, which no plan of a query shows.
 BEHIND_FUNCTIONS = {
     *("mechanic_services", "availability_rules", "date_exceptions", "workshops", "bays"),
-    *("status_transitions", "audit_log", "audit_seals", "waiver_documents"),
+    *("status_transitions", "audit_log", "audit_seals", "waiver_documents", "waitlist_entries"),
 }
 _RIGHTS = """
 SELECT table_name, privilege_type, NULL AS column_name FROM information_schema.table_privileges

@@ -4,8 +4,10 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
+import httpx
 import pytest
 
+from pitstop.devstack.stackfile import Stack
 from tests.life.conftest import Booked
 from tests.support.histories import replays
 from tests.support.people import Customer, events
@@ -127,3 +129,18 @@ async def test_many_at_once_are_one(customer: Customer, mechanic: Customer, book
     assert {answer.status_code for answer in answers} == {200}
     read = await customer.sees(booking, "cancelled", "refund_issued")
     assert (events(read).count("cancelled"), events(read).count("refund_issued")) == (1, 1)
+
+
+async def test_while_the_confirmation_does_not_get_through(
+    customer: Customer, shop: Shop, stack: Stack, http: httpx.AsyncClient, clock: Clock
+) -> None:
+    """The mail that is being tried is given up for the one that matters now, and the run ends as it should."""
+    fault = {"kind": "reject_4xx", "to": customer.email, "times": 7}
+    await http.post(f"{stack.mail_url}/api/faults", json=fault)
+    booking = await customer.book(shop, shop.start())
+    await customer.pay(booking)
+    await customer.sees(booking, "confirmed")
+    answer = await customer.ask(booking, "cancel")
+    assert (answer.status_code, answer.json()["amount_refunded"]) == (200, 8900), answer.text
+    assert (await clock.workflow(booking).result())["status"] == "cancelled"
+    assert await customer.subjects() == ["Cancelled"]

@@ -10,6 +10,7 @@ import pytest
 
 from pitstop.devstack.stackfile import Stack
 from pitstop.domain.caller import Caller, Origin, Role
+from pitstop.domain.course import Course
 from pitstop.domain.saga import OwedRefund
 from pitstop.postgres import saga
 from pitstop.postgres.erasure import PostgresErasure
@@ -77,7 +78,7 @@ async def test_a_second_try_to_confirm_meets_the_refund_that_the_first_has_promi
         case.booking_id,
     )
     async with crossing(database, case.booking_id) as meeting:
-        confirming = PostgresSaga(pool).confirm(case.booking_id, uuid4(), [], datetime.now(UTC))
+        confirming = PostgresSaga(pool).confirm(case.booking_id, uuid4(), Course([], timedelta(0)), datetime.now(UTC))
         second = asyncio.create_task(confirming)
         await meeting.comes()
         await meeting.connection.execute(

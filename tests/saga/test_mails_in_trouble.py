@@ -31,7 +31,7 @@ async def test_mails_that_do_not_get_through_hold_up_nothing(
 ) -> None:
     """The session is completed in time, and no reminder comes after its start."""
     await database.execute("UPDATE services SET duration_minutes = 1, step_minutes = 1 WHERE id = $1", shop.service_id)
-    changed = settings(stack, task_queue=f"mail-{uuid4()}", reminder_offsets_seconds=(10,))
+    changed = settings(stack, task_queue=f"mail-{uuid4()}", reminder_offsets_seconds=(10,), closing_seconds=0)
     async with front_desk.at_work(temporal, changed), serving(changed) as url:
         customer.api_url = url
         start = _soon(15)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from pitstop.domain.audit import flags, money, notices, runs, slots, waivers, workshops
+from pitstop.domain.audit import flags, money, notices, offers, runs, slots, waivers, workshops
 from pitstop.domain.audit.facts import Case, Moment
 from pitstop.domain.audit.findings import Finding
 
@@ -11,6 +11,7 @@ CHECKS = (
     *money.CHECKS,
     *runs.CHECKS,
     *notices.CHECKS,
+    *offers.CHECKS,
     *waivers.CHECKS,
     *workshops.CHECKS,
     *flags.CHECKS,

@@ -81,6 +81,14 @@ class TrailEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class OfferRecord:
+    """That an immediate session was offered to a mechanic; no outcome: it may still be taken."""
+
+    mechanic_id: UUID
+    outcome: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class InboxRecord:
     event_id: str
     type: str
@@ -121,15 +129,16 @@ class OptionHeld:
 class BookingRecord:
     """The booking's rows, read in one snapshot. `trail` is in the order of the events.
 
-    `local_start` is what the wall shows where the mechanic is, without a zone, by the database's zone data.
+    `local_start` is what the wall shows where the mechanic is, without a zone, by the database's zone data. An
+    immediate session has neither time nor mechanic until one takes it, and is offered until `offers_end_at`.
     """
 
     id: UUID
     status: BookingStatus
     version: int
-    mechanic_id: UUID
-    starts_at: datetime
-    ends_at: datetime
+    mechanic_id: UUID | None
+    starts_at: datetime | None
+    ends_at: datetime | None
     buffer_before_minutes: int
     buffer_after_minutes: int
     amount: int
@@ -150,6 +159,9 @@ class BookingRecord:
     inbox: tuple[InboxRecord, ...] = ()
     flags: tuple[FlagRecord, ...] = ()
     proposed_until: datetime | None = None
+    immediate: bool = False
+    offers_end_at: datetime | None = None
+    offers: tuple[OfferRecord, ...] = ()
     needs_waiver: bool = False
     waivers: tuple[WaiverRecord, ...] = ()
     workshop_status: str | None = None

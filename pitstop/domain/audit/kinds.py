@@ -204,6 +204,19 @@ SESSION_NOT_ENDED = Kind(
     "See whether workers poll and what the run waits for. `--repair` starts a run that is gone.",
     Remedy.REVIVE,
 )
+OFFER_OVERDUE = Kind(
+    "offer_overdue",
+    "I3",
+    "the time in which a mechanic could take a paid immediate session is over for long, and nobody has it",
+    "See whether workers poll and what the run waits for. `--repair` starts a run that is gone: the money goes back.",
+    Remedy.REVIVE,
+)
+TAKEN_WITHOUT_OFFER = Kind(
+    "taken_without_offer",
+    "I8",
+    "an immediate session runs with a mechanic who has not accepted it, or one was accepted that is not under way",
+    "Ask the mechanic. Then look for who has changed the row without the workflow.",
+)
 RUN_OF_ENDED_BOOKING = Kind(
     "run_of_ended_booking",
     "I3",
@@ -227,6 +240,35 @@ WEBHOOK_NOT_APPLIED = Kind(
     "I5",
     "an event of Stripe's was stored long ago and has not reached its booking",
     "`--repair` starts the sweep, which applies it. If it stays, the sweep does not run or cannot reach Temporal.",
+    Remedy.SWEEP,
+)
+
+# The waitlist
+
+TWO_OFFERS = Kind(
+    "two_offers",
+    "I4",
+    "an entry in the waitlist has two offers at a time",
+    "Cancel the younger booking; see also `guard_missing`.",
+)
+OFFER_NOT_SETTLED = Kind(
+    "offer_not_settled",
+    "I5",
+    "an offer of the waitlist is paid for, and its entry waits on",
+    "Have the entry's row set to `fulfilled`; see also `guard_missing`.",
+)
+FREED_SLOT_FORGOTTEN = Kind(
+    "freed_slot_forgotten",
+    "I5",
+    "time that somebody waits for has come free long ago, and nobody has looked whom to offer it to",
+    "`--repair` starts the sweep. If it stays, look at the run of the workflow `Waitlist`: Stripe or a worker is away.",
+    Remedy.SWEEP,
+)
+ENTRY_OUTLIVED = Kind(
+    "entry_outlived",
+    "I3",
+    "an entry in the waitlist waits for a time that is over",
+    "`--repair` starts the sweep, which closes it. If it stays, the sweep does not run.",
     Remedy.SWEEP,
 )
 

@@ -46,8 +46,10 @@ def _called_for(record: BookingRecord) -> dict[str, int]:
             ] = 1
             if entry.notices is not None:
                 called[NoticeKind.REMINDER] = entry.notices - 1
+        elif entry.event == "in_progress" and record.immediate:
+            called[NoticeKind.TAKEN] = 1
         elif entry.event == "refunded":
-            called[NoticeKind.REFUND] = 1
+            called[NoticeKind.NOT_TAKEN if record.sessions and record.immediate else NoticeKind.REFUND] = 1
     if record.status is BookingStatus.CANCELLED and (record.sessions or record.refunds):
         of_workshop = _is_told(record, NoticeKind.WORKSHOP_DECLINED)
         ended = NoticeKind.WORKSHOP_DECLINED if of_workshop else NoticeKind.CANCELLATION
@@ -76,17 +78,19 @@ def mail_sent_twice(case: Case, at: Moment) -> Iterator[Finding]:
 
 def reminder_after_start(case: Case, at: Moment) -> Iterator[Finding]:
     for reminder in _reminders(case):
-        if case.record is not None and reminder.sent_at is not None and reminder.sent_at >= case.record.starts_at:
-            what = f"sent at {reminder.sent_at:%Y-%m-%d %H:%M:%S} UTC, start {case.record.starts_at:%H:%M} UTC"
+        start = case.record.starts_at if case.record else None
+        if start is not None and reminder.sent_at is not None and reminder.sent_at >= start:
+            what = f"sent at {reminder.sent_at:%Y-%m-%d %H:%M:%S} UTC, start {start:%H:%M} UTC"
             yield kinds.REMINDER_AFTER_START.found(case.booking_id, what, reminder.key)
 
 
 def reminder_at_wrong_time(case: Case, at: Moment) -> Iterator[Finding]:
     for reminder in _reminders(case):
         offset = _OFFSET.search(reminder.key)
-        if case.record is None or offset is None or reminder.status == "skipped":
+        start = case.record.starts_at if case.record else None
+        if start is None or offset is None or reminder.status == "skipped":
             continue
-        wanted = case.record.starts_at - timedelta(seconds=int(offset[1]))
+        wanted = start - timedelta(seconds=int(offset[1]))
         # A key has whole seconds.
         if reminder.due_at is None or abs(reminder.due_at - wanted) >= timedelta(seconds=1):
             what = f"due at {reminder.due_at}, should be {wanted:%Y-%m-%d %H:%M:%S} UTC"

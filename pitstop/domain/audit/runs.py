@@ -30,6 +30,8 @@ def session_not_ended(case: Case, at: Moment) -> Iterator[Finding]:
     record = case.record
     if record is None or record.status not in (BookingStatus.CONFIRMED, BookingStatus.IN_PROGRESS):
         return
+    if record.ends_at is None:
+        return
     if at.is_late(record.ends_at + at.closing):
         what = f"{record.status}; the session's time ended at {record.ends_at:%Y-%m-%d %H:%M} UTC"
         yield kinds.SESSION_NOT_ENDED.found(record.id, what, repairable=case.run is None)

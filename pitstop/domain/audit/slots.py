@@ -62,6 +62,8 @@ def zone_data_differs(case: Case, at: Moment) -> Iterator[Finding]:
     record = case.record
     if record is None or record.status.is_end or record.venue_timezone is None or record.local_start is None:
         return
+    if record.starts_at is None:
+        return
     try:
         in_mails = record.starts_at.astimezone(ZoneInfo(record.venue_timezone)).replace(tzinfo=None)
     except ZoneInfoNotFoundError:
@@ -115,6 +117,8 @@ def _blocks(reservation: ReservationRecord) -> tuple[object, ...]:
 
 
 def _needs(record: BookingRecord) -> tuple[object, ...]:
+    if record.starts_at is None or record.ends_at is None:
+        return ()
     before, after = (timedelta(minutes=m) for m in (record.buffer_before_minutes, record.buffer_after_minutes))
     times = (record.starts_at, record.ends_at, record.starts_at - before, record.ends_at + after)
     return (record.mechanic_id, *times)

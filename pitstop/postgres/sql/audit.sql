@@ -106,6 +106,11 @@ SELECT
         FROM booking_flags AS f WHERE f.booking_id = b.id
     ), '[]') AS flags,
     (SELECT o.expires_at FROM proposals AS o WHERE o.booking_id = b.id AND o.status = 'open') AS proposed_until,
+    b.duration_minutes IS NOT NULL AS immediate, b.offers_end_at,
+    COALESCE((
+        SELECT jsonb_agg(jsonb_build_object('mechanic_id', o.mechanic_id, 'outcome', o.outcome) ORDER BY o.mechanic_id)
+        FROM session_offers AS o WHERE o.booking_id = b.id
+    ), '[]') AS offers,
     needs_waiver(COALESCE(
         (SELECT s.kind FROM sessions AS s WHERE s.booking_id = b.id), (SELECT v.kind FROM services AS v WHERE v.id = b.service_id)
     )) IS TRUE AS needs_waiver,
@@ -160,7 +165,7 @@ guarded AS (
         'time_off', 'bookings', 'booking_events', 'sessions', 'slot_reservations', 'payments', 'refunds', 'webhook_inbox',
         'notifications', 'audit_runs', 'audit_findings', 'rate_limits', 'hold_origins', 'audit_log', 'audit_seals', 'erasures',
         'workshops', 'bays', 'referrals', 'booking_changes', 'check_ins', 'booking_policies', 'calendar_feeds', 'waiver_documents', 'waiver_signatures',
-        'booking_flags', 'proposals', 'text_opt_outs'
+        'booking_flags', 'proposals', 'text_opt_outs', 'session_offers', 'waitlist_entries', 'freed_slots'
     ])
 )
 SELECT 'constraint one_booking_at_a_time on slot_reservations' AS guard
@@ -187,6 +192,12 @@ WHERE NOT EXISTS (
     WHERE c.relname = 'one_booking_of_a_referral' AND i.indisunique AND i.indisvalid
 )
 UNION ALL
+SELECT 'unique index one_open_offer_of_an_entry'
+WHERE NOT EXISTS (
+    SELECT FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
+    WHERE c.relname = 'one_open_offer_of_an_entry' AND i.indisunique AND i.indisvalid
+)
+UNION ALL
 SELECT 'row-level security, forced, on ' || guarded.relname
 FROM guarded LEFT JOIN tables ON tables.relname = guarded.relname
 WHERE tables.guarded IS NOT TRUE
@@ -195,6 +206,7 @@ SELECT 'trigger ' || wanted.name || ' on ' || wanted.on_table
 FROM (
     VALUES ('bookings', 'honest_status'), ('bookings', 'version_rises'), ('sessions', 'honest_status'),
     ('slot_reservations', 'honest_status'), ('mechanics', 'known_timezone'), ('bookings', 'hold_ends'),
+        ('bookings', 'offers_close'), ('bookings', 'offer_is_over'), ('slot_reservations', 'slot_comes_free'), ('slot_reservations', 'slot_is_given_back'),
         ('audit_log', 'append_only'), ('audit_seals', 'append_only'), ('waiver_documents', 'append_only'),
         ('waiver_signatures', 'append_only'), ('waiver_signatures', 'never_removed'), ('referrals', 'told')
 ) AS wanted (on_table, name)
@@ -215,6 +227,32 @@ SELECT 'the limits of role ' || rolname
 FROM pg_roles
 WHERE rolname IN ('pitstop_owner', 'pitstop_worker', 'pitstop_api', 'pitstop_audit')
     AND (rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb)
+
+-- name: waitlist_unsound
+-- What the waitlist has left undone, or done twice. $1: how long what has come free may wait for a look.
+SELECT 'two_offers' AS code, o.id AS booking_id, o.waitlist_entry_id::text AS subject, 'entry ' || o.waitlist_entry_id AS found
+FROM bookings AS o
+WHERE o.status IN ('holding', 'awaiting_payment') AND EXISTS (
+    SELECT FROM bookings AS other
+    WHERE other.waitlist_entry_id = o.waitlist_entry_id AND other.id < o.id AND other.status IN ('holding', 'awaiting_payment')
+)
+UNION ALL
+SELECT 'offer_not_settled', o.id, o.waitlist_entry_id::text, 'the booking is ' || o.status || ', the entry is ' || e.status
+FROM bookings AS o
+JOIN waitlist_entries AS e ON e.id = o.waitlist_entry_id
+WHERE o.status IN ('pending', 'confirmed', 'in_progress', 'completed') AND e.status = 'waiting'
+UNION ALL
+SELECT
+    'freed_slot_forgotten', NULL, f.id::text,
+    'mechanic ' || f.mechanic_id || ', free since ' || to_char(f.freed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC'
+FROM freed_slots AS f
+WHERE f.freed_at < transaction_timestamp() - $1::interval
+UNION ALL
+SELECT
+    'entry_outlived', NULL, e.id::text,
+    'waits for what was over at ' || to_char(upper(e.span) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI') || ' UTC'
+FROM waitlist_entries AS e
+WHERE e.status = 'waiting' AND upper(e.span) < transaction_timestamp() - $1::interval
 
 -- name: standing
 -- A booking as the engine has to know it to run its workflow.

@@ -3,6 +3,7 @@
 -- name: services
 SELECT
     s.id, s.slug, s.name, s.kind, s.duration_minutes, s.buffer_before_minutes, s.buffer_after_minutes,
+    COALESCE(s.immediate, s.kind IN ('video', 'chat')) AS immediate,
     jsonb_agg(
         jsonb_build_object('id', p.id, 'slug', p.slug, 'name', p.name, 'amount', p.amount, 'currency', p.currency)
         ORDER BY p.amount, p.id

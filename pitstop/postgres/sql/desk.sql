@@ -26,6 +26,24 @@ JOIN booking_policies AS standard ON standard.name = 'standard'
 LEFT JOIN booking_policies AS own ON own.id = s.policy_id
 WHERE s.id = $1 AND s.active
 
+-- name: offer_now
+-- An immediate session: the service, the plan, and whether ($3: the preferred mechanic, null for none) somebody could take it
+-- at this moment. Nobody is held to it: that is settled when it is paid.
+SELECT
+    s.id AS service_id, s.name AS service_name, p.id AS plan_id, p.amount, p.currency, s.duration_minutes,
+    s.buffer_before_minutes, s.buffer_after_minutes, COALESCE(own.terms, standard.terms) AS policy, NULL::uuid AS mechanic_id,
+    s.reminder_offsets,
+    CASE
+        WHEN NOT COALESCE(s.immediate, s.kind IN ('video', 'chat')) THEN 'not_offered'
+        WHEN NOT EXISTS (SELECT FROM takers_now(s.id, $4, $5, $6, $7)) THEN 'offline'
+    END AS reason
+FROM services AS s
+JOIN plans AS p ON p.service_id = s.id AND p.id = $2 AND p.active
+JOIN booking_policies AS standard ON standard.name = 'standard'
+LEFT JOIN booking_policies AS own ON own.id = s.policy_id
+WHERE s.id = $1 AND s.active
+    AND ($3::uuid IS NULL OR EXISTS (SELECT FROM mechanic_services AS ms WHERE ms.service_id = s.id AND ms.mechanic_id = $3))
+
 -- name: why_nobody
 -- Any mechanic would do, and nobody can: of the nearest fifty, the reason that is nearest to a slot.
 SELECT judged.reason
@@ -56,11 +74,11 @@ END
 INSERT INTO bookings (
     id, request_fingerprint, created_by, customer_id, customer_name, customer_email, customer_phone, country, city, postal_code,
     intake, timezone, service_id, plan_id, mechanic_id, preferred_mechanic_id, starts_at, ends_at, buffer_before_minutes,
-    buffer_after_minutes, amount, currency, policy, sms_consent, language, reminder_offsets,
+    buffer_after_minutes, amount, currency, policy, sms_consent, language, reminder_offsets, duration_minutes,
     referral_id, referred_from
 ) VALUES (
-    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26,
-    $27, $28
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27,
+    $28, $29
 )
 ON CONFLICT (id) DO NOTHING
 RETURNING id
@@ -104,7 +122,9 @@ SELECT
         ) ORDER BY f.made_at, f.id)
         FROM referrals AS f WHERE f.booking_id = b.id
     ), '[]') AS referrals,
-    b.workshop_id, b.workshop_status, b.workshop_answer_by, b.policy, b.moves, s.scheduled_for_original, s.started_at, s.ended_at, s.absent
+    b.workshop_id, b.workshop_status, b.workshop_answer_by,
+    b.policy, b.moves, b.duration_minutes IS NOT NULL AS immediate, b.offers_end_at AS offered_until, s.scheduled_for_original,
+    s.started_at, s.ended_at, s.absent
 FROM bookings AS b
 LEFT JOIN sessions AS s ON s.booking_id = b.id
 LEFT JOIN payments AS p ON p.booking_id = b.id
@@ -113,6 +133,10 @@ WHERE b.id = $1
 -- name: standing
 SELECT id AS booking_id, encode(request_fingerprint, 'hex') AS fingerprint, mechanic_id, customer_id, starts_at, status
 FROM bookings WHERE id = $1
+
+-- name: offered
+-- The same of one that is, or was, offered to the mechanic who asks.
+SELECT booking_id, fingerprint, mechanic_id, customer_id, starts_at, status FROM offered_booking($1)
 
 -- name: ask
 INSERT INTO booking_changes (id, booking_id, kind, asked_by_role, asked_by, wanted, reason) VALUES ($1, $2, $3, $4, $5, $6, $7)
@@ -137,9 +161,12 @@ WHERE id = $1
 -- name: sheet
 -- The booking as its customer is shown it, on a page or in a calendar.
 SELECT
-    b.id AS booking_id, s.kind, s.name AS service_name, p.name AS plan_name, m.name AS mechanic_name,
-    b.customer_name, b.customer_email, b.starts_at AS start, b.ends_at AS "end", b.timezone AS customer_timezone,
-    m.timezone AS venue_timezone, CASE s.kind WHEN 'in_person' THEN COALESCE(w.address, m.address) END AS venue_address,
+    b.id AS booking_id, s.kind, s.name AS service_name, p.name AS plan_name, COALESCE(m.name, '') AS mechanic_name,
+    b.customer_name, b.customer_email, b.timezone AS customer_timezone, COALESCE(m.timezone, b.timezone) AS venue_timezone,
+    -- Nobody has taken it: the times that it would have had at once.
+    b.mechanic_id IS NULL AS untaken, COALESCE(b.starts_at, b.created_at) AS start,
+    COALESCE(b.ends_at, b.created_at + make_interval(mins => b.duration_minutes)) AS "end",
+    CASE s.kind WHEN 'in_person' THEN COALESCE(w.address, m.address) END AS venue_address,
     b.amount, b.currency, b.invite_sequence, b.status, b.hold_expires_at,
     (
         SELECT jsonb_agg(option || jsonb_build_object('mechanic', other.name) ORDER BY place)
@@ -148,14 +175,14 @@ SELECT
         LEFT JOIN mechanics AS other ON other.id = (option ->> 'mechanic_id')::uuid
         WHERE o.booking_id = b.id AND o.status = 'open'
     ) AS options,
-    EXISTS (SELECT FROM sessions WHERE sessions.booking_id = b.id) AS was_confirmed,
+    b.mechanic_id IS NOT NULL AND EXISTS (SELECT FROM sessions WHERE sessions.booking_id = b.id) AS was_confirmed,
     COALESCE(
         (SELECT sum(r.amount) FROM refunds AS r WHERE r.booking_id = b.id AND r.refunded_at IS NOT NULL), 0
     )::bigint AS amount_refunded
 FROM bookings AS b
 JOIN services AS s ON s.id = b.service_id
 JOIN plans AS p ON p.id = b.plan_id
-JOIN mechanics AS m ON m.id = b.mechanic_id
+LEFT JOIN mechanics AS m ON m.id = b.mechanic_id
 LEFT JOIN slot_reservations AS held
     ON held.booking_id = b.id AND held.status IN ('reserved', 'confirmed') AND held.proposal_id IS NULL
 LEFT JOIN bays ON bays.id = held.bay_id

@@ -68,6 +68,17 @@ UPDATE waiver_signatures AS w SET signed_name = '', address = '', user_agent = '
 FROM bookings AS b
 WHERE b.id = w.booking_id AND b.erased_at IS NOT NULL AND w.erased_at IS NULL AND w.keep_until <= $1
 
+-- name: lock_entries
+SELECT FROM waitlist_entries WHERE customer_id = $1 AND erased_at IS NULL ORDER BY id FOR UPDATE
+
+-- name: erase_entries
+-- Who waits, waits no more: there is nobody to offer anything to.
+UPDATE waitlist_entries SET
+    customer_name = '', customer_email = '', customer_phone = NULL, sms_consent = FALSE, city = '', postal_code = '',
+    intake = '{}', request_fingerprint = sha256(uuid_send(gen_random_uuid())),
+    status = CASE status WHEN 'waiting' THEN 'left' ELSE status END, updated_at = $2, erased_at = $2
+WHERE customer_id = $1 AND erased_at IS NULL
+
 -- name: note_erasure
 INSERT INTO erasures (customer_id, requested_at, requested_by_role, requested_by, bookings)
 VALUES ($1, $2, $3, $4, $5)

@@ -29,7 +29,10 @@ WITH judged AS (
                 WHEN 'workshop_proposal' THEN b.status = 'confirmed' AND b.workshop_status = 'proposed' AND EXISTS (
                     SELECT FROM proposals AS a WHERE a.booking_id = b.id AND a.status = 'open' AND a.expires_at > $2
                 )
-                WHEN 'waiver_request' THEN b.status IN ('confirmed', 'in_progress')
+                WHEN 'waiver_request' THEN
+                    b.status IN ('confirmed', 'pending') AND (b.starts_at IS NULL OR b.starts_at > $2)
+                    AND o.move = b.moves AND waiver_missing(b.id)
+                WHEN 'waitlist_offer' THEN b.status IN ('holding', 'awaiting_payment') AND b.hold_expires_at > $2
                 ELSE TRUE
             END THEN 'the booking no longer stands, or its session has begun'
             WHEN o.channel = 'sms' AND (b.customer_phone IS NULL OR NOT b.sms_consent)
@@ -57,9 +60,12 @@ SELECT
     claimed.status AS state, claimed.attempts, claimed.channel, claimed.sending, claimed.message_sid, claimed.since,
     w.name AS workshop_name, w.email AS workshop_email, $1::text AS key,
     claimed.kind AS notice_kind, claimed.about AS detail, b.language, b.customer_phone,
-    b.id AS booking_id, s.kind, s.name AS service_name, p.name AS plan_name, m.name AS mechanic_name,
-    b.customer_name, b.customer_email, b.starts_at AS start, b.ends_at AS "end", b.timezone AS customer_timezone,
-    m.timezone AS venue_timezone, CASE s.kind WHEN 'in_person' THEN COALESCE(w.address, m.address) END AS venue_address,
+    b.id AS booking_id, s.kind, s.name AS service_name, p.name AS plan_name, COALESCE(m.name, '') AS mechanic_name,
+    b.customer_name, b.customer_email, b.timezone AS customer_timezone, COALESCE(m.timezone, b.timezone) AS venue_timezone,
+    -- Nobody has taken it: the times that it would have had at once.
+    b.mechanic_id IS NULL AS untaken, COALESCE(b.starts_at, b.created_at) AS start,
+    COALESCE(b.ends_at, b.created_at + make_interval(mins => b.duration_minutes)) AS "end",
+    CASE s.kind WHEN 'in_person' THEN COALESCE(w.address, m.address) END AS venue_address,
     b.amount, b.currency, b.invite_sequence,
     -- What goes back counts from when it is owed, and what does not go back stays.
     back.amount AS amount_refunded,
@@ -68,7 +74,7 @@ FROM claimed
 JOIN bookings AS b ON b.id = claimed.booking_id
 JOIN services AS s ON s.id = b.service_id
 JOIN plans AS p ON p.id = b.plan_id
-JOIN mechanics AS m ON m.id = b.mechanic_id
+LEFT JOIN mechanics AS m ON m.id = b.mechanic_id
 CROSS JOIN LATERAL (
     SELECT COALESCE(sum(r.amount), 0)::bigint AS amount FROM refunds AS r WHERE r.booking_id = b.id
 ) AS back

@@ -112,6 +112,12 @@ WHERE $4::text IS NULL OR r.status = $4
 ORDER BY r.start, r.id
 LIMIT $8
 
+-- name: offers
+SELECT
+    booking_id, service_id, service_name, kind, plan_name, duration_minutes, amount, currency, first_name, city, country,
+    distance, preferred, offered_at, offered_until
+FROM open_offers($1)
+
 -- name: conflicts
 -- Live reservations that have not ended and that the rules, as they are now, would not allow. Of a day with too many those
 -- that were booked first stand. Notice, horizon and buffers are those of the booking's moment.

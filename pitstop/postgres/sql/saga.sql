@@ -11,11 +11,15 @@ SELECT
     b.workshop_id, b.confirms_within_minutes, b.workshop_status, b.workshop_answer_by,
     EXISTS (SELECT FROM workshops AS w WHERE w.id = b.workshop_id AND w.email IS NOT NULL) AS workshop_has_mail,
     b.id AS booking_id, b.status, b.mechanic_id, b.service_id, b.plan_id, b.hold_expires_at, b.starts_at, b.ends_at,
-    b.amount, b.currency, b.version, b.policy, b.moves, b.timezone, b.reminder_offsets,
+    b.amount, b.currency, b.version, b.policy, b.moves, b.waitlist_entry_id, b.timezone, b.reminder_offsets,
     b.sms_consent AND b.customer_phone IS NOT NULL AS wants_texts, b.customer_moves, b.refund_percent_at_most,
     tstzrange(
         b.starts_at - make_interval(mins => b.buffer_before_minutes), b.ends_at + make_interval(mins => b.buffer_after_minutes)
     ) AS blocked,
+    (SELECT kind FROM services AS s WHERE s.id = b.service_id) AS kind,
+    (SELECT timezone FROM mechanics AS m WHERE m.id = b.mechanic_id) AS venue_timezone,
+    b.duration_minutes IS NOT NULL AS immediate, b.offers_reach, b.offers_widen_at, b.offers_end_at,
+    CASE b.status WHEN 'pending' THEN LEAST(b.offers_widen_at, b.offers_end_at) END AS offers_due,
     r.id AS reservation_id, b.preferred_mechanic_id IS NULL AS any_mechanic,
     encode(b.request_fingerprint, 'hex') AS fingerprint, p.payment_intent_id, COALESCE(p.paid_at IS NOT NULL, FALSE) AS paid,
     EXISTS (SELECT FROM refunds AS f WHERE f.booking_id = b.id) AS refund_owed,
@@ -105,6 +109,10 @@ LEFT JOIN workshops AS workshop ON workshop.id = bays.workshop_id
 WHERE bookings.id = granted.booking_id
 RETURNING bookings.id
 
+-- name: await_payment
+-- An immediate session holds no time of anybody's: the customer has so long to pay.
+UPDATE bookings SET hold_expires_at = $2 WHERE id = $1
+
 -- name: why_refused
 SELECT slot_refusal(mechanic_id, service_id, starts_at, $2) FROM bookings WHERE id = $1
 
@@ -116,8 +124,9 @@ DELETE FROM slot_reservations WHERE booking_id = $1
 DELETE FROM bookings WHERE id = $1
 
 -- name: payment_terms
+-- An immediate session has no mechanic yet: the one who was asked for, if any.
 SELECT
-    b.amount, b.currency, b.customer_email, b.mechanic_id, b.starts_at, s.name AS service_name, p.payment_intent_id
+    b.amount, b.currency, b.customer_email, COALESCE(b.mechanic_id, b.preferred_mechanic_id) AS mechanic_id, b.starts_at, s.name AS service_name, p.payment_intent_id
 FROM bookings AS b
 JOIN services AS s ON s.id = b.service_id
 LEFT JOIN payments AS p ON p.booking_id = b.id
@@ -338,6 +347,8 @@ WITH overdue AS (
     SELECT id FROM bookings WHERE status IN ('holding', 'awaiting_payment') AND hold_expires_at < $1
     UNION
     SELECT id FROM bookings WHERE status IN ('confirmed', 'in_progress') AND ends_at < $3
+    UNION
+    SELECT id FROM bookings WHERE status = 'pending' AND offers_widen_at < $1
     UNION
     SELECT booking_id FROM refunds WHERE refunded_at IS NULL AND requested_at < $1
     UNION

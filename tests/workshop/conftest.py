@@ -1,20 +1,20 @@
 """A workshop that wants to be asked, whoever keeps it, and bookings there."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
+import asyncpg
 import pytest
 
-from tests.database.conftest import as_api, urls
+from pitstop.devstack.stackfile import Stack
 from tests.support.people import Customer, Issuer, Json
 from tests.support.shop import Shop, open_workshop
 from tests.support.shops import hire
 
-# Their fixtures, for the tests here.
-__all__ = ["as_api", "urls"]
 Booked = Callable[..., Awaitable[Json]]
 MINUTES = 120
 
@@ -72,3 +72,23 @@ async def booked(customer: Customer, yard: Yard) -> Booked:
         return await by.sees(booking, "confirmed", "mail_sent")
 
     return book
+
+
+@pytest.fixture
+def as_own_api(stack: Stack) -> Any:
+    """In the stack's own database, as the API's role; what is written is rolled back."""
+
+    @asynccontextmanager
+    async def open_as(role: str, subject: str) -> AsyncIterator[Any]:
+        connection = await asyncpg.connect(stack.api_database_url)
+        transaction = connection.transaction()
+        await transaction.start()
+        try:
+            sql = "SELECT set_config('pitstop.role', $1, TRUE), set_config('pitstop.subject', $2, TRUE)"
+            await connection.execute(sql, role, subject)
+            yield connection
+        finally:
+            await transaction.rollback()
+            await connection.close()
+
+    return open_as

@@ -71,9 +71,9 @@ async def test_mechanics_are_assigned_by_operators_only(
         assert (await send(operator, "PUT", f"/mechanics/{unknown}/workshop", wanted)).status_code == 404
 
 
-async def test_a_mechanic_cannot_make_itself_the_keeper(yard: Yard, as_api: Any) -> None:
+async def test_a_mechanic_cannot_make_itself_the_keeper(yard: Yard, as_own_api: Any) -> None:
     """Even with a query of its own: the columns are not the API's to write, and the function asks who is there."""
-    async with as_api("mechanic", str(yard.shop.mechanic_id)) as connection:
+    async with as_own_api("mechanic", str(yard.shop.mechanic_id)) as connection:
         assert (
             await connection.fetchval("SELECT assign_to_workshop($1, $2, TRUE)", yard.shop.mechanic_id, yard.id) is None
         )

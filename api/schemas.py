@@ -320,7 +320,7 @@ class BookingQuery(Sent):
 
     status: BookingStatus | None = Field(default=None, examples=["confirmed"])
     mechanic_id: MechanicId | None = None
-    flagged: bool | None = Field(default=None, description="Those with a flag, or those without one.")
+    flagged: bool | None = Field(default=None, description="Those with a flag, or those without one.", examples=[True])
     from_: Instant | None = Field(default=None, alias="from", examples=["2026-12-01T00:00:00Z"])
     to: Instant | None = Field(default=None, examples=["2026-12-08T00:00:00Z"])
     cursor: Cursor | None = None

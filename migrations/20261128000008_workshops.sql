@@ -144,10 +144,10 @@ CREATE POLICY of_ones_office ON booking_changes AS RESTRICTIVE FOR INSERT TO pit
         WHEN kind ~ '^workshop_' THEN (SELECT caller_role()) = 'operator' OR EXISTS (
             SELECT FROM bookings AS b WHERE b.id = booking_changes.booking_id AND b.workshop_id = (SELECT kept_workshop())
         )
-        WHEN (SELECT caller_role()) = 'mechanic' THEN EXISTS (
+        WHEN (SELECT caller_role()) = 'mechanic' THEN NOT EXISTS (
             SELECT FROM bookings AS b
             WHERE b.id = booking_changes.booking_id
-                AND (b.workshop_id = (SELECT kept_workshop()) AND b.mechanic_id::text <> (SELECT caller())) IS NOT TRUE
+                AND b.workshop_id = (SELECT kept_workshop()) AND b.mechanic_id::text <> (SELECT caller())
         )
         ELSE TRUE
     END

@@ -37,6 +37,7 @@ from pitstop.gateways.holiday_library import HolidayLibrary
 from pitstop.gateways.letters import LetterWriter
 from pitstop.gateways.manage_links import ManageLinks
 from pitstop.gateways.pseudonyms import NumberNames
+from pitstop.gateways.referral_links import ReferralLinks
 from pitstop.gateways.seal_schedule import keep_sealing
 from pitstop.gateways.short_texts import ShortTexts
 from pitstop.gateways.smtp_mailer import SmtpMailer
@@ -180,7 +181,7 @@ def _worker(
 
 
 def _notices(pool: Pool, messenger: TextMessenger | None, settings: Settings) -> NoticeActivities:
-    store = PostgresNotices(pool, ManageLinks(settings).url, NumberNames(settings).of)
+    store = PostgresNotices(pool, ManageLinks(settings).url, NumberNames(settings).of, ReferralLinks(settings).url)
     mail = ByMail(LetterWriter(settings), SmtpMailer(settings))
     text = ByText(store, ShortTexts(settings), messenger)
     return NoticeActivities(store, {Channel.EMAIL: mail, Channel.SMS: text})

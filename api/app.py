@@ -28,6 +28,8 @@ from api.routes import (
     privacy,
     proposal_pages,
     proposals,
+    referral_pages,
+    referrals,
     short_links,
     sign_in,
     texts,
@@ -35,6 +37,8 @@ from api.routes import (
     waiver_pages,
     waivers,
     webhooks,
+    workshop_words,
+    workshops,
 )
 from api.shedding import Lanes, Shedding
 from pitstop import logs
@@ -76,22 +80,9 @@ def create_app(settings: Settings | None = None, client: Client | None = None) -
     app.state.registry = meters.registry
     guard.install(app, settings)
     doors = (
-        *(
-            catalogue,
-            bookings,
-            changes,
-            proposals,
-            waitlist,
-            notices,
-            invites,
-            waivers,
-            mechanics,
-            feeds,
-            privacy,
-            webhooks,
-            texts,
-        ),
-        *(codec, sign_in, operations, audits, pages, proposal_pages, waiver_pages, short_links),
+        *(catalogue, bookings, changes, proposals, waitlist, workshops, workshop_words, referrals),
+        *(notices, invites, waivers, mechanics, feeds, privacy, webhooks, texts, codec, sign_in, operations),
+        *(audits, pages, proposal_pages, waiver_pages, referral_pages, short_links),
     )
     for routes in doors:
         app.include_router(routes.router)

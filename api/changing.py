@@ -4,12 +4,20 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
+from api.callers import forbidden
 from api.composition import Rooms
 from api.problems import FieldError, Problem, not_found
 from api.schemas import BookingOut
 from api.sheets import booking_out
 from pitstop.domain.caller import Caller
-from pitstop.domain.changes import ChangeKind, ChangeOutcome, ChangeRefusal, is_done_by, refusal_in
+from pitstop.domain.changes import (
+    ChangeKind,
+    ChangeOutcome,
+    ChangeRefusal,
+    NotOnesOffice,
+    is_done_by,
+    refusal_in,
+)
 from pitstop.domain.saga import Standing
 from pitstop.ports import EngineUnavailable
 from pitstop.postgres.desk import Wish
@@ -29,9 +37,15 @@ _TITLES = {
     ChangeRefusal.NOT_TRANSFERABLE: "It cannot be handed over",
     ChangeRefusal.NO_PROPOSAL: "Nothing is proposed",
     ChangeRefusal.PRICE_DIFFERS: "The price differs",
+    ChangeRefusal.NOT_AWAITED: "No answer is waited for",
     ChangeRefusal.ALREADY_TAKEN: "Somebody else has it",
     ChangeRefusal.NOT_ON_OFFER: "It is not on offer",
 }
+
+
+_NOT_YOURS = (
+    "It is for the booking's own mechanic to ask this, or, of a workshop's word, for whoever keeps the workshop."
+)
 
 
 async def change_booking(
@@ -71,7 +85,10 @@ async def _have_decided(
         _refuse_after_the_end(kind, standing)
         return
     wish = Wish(uuid4(), kind, {name: _json(value) for name, value in (wanted or {}).items()}, reason)
-    await rooms.desk.ask(caller, standing.booking_id, wish)
+    try:
+        await rooms.desk.ask(caller, standing.booking_id, wish)
+    except NotOnesOffice:
+        raise forbidden(_NOT_YOURS) from None
     outcome = await _decided(rooms, caller, standing, wish)
     if outcome.refusal is not None:
         raise _refused(outcome.refusal, outcome.why)

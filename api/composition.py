@@ -20,23 +20,27 @@ from pitstop.gateways.manage_links import ManageLinks
 from pitstop.gateways.operator_sessions import OperatorSessions
 from pitstop.gateways.payload_codec import EncryptingCodec, payload_codec
 from pitstop.gateways.pseudonyms import NumberNames, Pseudonyms
+from pitstop.gateways.referral_links import ReferralLinks
 from pitstop.gateways.short_links import ShortLinks
 from pitstop.gateways.temporal_engine import TemporalEngine, connect
 from pitstop.gateways.tokens import TokenVerifier
 from pitstop.postgres.audit_board import AuditBoard
 from pitstop.postgres.audit_log import AuditLog
 from pitstop.postgres.catalogue import Catalogue
+from pitstop.postgres.dashboards import Dashboards
 from pitstop.postgres.desk import BookingDesk
 from pitstop.postgres.feeds import MechanicFeeds
 from pitstop.postgres.inbox import PostgresInbox
 from pitstop.postgres.limits import SharedBudgets
 from pitstop.postgres.pool import Pool, open_pool
 from pitstop.postgres.pulse import Pulse
+from pitstop.postgres.referrals import Referrals
 from pitstop.postgres.resending import NoticeBoard
 from pitstop.postgres.rules import MechanicRules
 from pitstop.postgres.texts import TextNews
 from pitstop.postgres.waitlist_desk import WaitlistDesk
 from pitstop.postgres.waivers import Waivers
+from pitstop.postgres.workshops import Workshops
 from pitstop.settings import Settings
 
 _CONNECTIONS_FOR_LIMITS = 2
@@ -76,6 +80,10 @@ class Rooms:
     codec: EncryptingCodec
     sessions: OperatorSessions
     waivers: Waivers
+    workshops: Workshops
+    referrals: Referrals
+    referral_links: ReferralLinks
+    dashboards: Dashboards
 
 
 @asynccontextmanager
@@ -120,6 +128,10 @@ async def build(settings: Settings, client: Client | None = None) -> AsyncIterat
             codec=payload_codec(settings),
             sessions=OperatorSessions(settings),
             waivers=Waivers(pool, timedelta(days=settings.waiver_retention_days)),
+            workshops=Workshops(pool),
+            referrals=Referrals(pool, timedelta(days=settings.referral_days)),
+            referral_links=ReferralLinks(settings),
+            dashboards=Dashboards(pool),
         )
 
 

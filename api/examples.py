@@ -98,6 +98,11 @@ BOOKING: Json = SUMMARY | {
     "session_id": None,
     "flags": [],
     "proposal": None,
+    "referred_from": None,
+    "referrals": [],
+    "workshop_id": None,
+    "workshop_status": None,
+    "workshop_answer_by": None,
     "amount_refunded": 0,
     "amount_awaiting_refund": 0,
     "policy": {

@@ -11,6 +11,7 @@ from api.addresses import Address
 from api.callers import forbidden
 from api.composition import Rooms
 from api.problems import FieldError, Problem, invalid_field, unavailable
+from api.referrals import used
 from api.schemas import BookingIn, Customer, Location
 from pitstop.domain.booking import BookingStatus, SlotRefusal
 from pitstop.domain.caller import Caller, Role
@@ -18,6 +19,7 @@ from pitstop.domain.identity import booking_id, fingerprint, guest_id
 from pitstop.domain.limits import HoldsExhausted
 from pitstop.domain.notices import Language
 from pitstop.domain.phone import NotANumber, normalised
+from pitstop.domain.referrals import ReferralUsed, Referred
 from pitstop.domain.saga import HoldRefusal, Standing
 from pitstop.ports import EngineUnavailable, IdempotencyKeyReused
 from pitstop.postgres.desk import BookingRequest, Opening
@@ -56,7 +58,9 @@ class Opened:
 _LATER_FIELDS: dict[str, dict[str, Any]] = {"customer": {"sms_consent": False, "language": None}}
 
 
-def request_of(sent: BookingIn, key: str, caller: Caller, language: Language = Language.EN) -> BookingRequest:
+def request_of(
+    sent: BookingIn, key: str, caller: Caller, language: Language = Language.EN, referral: Referred | None = None
+) -> BookingRequest:
     """The request as the desk takes it. Raises problems for what no catalogue needs to be asked about.
 
     `language`: what the customer gets who names none. It is no part of what was asked for: the same request from
@@ -65,15 +69,8 @@ def request_of(sent: BookingIn, key: str, caller: Caller, language: Language = L
     return BookingRequest(
         id=booking_id(f"{caller.role}:{caller.subject}", key),
         fingerprint=fingerprint(_asked(sent)),
-        customer_id=customer_of(sent.customer, caller),
-        customer_name=sent.customer.name,
-        customer_email=sent.customer.email,
-        customer_phone=phone_of(sent.customer, sent.location),
-        sms_consent=sent.customer.sms_consent,
-        language=Language(sent.customer.language or language),
-        country=sent.location.country,
-        city=sent.location.city,
-        postal_code=sent.location.postal_code,
+        **_who(sent, caller, referral, language),
+        referral=referral,
         intake=sent.intake,
         timezone=sent.timezone,
         service_id=sent.service_id,
@@ -85,19 +82,55 @@ def request_of(sent: BookingIn, key: str, caller: Caller, language: Language = L
 
 def _asked(sent: BookingIn) -> dict[str, Any]:
     """What was asked for, in the words of the release that first took such requests."""
-    asked = sent.model_dump(mode="json")
+    asked = sent.model_dump(mode="json", exclude=None if sent.referral else {"referral"})
     for part, later in _LATER_FIELDS.items():
-        asked[part] = {name: each for name, each in asked[part].items() if name not in later or each != later[name]}
+        said = asked[part] or {}
+        asked[part] = {name: each for name, each in said.items() if name not in later or each != later[name]}
     return asked
 
 
-def phone_of(named: Customer, location: Location) -> str | None:
+def _who(sent: BookingIn, caller: Caller, referral: Referred | None, language: Language) -> dict[str, Any]:
+    """What is said of customer and place, or else what is known from the session that was referred from."""
+    place = sent.location or referral
+    if place is None or (sent.customer is None and referral is None):
+        raise invalid_field("body.customer", "is needed without a referral")
+    where = {"country": place.country, "city": place.city, "postal_code": place.postal_code}
+    person = _said(sent.customer, place, language) if sent.customer else _known(referral, language)
+    return {"customer_id": _customer(sent.customer, caller, referral), **where, **person}
+
+
+def _said(named: Customer, place: Location | Referred, language: Language) -> dict[str, Any]:
+    return {
+        "customer_name": named.name,
+        "customer_email": named.email,
+        "customer_phone": phone_of(named, place),
+        "sms_consent": named.sms_consent,
+        "language": Language(named.language or language),
+    }
+
+
+def _known(referral: Referred | None, language: Language) -> dict[str, Any]:
+    known = ("customer_name", "customer_email", "customer_phone", "sms_consent")
+    named = {name: getattr(referral, name) for name in known}
+    return named | {"language": Language(referral.language if referral else language)}
+
+
+def phone_of(named: Customer, location: Location | Referred) -> str | None:
     if named.phone is None:
         return None
     try:
         return normalised(named.phone, location.country)
     except NotANumber as fault:
         raise invalid_field("body.customer.phone", str(fault)) from None
+
+
+def _customer(named: Customer | None, caller: Caller, referral: Referred | None) -> UUID:
+    """By a referral: whoever was referred; the database sees to it that a customer uses its own."""
+    if referral is None or caller.role not in (Role.SERVICE, Role.OPERATOR):
+        return customer_of(named, caller) if named else UUID(caller.subject)
+    if named and named.id not in (None, referral.customer_id):
+        raise invalid_field("body.customer.id", "must be the customer who was referred, or left out")
+    return referral.customer_id
 
 
 def customer_of(named: Customer, caller: Caller) -> UUID:
@@ -114,7 +147,10 @@ def customer_of(named: Customer, caller: Caller) -> UUID:
 async def open_booking(rooms: Rooms, caller: Caller, request: BookingRequest, address: Address) -> Opened:
     """Holds the slot, once for the caller's key: the same request finds the booking again, at any time."""
     limits = budgets.of_hold(rooms, caller, address)
-    opening = await rooms.desk.open(caller, request, limits, datetime.now(UTC))
+    try:
+        opening = await rooms.desk.open(caller, request, limits, datetime.now(UTC))
+    except ReferralUsed:
+        raise used() from None
     _refuse_what_differs_or_is_not_offered(opening, at_once=request.start is None)
     new = opening.status is BookingStatus.HOLDING
     if new and await _taken(rooms, caller, request, opening):

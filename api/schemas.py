@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from api.fields import City, Country, Email, Instant, Intake, Name, Phone, PostalCode, Timezone
 from pitstop.domain.audit_log import Action
@@ -70,8 +71,15 @@ class BookingIn(Sent):
         description="An instant from the availability search. null: an immediate session, with whoever takes it first."
     )
     timezone: Timezone
-    customer: Customer
-    location: Location
+    referral: Annotated[str, Field(max_length=200, description="The token of a referral's link.")] | None = None
+    customer: Customer | None = Field(
+        default=None,
+        validate_default=True,
+        description="Left out with a `referral`: whoever was referred. Else required.",
+    )
+    location: Location | None = Field(
+        default=None, validate_default=True, description="Left out with a `referral`: as in the session. Else required."
+    )
     intake: Intake = Field(default_factory=dict)
 
     model_config = ConfigDict(
@@ -91,6 +99,13 @@ class BookingIn(Sent):
             ]
         },
     )
+
+    @field_validator("customer", "location")
+    @classmethod
+    def _known_or_said(cls, said: Sent | None, info: ValidationInfo) -> Sent | None:
+        if said is None and info.data.get("referral") is None:
+            raise PydanticCustomError("missing", "Field required")
+        return said
 
 
 class PaymentToMake(BaseModel):
@@ -171,17 +186,39 @@ class OptionOut(BaseModel):
 
 
 class ProposalOut(BaseModel):
-    """Other times that the customer can choose from; none of them is held."""
+    """Other times that the customer can choose from. Those of a workshop (`workshop_status` is `proposed`) are held."""
 
     options: list[OptionOut]
     proposed_by: Literal["mechanic", "operator"]
     expires_at: datetime
 
 
+class ReferralOut(BaseModel):
+    """`booking_id`: what the customer has booked by it, if the caller may see that."""
+
+    id: UUID
+    service_id: UUID
+    plan_id: UUID
+    workshop_id: UUID | None
+    mechanic_id: UUID | None
+    start: datetime | None
+    note: str | None
+    made_at: datetime
+    expires_at: datetime
+    booking_id: UUID | None
+
+
 class BookingOut(BookingSummary):
     session_id: UUID | None
     flags: list[FlagOut] = Field(description="What is in the way of the booking, as long as it stands.")
     proposal: ProposalOut | None = Field(description="Other times that wait for the customer's answer.")
+    referred_from: UUID | None = Field(description="The virtual booking whose mechanic has recommended this one.")
+    referrals: list[ReferralOut] = Field(description="What was recommended in this session.")
+    workshop_id: UUID | None = Field(description="Where the bay is that it holds, or held; null: not in person.")
+    workshop_status: Literal["awaiting", "proposed", "confirmed", "declined", "lapsed"] | None = Field(
+        description="The workshop's word. null: none is needed. `proposed`: the customer's answer is waited for."
+    )
+    workshop_answer_by: datetime | None = Field(description="Until when the answer is waited for.")
     amount_refunded: int
     amount_awaiting_refund: int = Field(description="Owed to the customer, and not yet accepted by Stripe.")
     policy: PolicyOut
@@ -245,6 +282,14 @@ class ProposalIn(Sent):
     expires_in_minutes: int | None = Field(
         default=None, strict=True, ge=1, le=43200, description="How long the customer has to answer.", examples=[720]
     )
+    version: Version
+    reason: Reason
+
+
+class WorkshopProposalIn(Sent):
+    """Times in this workshop, which do not overlap each other."""
+
+    options: list[Option] = Field(min_length=1, max_length=3)
     version: Version
     reason: Reason
 

@@ -251,6 +251,9 @@ class Settings(BaseSettings):
     )
 
     hold_seconds: PositiveFloat = Field(default=900, description="How long a slot is held for the payment.")
+    referral_days: PositiveInt = Field(
+        default=30, description="How long a customer can book what a mechanic has referred it to."
+    )
     waiver_retention_days: PositiveInt = Field(
         default=1095,
         description="How long a waiver's signature is kept as evidence; until then an erasure leaves it.",

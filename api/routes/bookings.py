@@ -17,6 +17,7 @@ from api.openapi import problems as problems  # the other routers of bookings ta
 from api.opening import open_booking, request_of
 from api.problems import not_found
 from api.reading import StrictRoute
+from api.referrals import referred_by
 from api.schemas import (
     BookingIn,
     BookingOpened,
@@ -86,7 +87,8 @@ async def create_booking(
     stand, or have ended unpaid of late; each further one makes the wait longer. Retry-After says how long it is.
     A request that is repeated with its key gets its booking, however many holds stand.
     """
-    request = request_of(sent, idempotency_key, caller, preferred(accept_language))
+    referral = await referred_by(rooms, caller, sent.referral, sent.service_id) if sent.referral else None
+    request = request_of(sent, idempotency_key, caller, preferred(accept_language), referral)
     opened = await open_booking(rooms, caller, request, address)
     response.status_code = 201 if opened.new else 200
     response.headers["Location"] = f"/v1/bookings/{opened.booking['id']}"

@@ -36,6 +36,13 @@ class Action(StrEnum):
     PUBLISH_WAIVER = "waiver.publish"
     SIGN_WAIVER = "waiver.sign"
     READ_WAIVER = "waiver.read"
+    OPEN_WORKSHOP = "workshop.open"
+    SET_WORKSHOP = "workshop.set"
+    READ_WORKSHOP = "workshop.read"
+    ADD_BAY = "bay.add"
+    SET_BAY = "bay.set"
+    ASSIGN_MECHANIC = "mechanic.assign"
+    REFER = "booking.refer"
     REQUEST = "request"
 
 

@@ -21,6 +21,9 @@ class ChangeKind(StrEnum):
     DECLINE_PROPOSAL = "decline_proposal"
     ACCEPT = "accept"
     DECLINE_OFFER = "decline_offer"
+    WORKSHOP_CONFIRM = "workshop_confirm"
+    WORKSHOP_PROPOSE = "workshop_propose"
+    WORKSHOP_DECLINE = "workshop_decline"
 
 
 class ChangeRefusal(StrEnum):
@@ -43,6 +46,7 @@ class ChangeRefusal(StrEnum):
     PRICE_DIFFERS = "price_differs"
     ALREADY_TAKEN = "already_taken"
     NOT_ON_OFFER = "not_on_offer"
+    NOT_AWAITED = "not_awaited"
 
 
 class ChangeOutcome(Message):
@@ -75,7 +79,18 @@ _TOO_LATE_FOR = {
     ChangeKind.DECLINE_PROPOSAL: ChangeRefusal.NO_PROPOSAL,
     ChangeKind.ACCEPT: ChangeRefusal.NOT_ON_OFFER,
     ChangeKind.DECLINE_OFFER: ChangeRefusal.NOT_ON_OFFER,
+    ChangeKind.WORKSHOP_CONFIRM: ChangeRefusal.NOT_AWAITED,
+    ChangeKind.WORKSHOP_PROPOSE: ChangeRefusal.NOT_AWAITED,
+    ChangeKind.WORKSHOP_DECLINE: ChangeRefusal.NOT_AWAITED,
 }
+
+
+class NotOnesOffice(Exception):
+    """The booking may be seen, but this is not the caller's to ask of it."""
+
+
+# The workshop's own words, which whoever keeps it says of each booking there.
+WORKSHOPS_WORDS = (ChangeKind.WORKSHOP_CONFIRM, ChangeKind.WORKSHOP_PROPOSE, ChangeKind.WORKSHOP_DECLINE)
 
 
 def is_done_by(kind: ChangeKind, status: BookingStatus) -> bool:

@@ -29,9 +29,12 @@ class NoticeKind(StrEnum):
     TAKEN = "taken"
     NO_SHOW = "no_show"
     WAITLIST_OFFER = "waitlist_offer"
+    # To the workshop; the others are to the customer.
     WORKSHOP_REQUEST = "workshop_request"
+    WORKSHOP_ASKED = "workshop_asked"
     WORKSHOP_PROPOSAL = "workshop_proposal"
     WORKSHOP_DECLINED = "workshop_declined"
+    REFERRAL = "referral"
 
 
 class Channel(StrEnum):

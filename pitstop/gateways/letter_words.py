@@ -30,6 +30,7 @@ _ROWS: dict[NoticeKind, tuple[str, ...]] = {
     NoticeKind.HANDED_OVER: ("previous_mechanic",),
     NoticeKind.WAITLIST_OFFER: ("until",),
     NoticeKind.WORKSHOP_REQUEST: ("until",),
+    NoticeKind.WORKSHOP_ASKED: ("paid", "until"),
     NoticeKind.WORKSHOP_PROPOSAL: ("offered_start", "reason", "until"),
     NoticeKind.WORKSHOP_DECLINED: ("reason", *_MONEY_ROWS),
 }

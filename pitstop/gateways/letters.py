@@ -24,6 +24,7 @@ _INVITES: dict[NoticeKind, Method] = {
     NoticeKind.RESCHEDULED: "REQUEST",
     NoticeKind.HANDED_OVER: "REQUEST",
     NoticeKind.CANCELLATION: "CANCEL",
+    NoticeKind.WORKSHOP_DECLINED: "CANCEL",
 }
 
 

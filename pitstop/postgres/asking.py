@@ -17,6 +17,8 @@ from pitstop.postgres import queries
 from pitstop.postgres.pool import Connection
 
 _SQL = queries.load("changes")
+# While the workshop or, on its proposal, the customer has not said yes.
+UNANSWERED = ("awaiting", "proposed")
 
 
 class Refused(Exception):
@@ -90,6 +92,15 @@ class Asked:
 
     async def do(self, name: str, *arguments: Any) -> Any:
         return await self.connection.fetchval(_SQL[name], self.booking_id, *arguments)
+
+
+def percent_back(asked: Asked) -> int:
+    """What a customer who cancels now gets back: all while the workshop has not given its word; and never more than
+    before a move of the customer's."""
+    most: int = asked.booking["refund_percent_at_most"]
+    if asked.booking["workshop_status"] in UNANSWERED:
+        return most
+    return min(asked.policy.percent_back(asked.start, asked.now), most)
 
 
 def require_version(asked: Asked) -> None:

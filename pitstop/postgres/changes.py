@@ -1,7 +1,7 @@
 """What is asked of a booking that has its slot, on PostgreSQL: decided and done in one transaction, or refused."""
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -16,13 +16,25 @@ from pitstop.domain.notices import NoticeKind
 from pitstop.domain.policy import Party, part_of
 from pitstop.domain.reminder_plan import NO_TEXTS, TextRules
 from pitstop.domain.saga import Terms
-from pitstop.postgres import flags, hand_overs, moves, offers, proposals, queries, steps
-from pitstop.postgres.asking import Asked, Refused, require_waiver
+from pitstop.postgres import (
+    flags,
+    hand_overs,
+    moves,
+    offers,
+    proposals,
+    queries,
+    steps,
+    workshop_proposals,
+    workshop_words,
+)
+from pitstop.postgres.asking import Asked, Refused, percent_back, require_waiver
 from pitstop.postgres.pool import Connection, Pool
 from pitstop.postgres.settling import settle as _settle
 
 _SQL = queries.load("changes")
 _SAGA = queries.load("saga")
+# What the clock asks needs nothing that its run brings along.
+_NO_COURSE = Course((), timedelta(0))
 
 
 class PostgresChanges:
@@ -37,6 +49,8 @@ class PostgresChanges:
             booking = await steps.lock(connection, booking_id)
             if booking is not None and booking["status"] == BookingStatus.CONFIRMED:
                 await flags.take_notice(connection, booking, now)
+                if workshop_words.has_lapsed(booking, now):
+                    await _lapse(Asked(connection, booking, None, {}, _NO_COURSE, now))
                 await steps.lapse_proposal(connection, booking_id, now)
                 booking = await steps.lock(connection, booking_id)
             return await _terms(connection, booking)
@@ -126,11 +140,10 @@ def _percent_back(asked: Asked) -> int:
     """All, unless the customer cancels."""
     if not asked.for_customer or asked.is_in(BookingStatus.PENDING):
         return 100
-    most: int = asked.booking["refund_percent_at_most"]
-    return min(asked.policy.percent_back(asked.start, asked.now), most)
+    return percent_back(asked)
 
 
-async def _call_off(asked: Asked, percent: int) -> dict[str, Any]:
+async def _call_off(asked: Asked, percent: int, tell: NoticeKind = NoticeKind.CANCELLATION) -> dict[str, Any]:
     had_session = not asked.is_in(BookingStatus.AWAITING_PAYMENT)
     paid = had_session if asked.course.paid is None else asked.course.paid
     back = part_of(asked.booking["amount"], percent) if paid else 0
@@ -139,10 +152,32 @@ async def _call_off(asked: Asked, percent: int) -> dict[str, Any]:
     if paid:
         await asked.connection.execute(_SAGA["record_payment"], asked.booking_id, asked.now)
     await asked.connection.execute(_SAGA["void_payment_record"], asked.booking_id, asked.now)
-    told = NoticeKind.CANCELLATION if had_session else NoticeKind.REFUND if paid else None
+    told = tell if had_session else NoticeKind.REFUND if paid else None
     settled = {"refund": back, "percent": percent} if paid else {}
     await _settle(asked, BookingStatus.CANCELLED, back, paid, settled, told, invite_change=1)
     return settled
+
+
+async def _workshop_declines(asked: Asked) -> dict[str, Any]:
+    """The booking ends, and all of the money goes back."""
+    workshop_words.require_awaited(asked)
+    await workshop_words.end(asked, "declined")
+    return await _call_off(asked, 100, NoticeKind.WORKSHOP_DECLINED)
+
+
+async def _decline_proposal(asked: Asked) -> dict[str, Any]:
+    """The workshop cannot have the customer at the time that was booked: without another one the booking ends."""
+    declined = await proposals.decline(asked)
+    if asked.booking["workshop_status"] != "proposed":
+        return declined
+    await workshop_words.end(asked, "declined")
+    return await _call_off(asked, 100)
+
+
+async def _lapse(asked: Asked) -> None:
+    """Nobody has answered in time, the workshop or the customer on its proposal: all of the money goes back."""
+    await workshop_words.end(asked, "lapsed")
+    await _call_off(asked, 100, NoticeKind.WORKSHOP_DECLINED)
 
 
 async def _check_in(asked: Asked) -> dict[str, Any]:
@@ -172,6 +207,7 @@ async def _start(asked: Asked) -> dict[str, Any]:
     if not asked.is_in(BookingStatus.CONFIRMED):
         raise Refused(ChangeRefusal.NOT_STARTABLE, f"The booking is {asked.booking['status']}.")
     _require_open(asked)
+    workshop_words.require_agreed(asked)
     await require_waiver(asked)
     await asked.do("start_session", asked.now)
     await asked.do("check_in", "mechanic", asked.now)
@@ -222,7 +258,10 @@ _DEEDS: dict[ChangeKind, Callable[[Asked], Awaitable[dict[str, Any]]]] = {
     ChangeKind.HAND_OVER: hand_overs.hand_over,
     ChangeKind.PROPOSE: proposals.propose,
     ChangeKind.ACCEPT_PROPOSAL: proposals.accept,
-    ChangeKind.DECLINE_PROPOSAL: proposals.decline,
+    ChangeKind.DECLINE_PROPOSAL: _decline_proposal,
+    ChangeKind.WORKSHOP_CONFIRM: workshop_words.confirm,
+    ChangeKind.WORKSHOP_PROPOSE: workshop_proposals.propose,
+    ChangeKind.WORKSHOP_DECLINE: _workshop_declines,
     ChangeKind.CANCEL: _cancel,
     ChangeKind.CHECK_IN: _check_in,
     ChangeKind.START: _start,

@@ -1,7 +1,7 @@
 """Bookings as the API sees them: every transaction begins by saying who asks, and row-level security does the rest."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -12,9 +12,10 @@ import asyncpg
 from pitstop.domain.audit_log import Action, Entry
 from pitstop.domain.booking import BookingStatus, SlotRefusal
 from pitstop.domain.caller import Caller, Role
-from pitstop.domain.changes import ChangeKind, ChangeOutcome
+from pitstop.domain.changes import ChangeKind, ChangeOutcome, NotOnesOffice
 from pitstop.domain.limits import HoldLimits, HoldsExhausted
 from pitstop.domain.notices import Language
+from pitstop.domain.referrals import ReferralUsed, Referred
 from pitstop.domain.saga import Standing
 from pitstop.postgres import queries
 from pitstop.postgres.audit_log import note
@@ -54,6 +55,7 @@ class BookingRequest:
     plan_id: UUID
     mechanic_id: UUID | None
     start: datetime | None
+    referral: Referred | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,7 @@ class BookingDesk:
     async def open(self, caller: Caller, request: BookingRequest, limits: HoldLimits, now: datetime) -> Opening:
         """Puts the request on record if nobody did, the slot looks free and the limits allow it; a hold it is not yet.
 
-        One that is on record is found before any limit is asked.
+        One that is on record is found before any limit is asked. Raises `ReferralUsed`.
         """
         async with self._as(caller) as connection:
             if (known := await self._known(connection, request)) is not None:
@@ -128,7 +130,9 @@ class BookingDesk:
                 return await self._known(connection, request) or await self._refused(connection, request, reason)
             if (exhausted := await claim_hold(connection, request.id, limits)) is not None:
                 return Opening(None, exhausted=exhausted)
-            if not await self._insert(connection, caller, request, offer):
+            with _once():
+                opened = await self._insert(connection, caller, request, offer)
+            if not opened:
                 # The same key, at the same moment: what it asked for is on record now, and may differ from this.
                 return await self._known(connection, request) or Opening(None, refusal=SlotRefusal.TAKEN)
             await note(connection, caller, Entry(Action.OPEN_BOOKING, "booking", str(request.id)))
@@ -199,10 +203,11 @@ class BookingDesk:
         return standing_of(row) if row else None
 
     async def ask(self, caller: Caller, booking_id: UUID, wish: Wish) -> None:
-        """Puts a change on record, for the booking's run to decide on."""
+        """Puts a change on record, for the booking's run to decide on. Raises `NotOnesOffice`."""
         who = (caller.role, caller.subject)
         async with self._as(caller) as connection:
-            await connection.execute(_SQL["ask"], wish.id, booking_id, wish.kind, *who, wish.wanted, wish.reason)
+            with _office():
+                await connection.execute(_SQL["ask"], wish.id, booking_id, wish.kind, *who, wish.wanted, wish.reason)
             await note(
                 connection,
                 caller,
@@ -292,8 +297,30 @@ class BookingDesk:
             request.language,
             offer["reminder_offsets"],
             None if request.start else offer["duration_minutes"],
+            request.referral.referral_id if request.referral else None,
+            request.referral.referred_from if request.referral else None,
         )
         return inserted is not None
+
+
+@contextmanager
+def _once() -> Iterator[None]:
+    """A referral is used once: of several at the same moment one is on record first."""
+    try:
+        yield
+    except asyncpg.UniqueViolationError as error:
+        if error.constraint_name != "one_booking_of_a_referral":
+            raise
+        raise ReferralUsed from error
+
+
+@contextmanager
+def _office() -> Iterator[None]:
+    """Row-level security says who may ask what."""
+    try:
+        yield
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise NotOnesOffice from error
 
 
 def _summary(request: BookingRequest, offer: asyncpg.Record) -> str:

@@ -16,6 +16,7 @@ _ERASE = (
     "erase_sessions",
     "erase_events",
     "erase_reasons",
+    "erase_referrals",
     "erase_notices",
     "erase_webhooks",
     "erase_client_secrets",

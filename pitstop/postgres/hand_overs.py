@@ -8,7 +8,7 @@ from pitstop.domain.booking import BookingStatus
 from pitstop.domain.changes import ChangeRefusal
 from pitstop.domain.flags import Resolution
 from pitstop.domain.notices import NoticeKind
-from pitstop.postgres import queries, steps
+from pitstop.postgres import queries, steps, workshop_words
 from pitstop.postgres.asking import Asked, Refused, require_version
 from pitstop.postgres.moves import Aim, take
 
@@ -30,7 +30,9 @@ async def hand_over(asked: Asked) -> dict[str, Any]:
     await asked.do("move_session", asked.start, mechanic)
     await asked.do("hand_over", mechanic, target["buffer_before_minutes"], target["buffer_after_minutes"])
     await steps.let_go_of_flags(asked.connection, asked.booking_id, Resolution.HANDED_OVER, asked.now)
-    return await _told(asked, mechanic)
+    handed = await _told(asked, mechanic)
+    await workshop_words.after_hand_over(asked)
+    return handed
 
 
 async def _told(asked: Asked, mechanic: UUID) -> dict[str, Any]:

@@ -9,11 +9,12 @@ import asyncpg
 
 from pitstop.domain import notice_plan
 from pitstop.domain.booking import BookingStatus, SlotRefusal
+from pitstop.domain.caller import Role
 from pitstop.domain.changes import ChangeRefusal
 from pitstop.domain.flags import Resolution
 from pitstop.domain.notices import NoticeKind
-from pitstop.postgres import queries, steps
-from pitstop.postgres.asking import Asked, Refused, require_version
+from pitstop.postgres import queries, steps, workshop_words
+from pitstop.postgres.asking import Asked, Refused, percent_back, require_version
 
 _SQL = queries.load("changes")
 _SAGA = queries.load("saga")
@@ -44,10 +45,10 @@ async def reschedule(asked: Asked) -> dict[str, Any]:
     return await move(asked, aim, counted=asked.for_customer)
 
 
-async def move(asked: Asked, aim: Aim, *, counted: bool, by: str | None = None) -> dict[str, Any]:
+async def move(asked: Asked, aim: Aim, *, counted: bool, by: str | None = None, agreed: bool = False) -> dict[str, Any]:
     """`counted`: the customer moves, so that it counts as such, and never makes more go back later than would now.
 
-    `by`: who has wanted the move, if not who asks for it now.
+    `by`: who has wanted the move, if not who asks for it now. `agreed`: the workshop has proposed this time.
     """
     difference = _difference(asked, aim, counted)
     target = await take(asked, aim)
@@ -59,13 +60,15 @@ async def move(asked: Asked, aim: Aim, *, counted: bool, by: str | None = None) 
         target["buffer_before_minutes"],
         target["buffer_after_minutes"],
         1 if counted else 0,
-        asked.policy.percent_back(asked.start, asked.now) if counted else 100,
+        percent_back(asked) if counted else 100,
         _length(asked, aim),
     )
     if aim.offer is not None:
         await _resell(asked, aim.offer, difference)
     await steps.let_go_of_flags(asked.connection, asked.booking_id, Resolution.RESCHEDULED, asked.now)
-    return await _told_of_move(asked, aim, moves, difference, by or asked.by)
+    moved = await _told_of_move(asked, aim, moves, difference, by or asked.by)
+    await workshop_words.after_move(asked, moves, agreed=agreed or asked.role is Role.OPERATOR)
+    return moved
 
 
 def require_not_begun(asked: Asked) -> None:

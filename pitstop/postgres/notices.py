@@ -12,19 +12,36 @@ from pitstop.postgres import queries
 from pitstop.postgres.pool import Pool
 
 _SQL = queries.load("notices")
-_OF_CLAIM = ("state", "attempts", "channel", "sending", "message_sid", "since", "notice_kind")
+_OF_CLAIM = (
+    "state",
+    "attempts",
+    "channel",
+    "sending",
+    "message_sid",
+    "since",
+    "notice_kind",
+    "workshop_name",
+    "workshop_email",
+    "key",
+)
 
 
 class PostgresNotices:
-    """Implements the port `NoticeStore`. `manage_url` makes the link by which the customer manages a booking.
+    """Implements the port `NoticeStore`. `manage_url` makes the link by which the customer manages a booking,
+    `referral_url` that by which it books what it was referred to.
 
     `number_names` are the digests under which a number's wish for no text messages may be on record.
     """
 
     def __init__(
-        self, pool: Pool, manage_url: Callable[[UUID, datetime], str], number_names: Callable[[str], Sequence[bytes]]
+        self,
+        pool: Pool,
+        manage_url: Callable[[UUID, datetime], str],
+        number_names: Callable[[str], Sequence[bytes]],
+        referral_url: Callable[[UUID], str],
     ) -> None:
         self._pool = pool
+        self._referral_url = referral_url
         self._manage_url = manage_url
         self._number_names = number_names
 
@@ -48,6 +65,13 @@ class PostgresNotices:
         columns |= {"kind": SessionKind(row["kind"]), "language": Language(row["language"])}
         link = self._manage_url(booking_id, columns["end"])
         columns |= {"manage_url": link, "join_url": join_url(link, columns["kind"])}
+        told = NoticeKind(row["notice_kind"])
+        if told is NoticeKind.WORKSHOP_REQUEST:
+            # To the workshop, which has its dashboard: the customer's link and address are not for it.
+            columns |= {"customer_name": row["workshop_name"], "customer_email": row["workshop_email"] or ""}
+            columns |= {"manage_url": "", "join_url": "", "customer_timezone": columns["venue_timezone"]}
+        if told is NoticeKind.REFERRAL:
+            columns["manage_url"] = self._referral_url(UUID(row["key"].rpartition("/")[2]))
         return BookingFacts(**columns, invite_uid=invite_uid(booking_id))
 
     async def _digests(self, key: str) -> list[bytes]:

@@ -22,10 +22,10 @@ async def propose(asked: Asked) -> dict[str, Any]:
     if not asked.is_in(BookingStatus.CONFIRMED):
         raise Refused(ChangeRefusal.NOT_RESCHEDULABLE, f"The booking is {asked.booking['status']}.")
     require_not_begun(asked)
-    options = [_aim(asked, each) for each in asked.wanted["options"]]
+    options = [aim_of(asked, each) for each in asked.wanted["options"]]
     await keep_still(asked, {each.mechanic_id for each in options})
     for option in options:
-        await _require_offered(asked, option)
+        await require_offered(asked, option)
     # What is offered instead of a session is of no use once that has begun.
     expires = min(asked.now + timedelta(minutes=asked.wanted["expires_in_minutes"]), asked.start)
     await close(asked, "replaced")
@@ -36,14 +36,14 @@ async def propose(asked: Asked) -> dict[str, Any]:
         asked.connection,
         asked.booking_id,
         notice_plan.told_now(
-            asked.booking_id, NoticeKind.PROPOSAL, of=asked.change_id, **await _about(asked, options, expires)
+            asked.booking_id, NoticeKind.PROPOSAL, of=asked.change_id, **await about(asked, options, expires)
         ),
     )
     await asked.note("proposed", options=shown, expires_at=expires.isoformat())
     return {"options": len(shown)}
 
 
-async def _about(asked: Asked, options: list[Aim], expires: datetime) -> dict[str, Any]:
+async def about(asked: Asked, options: list[Aim], expires: datetime) -> dict[str, Any]:
     """What the mail says of it: a single option in words, of several that there are some."""
     about: dict[str, Any] = {"until": expires.isoformat()}
     if len(options) > 1:
@@ -54,12 +54,12 @@ async def _about(asked: Asked, options: list[Aim], expires: datetime) -> dict[st
     return about | {"offered_start": only.start.isoformat()}
 
 
-def _aim(asked: Asked, option: dict[str, Any]) -> Aim:
+def aim_of(asked: Asked, option: dict[str, Any]) -> Aim:
     mechanic = UUID(option["mechanic_id"]) if option.get("mechanic_id") else asked.mechanic_id
     return Aim(datetime.fromisoformat(option["start"]), mechanic)
 
 
-async def _require_offered(asked: Asked, option: Aim) -> None:
+async def require_offered(asked: Asked, option: Aim) -> None:
     if option == Aim(asked.start, asked.mechanic_id):
         raise Refused(ChangeRefusal.SLOT_NOT_OFFERED, "The booking has this time already.", SlotRefusal.NOT_OFFERED)
     there = await look(asked, option)
@@ -73,17 +73,20 @@ async def _require_offered(asked: Asked, option: Aim) -> None:
 async def accept(asked: Asked) -> dict[str, Any]:
     """As a move of the mechanic's: it counts against none of the customer's limits. An option that has gone meanwhile
     leaves everything as it was, and the others open."""
-    chosen = _aim(asked, asked.wanted)
+    chosen = aim_of(asked, asked.wanted)
     if not asked.is_in(BookingStatus.CONFIRMED):
         raise Refused(ChangeRefusal.NOT_RESCHEDULABLE, f"The booking is {asked.booking['status']}.")
     proposal = await asked.connection.fetchrow(_SQL["open_proposal"], asked.booking_id)
     if proposal is None or proposal["expires_at"] <= asked.now:
         raise Refused(ChangeRefusal.NO_PROPOSAL, "Nothing is proposed for this booking any more.")
-    if chosen not in [_aim(asked, each) for each in proposal["options"]]:
+    if chosen not in [aim_of(asked, each) for each in proposal["options"]]:
         raise Refused(ChangeRefusal.NO_PROPOSAL, "That is not among the proposed times.")
     require_not_begun(asked)
+    # Before what is held for it is let go: whoever wants that time waits for these mechanics first.
+    await keep_still(asked, {chosen.mechanic_id})
     await close(asked, "accepted")
-    return await move(asked, chosen, counted=False, by=proposal["proposed_by"])
+    agreed = asked.booking["workshop_status"] == "proposed"
+    return await move(asked, chosen, counted=False, by=proposal["proposed_by"], agreed=agreed)
 
 
 async def decline(asked: Asked) -> dict[str, Any]:
@@ -99,5 +102,7 @@ async def close(asked: Asked, how: str) -> bool:
     closed = await steps.close_proposal(asked.connection, asked.booking_id, how, asked.now)
     if closed:
         why = f"the proposal is {how}"
-        await steps.skip_notices(asked.connection, asked.booking_id, why, NoticeKind.PROPOSAL)
+        await steps.skip_notices(
+            asked.connection, asked.booking_id, why, NoticeKind.PROPOSAL, NoticeKind.WORKSHOP_PROPOSAL
+        )
     return closed

@@ -24,13 +24,13 @@ from pitstop.domain.saga import (
     Standing,
 )
 from pitstop.ports import PaymentIntent
-from pitstop.postgres import offers, queries, steps
+from pitstop.postgres import offers, queries, steps, workshop_words
 from pitstop.postgres.asking import Asked
 from pitstop.postgres.pool import Connection, Pool
 
 _SQL = queries.load("saga")
-_FLAGS = queries.load("flags")
 _ERASE_WAIVERS = queries.load("erasure")["erase_waivers"]
+_FLAGS = queries.load("flags")
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,12 +162,13 @@ class PostgresSaga:
             if reservation is None:
                 await steps.owe_refund(connection, booking_id, None, "slot_gone", now)
                 return None
-            owed = [notice_plan.told_now(booking_id, NoticeKind.CONFIRMATION)]
-            owed += steps.reminders(booking, booking["starts_at"], course.offsets, self._texts, now)
-            arguments = (booking_id, reservation, now, kept is None, len(owed))
+            # One tells the customer, beside the reminders; the workshop that is asked is another matter.
+            owed = steps.reminders(booking, booking["starts_at"], course.offsets, self._texts, now)
+            arguments = (booking_id, reservation, now, kept is None, len(owed) + 1)
             await connection.execute(_SQL["confirm_booking"], *arguments)
+            told = workshop_words.told_of_payment(booking, now)
             waiver = steps.waiver_request(booking, booking["starts_at"], now)
-            await steps.owe(connection, booking_id, *owed, *waiver)
+            await steps.owe(connection, booking_id, *told, *owed, *waiver)
             return await _made(connection, await steps.lock(connection, booking_id))
 
     async def _retake(

@@ -28,7 +28,14 @@ DONE = "done"
 # Notices that are of no use once the session has begun, or has another time.
 OF_ITS_TIME = (NoticeKind.REMINDER, NoticeKind.WAIVER_REQUEST)
 # What tells of a place that the booking has left since, or of something that is over.
-OUTDATED = (NoticeKind.HANDED_OVER, NoticeKind.AT_RISK, NoticeKind.PROPOSAL)
+OUTDATED = (
+    NoticeKind.HANDED_OVER,
+    NoticeKind.AT_RISK,
+    NoticeKind.PROPOSAL,
+    NoticeKind.WORKSHOP_REQUEST,
+    NoticeKind.WORKSHOP_ASKED,
+    NoticeKind.WORKSHOP_PROPOSAL,
+)
 
 
 async def lock(connection: Connection, booking_id: UUID) -> asyncpg.Record | None:

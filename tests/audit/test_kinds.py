@@ -32,6 +32,25 @@ _STARTED = (
     "UPDATE sessions SET status = 'in_progress' WHERE booking_id = $1",
 )
 # By code: the state of the booking in which it is planted, and how.
+_WAITING = (
+    "UPDATE bookings SET workshop_status = 'awaiting', confirms_within_minutes = 60,"
+    " workshop_answer_by = now() - interval '1 day' WHERE id = $1"
+)
+_PROPOSED = (
+    "INSERT INTO proposals (id, booking_id, options, proposed_by, proposed_at, expires_at, status, closed_at)"
+    " VALUES ($1, $1, '[{{}}]', 'mechanic', now(), now() + interval '1 hour', '{}', {})"
+)
+_OPTION = (
+    "INSERT INTO slot_reservations"
+    " (id, booking_id, mechanic_id, starts_at, ends_at, blocked, status, expires_at, proposal_id)"
+    " SELECT gen_random_uuid(), id, mechanic_id, starts_at + interval '300 days', ends_at + interval '300 days',"
+    " tstzrange(starts_at + interval '300 days', ends_at + interval '300 days'), 'reserved', now() + interval '{}', id"
+    " FROM bookings WHERE id = $1"
+)
+_REFERRED = (
+    "INSERT INTO referrals (id, booking_id, customer_id, service_id, plan_id, made_at, expires_at)"
+    " SELECT id, id, customer_id, service_id, plan_id, now(), now() + interval '1 day' FROM bookings WHERE id = $1"
+)
 PLANTED: dict[str, list[tuple[str, tuple[str, ...]]]] = {
     "reservation_differs": [
         ("confirmed", ("UPDATE slot_reservations SET blocked = tstzrange(starts_at, ends_at) WHERE booking_id = $1",)),
@@ -322,6 +341,12 @@ PLANTED: dict[str, list[tuple[str, tuple[str, ...]]]] = {
             (_DIAGNOSTIC, "INSERT INTO booking_events (booking_id, at, event) VALUES ($1, now(), 'in_progress')"),
         ),
     ],
+    "word_overdue": [("confirmed", (_WAITING,)), ("confirmed", (_WAITING.replace("awaiting", "proposed"),))],
+    "option_held_in_vain": [
+        ("confirmed", (_PROPOSED.format("declined", "now()"), _OPTION.format("1 day"))),
+        ("confirmed", (_PROPOSED.format("open", "NULL"), _OPTION.format("-1 day"))),
+        ("completed", (_PROPOSED.format("open", "NULL"), _OPTION.format("1 day"))),
+    ],
 }
 CONTROLS = [
     pytest.param(code, state, plants, id=f"{code}-{number}")
@@ -339,7 +364,7 @@ ELSEWHERE = {
         "refunded_but_standing",
         "refund_failed",
     ),
-    *("webhook_lost", "run_of_unknown_booking", "guard_missing"),
+    *("webhook_lost", "run_of_unknown_booking", "guard_missing", "referral_used_twice"),
     # tests/waitlist/test_audit.py
     *("two_offers", "offer_not_settled", "freed_slot_forgotten", "entry_outlived"),
 }
@@ -412,6 +437,22 @@ async def test_overlap(house: House, states: States) -> None:
     [overlap] = [finding for finding in found.findings if finding.kind is kinds.OVERLAP]
     assert {str(overlap.booking_id), overlap.subject} == {states["confirmed"]["id"], states["other"]["id"]}
     assert "overlap" in codes(one_of_them)
+
+
+async def test_referral_used_twice(house: House, states: States) -> None:
+    """Whether or not the index is there: here it is not."""
+    by_it = "UPDATE bookings SET referral_id = '{0}', referred_from = '{0}' WHERE id = $1"
+    by_it = by_it.format(states["confirmed"]["id"])
+    index = "SELECT pg_get_indexdef(oid) FROM pg_class WHERE relname = 'one_booking_of_a_referral'"
+    definition = await house.database.fetchval(index)
+    await house.database.execute("DROP INDEX one_booking_of_a_referral")
+    try:
+        async with house.planted(states["other"], by_it), house.planted(states["confirmed"], _REFERRED, by_it):
+            found = await house.look(states["confirmed"], states["other"])
+    finally:
+        await house.database.execute("DELETE FROM referrals")
+        await house.database.execute(definition)
+    assert "referral_used_twice" in codes(found)
 
 
 async def test_overlap_in_a_bay(house: House, states: States) -> None:

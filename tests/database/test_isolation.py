@@ -29,7 +29,12 @@ _WAITING = ("waitlist_entries", "freed_slots")
 _AGREED = ("booking_policies",)
 # What is offered to mechanics before a booking is theirs (test_offers.py).
 _OFFERED = ("session_offers",)
-APART = {"time_off", "webhook_inbox", "rate_limits", "calendar_feeds", *_BOOKS, *_RULES, *_AGREED, *_WAITING, *_OFFERED}
+# Who changes a workshop, which everybody reads, and who sees a referral: tests/workshop/test_visibility.py.
+_WORKSHOPS = ("workshops", "bays", "referrals")
+APART = {
+    *("time_off", "webhook_inbox", "rate_limits", "calendar_feeds"),
+    *(*_BOOKS, *_RULES, *_AGREED, *_WAITING, *_OFFERED, *_WORKSHOPS),
+}
 _GUARDED = """
 SELECT
     c.relname AS name,

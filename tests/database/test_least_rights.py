@@ -21,10 +21,12 @@ WORKER: dict[str, dict[str, str]] = {
         "customer_email customer_id customer_name customer_phone ends_at id intake language mechanic_id plan_id policy "
         "postal_code preferred_mechanic_id reminder_offsets request_fingerprint service_id sms_consent starts_at "
         "timezone waitlist_entry_id",
-        "UPDATE": "amount buffer_after_minutes buffer_before_minutes city customer_email customer_moves "
-        "customer_name customer_phone ends_at erased_at hold_expires_at intake invite_sequence kept_amount "
-        "mechanic_id moves offers_end_at offers_reach offers_widen_at plan_id policy postal_code "
-        "refund_percent_at_most request_fingerprint service_id sms_consent starts_at status",
+        "UPDATE": "amount buffer_after_minutes buffer_before_minutes city confirms_within_minutes "
+        "customer_email customer_moves customer_name customer_phone ends_at erased_at "
+        "hold_expires_at intake invite_sequence kept_amount mechanic_id moves offers_end_at "
+        "offers_reach offers_widen_at plan_id policy postal_code refund_percent_at_most "
+        "request_fingerprint service_id sms_consent starts_at status workshop_answer_by workshop_id "
+        "workshop_status",
     },
     "booking_events": {
         "SELECT": "at booking_id detail event",
@@ -41,7 +43,7 @@ WORKER: dict[str, dict[str, str]] = {
     "slot_reservations": {
         "SELECT": "",
         "DELETE": "",
-        "INSERT": "bay_id blocked booking_id ends_at expires_at id mechanic_id session_id starts_at status",
+        "INSERT": "bay_id blocked booking_id ends_at expires_at id mechanic_id proposal_id session_id starts_at status",
         "UPDATE": "bay_id blocked ends_at mechanic_id session_id starts_at status",
     },
     "session_offers": {
@@ -89,6 +91,7 @@ WORKER: dict[str, dict[str, str]] = {
         "INSERT": "action actor actor_role address detail object_id object_kind outcome request_id",
     },
     "audit_seals": {"SELECT": "", "INSERT": ""},
+    "referrals": {"SELECT": "", "UPDATE": "note"},
     "erasures": {"SELECT": "", "INSERT": "", "UPDATE": ""},
     "text_opt_outs": {"SELECT": "", "INSERT": ""},
     "waiver_documents": {"SELECT": ""},

@@ -29,7 +29,7 @@ TABLES = {
 }
 # What anybody may see: the catalogue, and who works where.
 PUBLIC = {
-    *("services", "plans", "status_transitions", "workshops", "bays", "holiday_calendars", "public_holidays"),
+    *("services", "plans", "status_transitions", "holiday_calendars", "public_holidays"),
     "schema_migrations",
 }
 

@@ -10,6 +10,7 @@ USERS = {
     "audit_board": ["api"],
     "audit_log": ["api"],
     "catalogue": ["api"],
+    "dashboards": ["api"],
     "changes": ["worker"],
     "desk": ["api"],
     "erasure": ["worker"],
@@ -22,6 +23,7 @@ USERS = {
     "proposals": ["worker"],
     "offers": ["worker"],
     "pulse": ["api"],
+    "referrals": ["api"],
     "rules": ["api"],
     "saga": ["worker"],
     "sealing": ["worker"],
@@ -30,6 +32,8 @@ USERS = {
     "waitlist": ["worker"],
     "waitlist_desk": ["api"],
     "waivers": ["api"],
+    "workshop_words": ["worker"],
+    "workshops": ["api"],
 }
 _NARROWER = {
     "audit_log.note": ["api", "worker"],

@@ -171,6 +171,7 @@ def test_what_changes_the_calendar_brings_the_entry(kind: NoticeKind, method: st
 
 def test_the_others_leave_it_alone() -> None:
     changing = {NoticeKind.CONFIRMATION, NoticeKind.RESCHEDULED, NoticeKind.HANDED_OVER, NoticeKind.CANCELLATION}
+    changing |= {NoticeKind.WORKSHOP_DECLINED}
     for kind in set(NoticeKind) - changing:
         assert mail(kind, Language.EN).calendar is None, kind
 

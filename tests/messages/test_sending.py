@@ -16,6 +16,7 @@ from pitstop.domain.saga import NoticeOutcome
 from pitstop.gateways.letters import LetterWriter
 from pitstop.gateways.manage_links import ManageLinks
 from pitstop.gateways.pseudonyms import NumberNames
+from pitstop.gateways.referral_links import ReferralLinks
 from pitstop.gateways.short_texts import ShortTexts
 from pitstop.gateways.smtp_mailer import SmtpMailer
 from pitstop.gateways.twilio_messages import TwilioMessages
@@ -41,7 +42,7 @@ def own(twilio_settings: Settings, stack: Stack) -> Settings:
 
 @pytest.fixture
 def store(pool: Pool, own: Settings) -> PostgresNotices:
-    return PostgresNotices(pool, ManageLinks(own).url, NumberNames(own).of)
+    return PostgresNotices(pool, ManageLinks(own).url, NumberNames(own).of, ReferralLinks(own).url)
 
 
 @pytest.fixture

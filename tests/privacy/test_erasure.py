@@ -255,7 +255,7 @@ async def test_nobody_writes_to_somebody_erased(
     await customer.sees(booking, "expired")
     keys = [f"{booking['id']}/{kind}" for kind in ("refund", "cancellation")]
     async with asyncpg.create_pool(stack.worker_database_url, min_size=0, max_size=1) as pool:
-        notices = PostgresNotices(pool, lambda _booking, _end: "", lambda _number: [])
+        notices = PostgresNotices(pool, lambda _booking, _end: "", lambda _number: [], lambda _referral: "")
         await _owe(database, booking, keys[0])
         assert await notices.claim(keys[0], datetime.now(UTC)) is not None, "so the rest of this test can fail"
         await _erase(operator, customer)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from pitstop.domain.audit import course, flags, money, notices, offers, refunds, runs, slots, waivers
+from pitstop.domain.audit import course, flags, money, notices, offers, refunds, runs, slots, waivers, workshops
 from pitstop.domain.audit.facts import Case, Moment
 from pitstop.domain.audit.findings import Finding
 
@@ -15,6 +15,7 @@ CHECKS = (
     *notices.CHECKS,
     *offers.CHECKS,
     *waivers.CHECKS,
+    *workshops.CHECKS,
     *flags.CHECKS,
 )
 

@@ -147,6 +147,15 @@ class WaiverRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class OptionHeld:
+    """A proposed time that is held. `proposed`: the customer can still take it."""
+
+    id: UUID
+    expires_at: datetime
+    proposed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class BookingRecord:
     """The booking's rows, read in one snapshot. `trail` is in the order of the events.
 
@@ -192,6 +201,10 @@ class BookingRecord:
     offers: tuple[OfferRecord, ...] = ()
     needs_waiver: bool = False
     waivers: tuple[WaiverRecord, ...] = ()
+    workshop_status: str | None = None
+    workshop_answer_by: datetime | None = None
+    options_held: tuple[OptionHeld, ...] = ()
+    same_referral: tuple[UUID, ...] = ()
 
     @property
     def payment(self) -> PaymentRecord | None:

@@ -385,6 +385,27 @@ STARTED_WITHOUT_WAIVER = Kind(
     "Tell whoever is responsible for the session. Then look for who started it without the workflow.",
 )
 
+# Workshops
+
+WORD_OVERDUE = Kind(
+    "word_overdue",
+    "I3",
+    "a booking still waits for the workshop's word, or for the customer's on what it proposes, after its time",
+    "Look at its run in the Temporal UI. A repair starts it again, and it cancels the booking and pays all back.",
+)
+OPTION_HELD_IN_VAIN = Kind(
+    "option_held_in_vain",
+    "I3",
+    "a time that a workshop has proposed is held, and is proposed no more",
+    "Set the reservation to `cancelled`. Then look for who closed the proposal without the workflow.",
+)
+REFERRAL_USED_TWICE = Kind(
+    "referral_used_twice",
+    "I2",
+    "two bookings that stand were made by one referral",
+    "Ask the customer which one is meant, and cancel the other. See that the index one_booking_of_a_referral is there.",
+)
+
 # The guards
 
 GUARD_MISSING = Kind(

@@ -45,7 +45,8 @@ def _called_for(record: BookingRecord) -> dict[tuple[str, int], int]:
     for entry in record.trail:
         if entry.event in ("confirmed", "rescheduled"):
             move += entry.event == "rescheduled"
-            called[NoticeKind.RESCHEDULED if move else NoticeKind.CONFIRMATION, move] = 1
+            told = NoticeKind.RESCHEDULED if move else NoticeKind.CONFIRMATION
+            called[NoticeKind.WORKSHOP_ASKED if _is_told(record, NoticeKind.WORKSHOP_ASKED, move) else told, move] = 1
             if entry.notices is not None:
                 called[NoticeKind.REMINDER, move] = entry.notices - 1
         elif entry.event == "in_progress" and record.immediate:
@@ -55,8 +56,14 @@ def _called_for(record: BookingRecord) -> dict[tuple[str, int], int]:
         elif entry.event == "no_show":
             called[NoticeKind.NO_SHOW, 0] = 1
     if record.status is BookingStatus.CANCELLED and (record.sessions or record.refunds):
-        called[NoticeKind.CANCELLATION if record.sessions else NoticeKind.REFUND, 0] = 1
+        of_workshop = _is_told(record, NoticeKind.WORKSHOP_DECLINED, 0)
+        ended = NoticeKind.WORKSHOP_DECLINED if of_workshop else NoticeKind.CANCELLATION
+        called[ended if record.sessions else NoticeKind.REFUND, 0] = 1
     return called
+
+
+def _is_told(record: BookingRecord, kind: NoticeKind, move: int) -> bool:
+    return any((notice.kind, notice.move) == (kind, move) for notice in record.notices)
 
 
 def mail_sent_twice(case: Case, at: Moment) -> Iterator[Finding]:

@@ -49,8 +49,22 @@ SELECT
             'id', r.id, 'mechanic_id', r.mechanic_id, 'bay_id', r.bay_id, 'status', r.status, 'starts_at', r.starts_at, 'ends_at', r.ends_at,
             'blocked_from', lower(r.blocked), 'blocked_until', upper(r.blocked), 'expires_at', r.expires_at
         ) ORDER BY r.created_at)
-        FROM slot_reservations AS r WHERE r.booking_id = b.id
+        FROM slot_reservations AS r WHERE r.booking_id = b.id AND r.proposal_id IS NULL
     ), '[]') AS reservations,
+    b.workshop_status, b.workshop_answer_by,
+    -- What is held for proposed times, and whether they are still proposed.
+    COALESCE((
+        SELECT jsonb_agg(jsonb_build_object('id', r.id, 'expires_at', r.expires_at, 'proposed', o.status = 'open') ORDER BY r.id)
+        FROM slot_reservations AS r
+        JOIN proposals AS o ON o.id = r.proposal_id
+        WHERE r.booking_id = b.id AND r.status IN ('reserved', 'confirmed')
+    ), '[]') AS options_held,
+    COALESCE((
+        SELECT jsonb_agg(n.id ORDER BY n.id) FROM bookings AS n
+        WHERE n.referral_id = b.referral_id AND n.id <> b.id
+            AND b.status NOT IN ('expired', 'payment_failed', 'cancelled', 'refunded')
+            AND n.status NOT IN ('expired', 'payment_failed', 'cancelled', 'refunded')
+    ), '[]') AS same_referral,
     COALESCE((
         SELECT jsonb_agg(jsonb_build_object(
             'status', s.status, 'price_paid', s.price_paid, 'currency', s.currency, 'scheduled_for', s.scheduled_for,
@@ -164,7 +178,7 @@ guarded AS (
     SELECT unnest(ARRAY[
         'time_off', 'bookings', 'booking_events', 'sessions', 'slot_reservations', 'payments', 'refunds', 'webhook_inbox',
         'notifications', 'audit_runs', 'audit_findings', 'rate_limits', 'hold_origins', 'audit_log', 'audit_seals', 'erasures',
-        'booking_changes', 'check_ins', 'booking_policies', 'calendar_feeds', 'waiver_documents', 'waiver_signatures',
+        'workshops', 'bays', 'referrals', 'booking_changes', 'check_ins', 'booking_policies', 'calendar_feeds', 'waiver_documents', 'waiver_signatures',
         'booking_flags', 'proposals', 'text_opt_outs', 'session_offers', 'waitlist_entries', 'freed_slots'
     ])
 )
@@ -186,6 +200,12 @@ WHERE NOT EXISTS (
     WHERE c.relname = 'one_live_reservation_of_a_booking' AND i.indisunique AND i.indisvalid
 )
 UNION ALL
+SELECT 'unique index one_booking_of_a_referral'
+WHERE NOT EXISTS (
+    SELECT FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
+    WHERE c.relname = 'one_booking_of_a_referral' AND i.indisunique AND i.indisvalid
+)
+UNION ALL
 SELECT 'unique index one_open_offer_of_an_entry'
 WHERE NOT EXISTS (
     SELECT FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
@@ -202,7 +222,7 @@ FROM (
     ('slot_reservations', 'honest_status'), ('mechanics', 'known_timezone'), ('bookings', 'hold_ends'),
         ('bookings', 'offers_close'), ('bookings', 'offer_is_over'), ('slot_reservations', 'slot_comes_free'), ('slot_reservations', 'slot_is_given_back'),
         ('audit_log', 'append_only'), ('audit_seals', 'append_only'), ('waiver_documents', 'append_only'),
-        ('waiver_signatures', 'append_only'), ('waiver_signatures', 'never_removed')
+        ('waiver_signatures', 'append_only'), ('waiver_signatures', 'never_removed'), ('referrals', 'told')
 ) AS wanted (on_table, name)
 WHERE NOT EXISTS (
     SELECT FROM pg_trigger AS g JOIN tables AS t ON t.oid = g.tgrelid

@@ -74,9 +74,11 @@ END
 INSERT INTO bookings (
     id, request_fingerprint, created_by, customer_id, customer_name, customer_email, customer_phone, country, city, postal_code,
     intake, timezone, service_id, plan_id, mechanic_id, preferred_mechanic_id, starts_at, ends_at, buffer_before_minutes,
-    buffer_after_minutes, amount, currency, policy, sms_consent, language, reminder_offsets, duration_minutes
+    buffer_after_minutes, amount, currency, policy, sms_consent, language, reminder_offsets, duration_minutes,
+    referral_id, referred_from
 ) VALUES (
-    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27,
+    $28, $29
 )
 ON CONFLICT (id) DO NOTHING
 RETURNING id
@@ -108,6 +110,19 @@ SELECT
         SELECT jsonb_build_object('options', o.options, 'proposed_by', o.proposed_by, 'expires_at', o.expires_at)
         FROM proposals AS o WHERE o.booking_id = b.id AND o.status = 'open'
     ) AS proposal,
+    b.referred_from,
+    COALESCE((
+        SELECT jsonb_agg(jsonb_build_object(
+            'id', f.id, 'service_id', f.service_id, 'plan_id', f.plan_id, 'workshop_id', f.workshop_id,
+            'mechanic_id', f.mechanic_id, 'start', f.start, 'note', f.note, 'made_at', f.made_at, 'expires_at', f.expires_at,
+            'booking_id', (
+                SELECT n.id FROM bookings AS n
+                WHERE n.referral_id = f.id AND n.status NOT IN ('expired', 'payment_failed', 'cancelled', 'refunded')
+            )
+        ) ORDER BY f.made_at, f.id)
+        FROM referrals AS f WHERE f.booking_id = b.id
+    ), '[]') AS referrals,
+    b.workshop_id, b.workshop_status, b.workshop_answer_by,
     b.policy, b.moves, b.duration_minutes IS NOT NULL AS immediate, b.offers_end_at AS offered_until, s.scheduled_for_original,
     s.started_at, s.ended_at, s.absent
 FROM bookings AS b
@@ -168,7 +183,8 @@ FROM bookings AS b
 JOIN services AS s ON s.id = b.service_id
 JOIN plans AS p ON p.id = b.plan_id
 LEFT JOIN mechanics AS m ON m.id = b.mechanic_id
-LEFT JOIN slot_reservations AS held ON held.booking_id = b.id AND held.status IN ('reserved', 'confirmed')
+LEFT JOIN slot_reservations AS held
+    ON held.booking_id = b.id AND held.status IN ('reserved', 'confirmed') AND held.proposal_id IS NULL
 LEFT JOIN bays ON bays.id = held.bay_id
 LEFT JOIN workshops AS w ON w.id = COALESCE(bays.workshop_id, m.workshop_id)
 WHERE b.id = $1

@@ -32,6 +32,10 @@ UPDATE booking_events SET detail = detail - 'why' WHERE booking_id = ANY($1::uui
 -- name: erase_reasons
 UPDATE booking_changes SET reason = NULL WHERE booking_id = ANY($1::uuid[])
 
+-- name: erase_referrals
+-- What a mechanic wrote to the customer.
+UPDATE referrals SET note = NULL WHERE booking_id = ANY($1::uuid[])
+
 -- name: erase_notices
 -- What was still to be sent has nobody to go to. What a notice told besides may be in the words of people.
 UPDATE notifications SET

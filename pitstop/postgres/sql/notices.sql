@@ -24,6 +24,11 @@ WITH judged AS (
                 WHEN 'proposal' THEN b.status = 'confirmed' AND EXISTS (
                     SELECT FROM proposals AS a WHERE a.booking_id = b.id AND a.status = 'open' AND a.expires_at > $2
                 )
+                WHEN 'workshop_request' THEN b.status = 'confirmed' AND b.workshop_status = 'awaiting'
+                WHEN 'workshop_asked' THEN b.status = 'confirmed' AND b.workshop_status = 'awaiting'
+                WHEN 'workshop_proposal' THEN b.status = 'confirmed' AND b.workshop_status = 'proposed' AND EXISTS (
+                    SELECT FROM proposals AS a WHERE a.booking_id = b.id AND a.status = 'open' AND a.expires_at > $2
+                )
                 WHEN 'waiver_request' THEN
                     b.status IN ('confirmed', 'pending') AND (b.starts_at IS NULL OR b.starts_at > $2)
                     AND o.move = b.moves AND waiver_missing(b.id)
@@ -53,6 +58,7 @@ claimed AS (
 )
 SELECT
     claimed.status AS state, claimed.attempts, claimed.channel, claimed.sending, claimed.message_sid, claimed.since,
+    w.name AS workshop_name, w.email AS workshop_email, $1::text AS key,
     claimed.kind AS notice_kind, claimed.about AS detail, b.language, b.customer_phone,
     b.id AS booking_id, s.kind, s.name AS service_name, p.name AS plan_name, COALESCE(m.name, '') AS mechanic_name,
     b.customer_name, b.customer_email, b.timezone AS customer_timezone, COALESCE(m.timezone, b.timezone) AS venue_timezone,
@@ -73,7 +79,8 @@ CROSS JOIN LATERAL (
     SELECT COALESCE(sum(r.amount), 0)::bigint AS amount FROM refunds AS r WHERE r.booking_id = b.id
 ) AS back
 LEFT JOIN payments AS paid ON paid.booking_id = b.id
-LEFT JOIN slot_reservations AS held ON held.booking_id = b.id AND held.status IN ('reserved', 'confirmed')
+LEFT JOIN slot_reservations AS held
+    ON held.booking_id = b.id AND held.status IN ('reserved', 'confirmed') AND held.proposal_id IS NULL
 LEFT JOIN bays ON bays.id = held.bay_id
 LEFT JOIN workshops AS w ON w.id = COALESCE(bays.workshop_id, m.workshop_id)
 

@@ -7,8 +7,21 @@ INSERT INTO proposals (id, booking_id, options, proposed_by, proposed_at, expire
 SELECT id, options, proposed_by, expires_at FROM proposals WHERE booking_id = $1 AND status = 'open'
 
 -- name: close_proposal
-UPDATE proposals SET status = $2, closed_at = $3 WHERE booking_id = $1 AND status = 'open' RETURNING id
+-- What was held for it is free again.
+WITH closed AS (
+    UPDATE proposals SET status = $2, closed_at = $3 WHERE booking_id = $1 AND status = 'open' RETURNING id
+),
+freed AS (
+    UPDATE slot_reservations AS r SET status = 'cancelled' FROM closed WHERE r.proposal_id = closed.id AND r.status = 'reserved'
+)
+SELECT id FROM closed
 
 -- name: lapse_proposal
-UPDATE proposals SET status = 'lapsed', closed_at = $2 WHERE booking_id = $1 AND status = 'open' AND expires_at <= $2
-RETURNING id
+WITH closed AS (
+    UPDATE proposals SET status = 'lapsed', closed_at = $2 WHERE booking_id = $1 AND status = 'open' AND expires_at <= $2
+    RETURNING id
+),
+freed AS (
+    UPDATE slot_reservations AS r SET status = 'expired' FROM closed WHERE r.proposal_id = closed.id AND r.status = 'reserved'
+)
+SELECT id FROM closed

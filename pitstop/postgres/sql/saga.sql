@@ -8,6 +8,8 @@ SELECT FROM bookings WHERE id = $1 FOR UPDATE
 -- name: lock_booking
 -- The booking as it stands, locked.
 SELECT
+    b.workshop_id, b.confirms_within_minutes, b.workshop_status, b.workshop_answer_by,
+    EXISTS (SELECT FROM workshops AS w WHERE w.id = b.workshop_id AND w.email IS NOT NULL) AS workshop_has_mail,
     b.id AS booking_id, b.status, b.mechanic_id, b.service_id, b.plan_id, b.hold_expires_at, b.starts_at, b.ends_at,
     b.amount, b.currency, b.version, b.policy, b.moves, b.waitlist_entry_id, b.timezone, b.reminder_offsets,
     b.sms_consent AND b.customer_phone IS NOT NULL AS wants_texts, b.customer_moves, b.refund_percent_at_most,
@@ -22,9 +24,14 @@ SELECT
     encode(b.request_fingerprint, 'hex') AS fingerprint, p.payment_intent_id, COALESCE(p.paid_at IS NOT NULL, FALSE) AS paid,
     EXISTS (SELECT FROM refunds AS f WHERE f.booking_id = b.id) AS refund_owed,
     EXISTS (SELECT FROM refunds AS f WHERE f.booking_id = b.id AND f.refunded_at IS NULL) AS refund_due,
-    (SELECT o.expires_at FROM proposals AS o WHERE o.booking_id = b.id AND o.status = 'open') AS lapses
+    -- The next moment at which somebody's time to answer is over.
+    LEAST(
+        (SELECT o.expires_at FROM proposals AS o WHERE o.booking_id = b.id AND o.status = 'open'),
+        CASE b.status WHEN 'confirmed' THEN b.workshop_answer_by END
+    ) AS lapses
 FROM bookings AS b
-LEFT JOIN slot_reservations AS r ON r.booking_id = b.id AND r.status IN ('reserved', 'confirmed')
+LEFT JOIN slot_reservations AS r
+    ON r.booking_id = b.id AND r.status IN ('reserved', 'confirmed') AND r.proposal_id IS NULL
 LEFT JOIN payments AS p ON p.booking_id = b.id
 WHERE b.id = $1
 FOR UPDATE OF b
@@ -88,13 +95,18 @@ WITH granted AS (
     WHERE b.id = $1 AND b.status = 'holding' AND (bay.id IS NOT NULL OR s.kind <> 'in_person')
         AND slot_refusal(b.mechanic_id, b.service_id, b.starts_at, $3) IS NULL
     ON CONFLICT DO NOTHING
-    RETURNING booking_id
+    RETURNING booking_id, bay_id
 ),
 noted AS (
     INSERT INTO booking_events (booking_id, at, event, detail)
     SELECT booking_id, $3, 'hold_placed', jsonb_build_object('hold_expires_at', $4::timestamptz) FROM granted
 )
-UPDATE bookings SET hold_expires_at = $4 FROM granted WHERE bookings.id = granted.booking_id
+UPDATE bookings SET
+    hold_expires_at = $4, workshop_id = workshop.id, confirms_within_minutes = workshop.confirms_within_minutes
+FROM granted
+LEFT JOIN bays ON bays.id = granted.bay_id
+LEFT JOIN workshops AS workshop ON workshop.id = bays.workshop_id
+WHERE bookings.id = granted.booking_id
 RETURNING bookings.id
 
 -- name: await_payment
@@ -215,7 +227,13 @@ tied AS (
     UPDATE slot_reservations SET session_id = made.id FROM made WHERE slot_reservations.id = $2
 ),
 confirmed AS (
-    UPDATE bookings SET status = 'confirmed' FROM made WHERE bookings.id = made.booking_id
+    UPDATE bookings SET
+        status = 'confirmed',
+        workshop_status = CASE WHEN bookings.confirms_within_minutes IS NOT NULL THEN 'awaiting' END,
+        workshop_answer_by = CASE WHEN bookings.confirms_within_minutes IS NOT NULL THEN LEAST(
+            bookings.starts_at, $3::timestamptz + make_interval(mins => bookings.confirms_within_minutes)
+        ) END
+    FROM made WHERE bookings.id = made.booking_id
 ),
 noted AS (
     INSERT INTO booking_events (booking_id, at, event, detail)
@@ -338,6 +356,9 @@ WITH overdue AS (
     WHERE status IN ('pending', 'sending') AND COALESCE(due_at, created_at) < $1
     UNION
     SELECT booking_id FROM proposals WHERE status = 'open' AND expires_at < $1
+    UNION
+    SELECT id FROM bookings
+    WHERE status = 'confirmed' AND workshop_status IN ('awaiting', 'proposed') AND workshop_answer_by < $1
 )
 SELECT b.id AS booking_id, encode(request_fingerprint, 'hex') AS fingerprint, mechanic_id, customer_id, starts_at, status
 FROM bookings AS b

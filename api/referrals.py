@@ -1,0 +1,111 @@
+"""Referrals as clients send and get them, and what becomes of a booking that is made by one."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import BaseModel, Field, ValidationInfo, field_validator
+
+from api.composition import Rooms
+from api.examples import Json
+from api.fields import Instant
+from api.problems import Problem, invalid_field
+from api.schemas import MechanicId, Sent, ServiceId
+from pitstop.domain.caller import Caller
+from pitstop.domain.referrals import Referred
+
+Note = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]+$")]
+
+
+class ReferralIn(Sent):
+    """Where: a workshop, or a mechanic. `start` is a suggestion."""
+
+    service_id: ServiceId
+    plan_id: UUID = Field(examples=["00000000-0000-4000-8000-00000000b101"])
+    workshop_id: UUID | None = Field(default=None, examples=["00000000-0000-4000-8000-0000000000c1"])
+    mechanic_id: MechanicId | None = None
+    start: Instant | None = None
+    note: Note | None = Field(default=None, description="For the customer.", examples=["The rear pads are due."])
+
+    @field_validator("mechanic_id")
+    @classmethod
+    def _one_place(cls, mechanic: UUID | None, info: ValidationInfo) -> UUID | None:
+        if mechanic is not None and info.data.get("workshop_id") is not None:
+            raise ValueError("must be left out when `workshop_id` says where")
+        return mechanic
+
+
+class ReferralMade(BaseModel):
+    """The customer gets the link by mail."""
+
+    id: UUID
+    booking_id: UUID
+    service_id: UUID
+    plan_id: UUID
+    workshop_id: UUID | None
+    mechanic_id: UUID | None
+    start: datetime | None
+    note: str | None
+    made_at: datetime
+    expires_at: datetime
+
+
+class ReferralOffer(BaseModel):
+    """What is recommended, to whoever has the link."""
+
+    service_id: UUID
+    service: str
+    plan_id: UUID
+    plan: str
+    amount: int
+    currency: str
+    workshop_id: UUID | None
+    workshop: str | None
+    workshop_address: str | None
+    mechanic_id: UUID | None
+    mechanic: str | None
+    start: datetime | None
+    note: str | None
+    expires_at: datetime
+
+
+async def referred_by(rooms: Rooms, caller: Caller, token: str, service_id: UUID) -> Referred:
+    """Who books by this token. Raises the problem that says why nobody can."""
+    id = rooms.referral_links.referral_of(token)
+    found = await rooms.referrals.referred(caller, id) if id else None
+    if found is None:
+        raise invalid_field("body.referral", "is no referral of this customer's; take the token from the mail's link")
+    if found.service_id != service_id:
+        raise invalid_field("body.service_id", "must be the service that was recommended")
+    if found.expires_at <= datetime.now(UTC):
+        raise Problem(409, "referral_expired", "The referral is over", "Ask for a new one, or book without it.")
+    return found
+
+
+def used() -> Problem:
+    return Problem(409, "referral_used", "The referral is used", "It is good for one booking, which has been made.")
+
+
+_REFERRAL: Json = {
+    "service_id": "00000000-0000-4000-8000-0000000000b1",
+    "plan_id": "00000000-0000-4000-8000-00000000b101",
+    "workshop_id": "00000000-0000-4000-8000-0000000000c1",
+    "mechanic_id": None,
+    "start": "2026-12-08T15:00:00Z",
+    "note": "The rear pads are due.",
+    "expires_at": "2026-12-31T15:00:00Z",
+}
+MADE: Json = _REFERRAL | {
+    "id": "0193f2a4-7c1e-7b3a-9d52-2f6f0a1b8c3d",
+    "booking_id": "7d0c9d1c-6a5e-5f0b-9f43-0a8a5d0f3c11",
+    "made_at": "2026-12-01T15:00:00Z",
+}
+OFFER: Json = _REFERRAL | {
+    "service": "Brake service",
+    "plan": "Standard",
+    "amount": 18900,
+    "currency": "cad",
+    "workshop": "North",
+    "workshop_address": "5 Yard Lane",
+    "mechanic": None,
+}

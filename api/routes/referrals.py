@@ -1,0 +1,71 @@
+"""From a virtual session to an appointment in person: the mechanic refers, the customer books by a link."""
+
+import logging
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+
+from api import budgets
+from api.addresses import ClientAddress
+from api.callers import Authenticated, BookingId, forbidden
+from api.composition import InRooms
+from api.examples import shown
+from api.openapi import problems
+from api.problems import Problem, invalid_field, not_found
+from api.reading import StrictRoute
+from api.referrals import MADE, OFFER, ReferralIn, ReferralMade, ReferralOffer
+from pitstop.domain.caller import Role
+from pitstop.domain.referrals import Misnamed, NotReferable, Recommendation
+from pitstop.ports import EngineUnavailable
+
+_log = logging.getLogger("pitstop.referrals")
+router = APIRouter(prefix="/v1", tags=["workshops"], route_class=StrictRoute)
+Token = Annotated[str, Path(max_length=200, description="Of the link.", examples=["AZPypHwee3qdUi9vCgG4PZ…"])]
+
+
+@router.post(
+    "/bookings/{id}/referral",
+    status_code=201,
+    responses={201: shown(MADE), **problems(400, 401, 403, 404, 408, 409, 413, 415, 422, 503)},
+)
+async def refer(id: BookingId, sent: ReferralIn, caller: Authenticated, rooms: InRooms) -> ReferralMade:
+    """Recommends an appointment in person, during a virtual session or after it. The customer gets a link by mail.
+
+    For the session's mechanic, and operators. 409 `not_referable`: it has not begun, or is in person.
+    """
+    if caller.role not in (Role.MECHANIC, Role.OPERATOR):
+        raise forbidden("The session's mechanic refers, or an operator.")
+    if sent.workshop_id is None and sent.mechanic_id is None:
+        raise invalid_field("body.workshop_id", "is needed, or `mechanic_id`: it says where")
+    try:
+        row = await rooms.referrals.refer(caller, id, Recommendation(**sent.model_dump()), datetime.now(UTC))
+    except NotReferable:
+        why = "One refers from a virtual session that has begun, or is completed."
+        raise Problem(409, "not_referable", "Nothing to refer from", why) from None
+    except Misnamed as error:
+        raise invalid_field(f"body.{error.field}", "names nothing that can be booked in person") from None
+    if row is None:
+        raise not_found()
+    standing = await rooms.desk.standing(caller, id)
+    try:
+        if standing is not None:
+            await rooms.engine.tell_notices_owed(standing)
+    except EngineUnavailable:
+        # The mail is on record: the sweep takes the booking up.
+        _log.warning("the engine is away: the mail of a referral of booking %s waits for the sweep", id)
+    return ReferralMade.model_validate(row)
+
+
+@router.get("/referrals/{token}", responses={200: shown(OFFER), **problems(404, 422, 503)})
+async def read_referral(token: Token, rooms: InRooms, address: ClientAddress) -> ReferralOffer:
+    """What is recommended, for whoever has the link; it names no customer.
+
+    It is booked by `POST /v1/bookings` with `referral`: the token.
+    """
+    id = rooms.referral_links.referral_of(token)
+    row = await rooms.referrals.offer(id) if id else None
+    await rooms.rates.spend((budgets.reads if row else budgets.failures)(rooms, address))
+    if row is None:
+        raise not_found("referral")
+    return ReferralOffer.model_validate(row)

@@ -1,0 +1,101 @@
+"""A workshop's word on an in-person booking: it is waited for, given, or not given in time.
+
+The bay and the mechanic are the booking's all the while.
+"""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import asyncpg
+
+from pitstop.domain import notice_plan
+from pitstop.domain.booking import BookingStatus
+from pitstop.domain.changes import ChangeRefusal
+from pitstop.domain.notices import NoticeKind
+from pitstop.domain.saga import OwedNotice
+from pitstop.postgres import queries, steps
+from pitstop.postgres.asking import UNANSWERED, Asked, Refused
+
+_SQL = queries.load("workshop_words")
+# What tells of a word that is waited for.
+OUTDATED = (NoticeKind.WORKSHOP_REQUEST, NoticeKind.WORKSHOP_ASKED, NoticeKind.WORKSHOP_PROPOSAL)
+_NO_ADDRESS = "the workshop has no address for mail"
+
+
+def told_of_payment(booking: asyncpg.Record, now: datetime) -> list[OwedNotice]:
+    """The customer's confirmation; where the workshop has to agree, what says that it is asked, and the question."""
+    minutes = booking["confirms_within_minutes"]
+    if minutes is None:
+        return [notice_plan.told_now(booking["booking_id"], NoticeKind.CONFIRMATION)]
+    return _questions(booking, min(now + timedelta(minutes=minutes), booking["starts_at"]))
+
+
+def _questions(booking: asyncpg.Record, until: datetime, move: int = 0) -> list[OwedNotice]:
+    by = until.isoformat()
+    told = notice_plan.told_now(booking["booking_id"], NoticeKind.WORKSHOP_ASKED, move, until=by)
+    question = notice_plan.told_now(booking["booking_id"], NoticeKind.WORKSHOP_REQUEST, move, until=by)
+    return [told, question if booking["workshop_has_mail"] else replace(question, skip_reason=_NO_ADDRESS)]
+
+
+def has_lapsed(booking: asyncpg.Record, now: datetime) -> bool:
+    """An answer at the last instant itself is in time."""
+    return booking["workshop_status"] in UNANSWERED and bool(booking["workshop_answer_by"] <= now)
+
+
+def require_awaited(asked: Asked) -> None:
+    if not asked.is_in(BookingStatus.CONFIRMED):
+        raise Refused(ChangeRefusal.NOT_AWAITED, f"The booking is {asked.booking['status']}.")
+    state = asked.booking["workshop_status"]
+    if state not in UNANSWERED:
+        why = f"The workshop's word has been given: {state}." if state else "This booking needs no word of a workshop."
+        raise Refused(ChangeRefusal.NOT_AWAITED, why)
+    if asked.now > asked.booking["workshop_answer_by"]:
+        raise Refused(ChangeRefusal.NOT_AWAITED, "The time to answer is over.")
+
+
+def require_agreed(asked: Asked) -> None:
+    """Nothing begins that the workshop has not agreed to."""
+    if asked.booking["workshop_status"] in UNANSWERED:
+        raise Refused(ChangeRefusal.NOT_STARTABLE, "The workshop has not confirmed the booking yet.")
+
+
+async def confirm(asked: Asked) -> dict[str, Any]:
+    """The time that was booked, also where others had been proposed. Said again, it changes nothing."""
+    if asked.is_in(BookingStatus.CONFIRMED) and asked.booking["workshop_status"] == "confirmed":
+        return {"unchanged": True}
+    require_awaited(asked)
+    await steps.close_proposal(asked.connection, asked.booking_id, "replaced", asked.now)
+    await end(asked, "confirmed")
+    await steps.skip_notices(asked.connection, asked.booking_id, "the workshop has confirmed", *OUTDATED)
+    told = notice_plan.told_now(asked.booking_id, NoticeKind.CONFIRMATION, asked.booking["moves"])
+    await steps.owe(asked.connection, asked.booking_id, told)
+    await asked.note("workshop_confirmed")
+    return {}
+
+
+async def end(asked: Asked, state: str) -> None:
+    """The waiting is over; what becomes of the booking is another step of the same transaction."""
+    await asked.connection.execute(_SQL["end_waiting"], asked.booking_id, state)
+    if state != "confirmed":
+        await asked.note(f"workshop_{state}")
+
+
+async def after_move(asked: Asked, move: int, *, agreed: bool) -> None:
+    """A new time needs the workshop's word anew, unless that is where it comes from (`agreed`)."""
+    await _ask_anew(asked, "agreed" if agreed else "open", move)
+
+
+async def after_hand_over(asked: Asked) -> None:
+    """Within a workshop its word stands as it was, or as it was not; another one is asked."""
+    await _ask_anew(asked, "as_it_was", asked.booking["moves"])
+
+
+async def _ask_anew(asked: Asked, how: str, move: int) -> None:
+    before = asked.booking["workshop_status"]
+    after = await asked.connection.fetchval(_SQL["place_anew"], asked.booking_id, how, asked.now)
+    if after != "awaiting" or (how == "as_it_was" and before == "awaiting"):
+        return
+    booking = await steps.lock(asked.connection, asked.booking_id)
+    if booking is not None:
+        await steps.owe(asked.connection, asked.booking_id, *_questions(booking, booking["workshop_answer_by"], move))

@@ -1,0 +1,172 @@
+"""A virtual session leads to an appointment in person: its own booking, which knows where it comes from."""
+
+import asyncio
+import re
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from tests.support.people import Customer, Json
+from tests.support.shop import Shop, open_workshop
+from tests.support.time import Clock
+
+
+@pytest.fixture
+async def visit(shop: Shop, database: Any) -> Shop:
+    """What the shop's mechanic does in person, in a workshop of its own; `shop` itself is online."""
+    service, plan = uuid4(), uuid4()
+    await database.execute(
+        "INSERT INTO services (id, slug, name, kind, duration_minutes)"
+        " VALUES ($1, $2, 'Brake service', 'in_person', 60)",
+        service,
+        f"brake-service-{service}",
+    )
+    await database.execute(
+        "INSERT INTO plans (id, service_id, slug, name, amount) VALUES ($1, $2, 'standard', 'Standard', 18900)",
+        plan,
+        service,
+    )
+    await database.execute("INSERT INTO mechanic_services VALUES ($1, $2)", shop.mechanic_id, service)
+    await open_workshop(database, 1, shop.mechanic_id)
+    return Shop(shop.mechanic_id, service, plan)
+
+
+@pytest.fixture
+async def session(customer: Customer, mechanic: Customer, shop: Shop, clock: Clock) -> Json:
+    """A virtual session that has begun."""
+    start = shop.start(days=1)
+    booking = await customer.book(shop, start)
+    await customer.pay(booking)
+    await customer.sees(booking, "confirmed", "mail_sent")
+    await clock.forward_to(booking, start)
+    assert (await mechanic.ask(booking, "start")).status_code == 200
+    return booking
+
+
+async def refer(mechanic: Customer, session: Json, visit: Shop, **changes: Any) -> Json:
+    sent: Json = {
+        "service_id": str(visit.service_id),
+        "plan_id": str(visit.plan_id),
+        "mechanic_id": str(visit.mechanic_id),
+        "note": "The rear pads are due.",
+    }
+    answer = await mechanic.ask(session, "referral", **sent | changes)
+    assert answer.status_code == 201, answer.text
+    made: Json = answer.json()
+    return made
+
+
+async def token_for(customer: Customer, session: Json, count: int = 1) -> str:
+    """From the newest mail: what only the customer gets."""
+    for _ in range(100):
+        mails = [mail for mail in await customer.mails() if mail["subject"].startswith("Recommended")]
+        if len(mails) == count:
+            found = re.search(r"/referrals/([\w=-]+)", mails[-1]["text"])
+            assert found is not None, mails[-1]["text"]
+            return found[1]
+        await asyncio.sleep(0.1)
+    raise AssertionError("no mail")
+
+
+def by_referral(visit: Shop, token: str, **changes: Any) -> Json:
+    body: Json = {
+        "service_id": str(visit.service_id),
+        "plan_id": str(visit.plan_id),
+        "mechanic_id": str(visit.mechanic_id),
+        "start": visit.start(days=6).isoformat(),
+        "timezone": "America/Toronto",
+        "referral": token,
+    }
+    return body | changes
+
+
+async def test_it_is_booked_by_its_link(
+    customer: Customer, mechanic: Customer, session: Json, visit: Shop, database: Any
+) -> None:
+    made = await refer(mechanic, session, visit)
+    token = await token_for(customer, session)
+    shown = await customer.http.get(f"{customer.api_url}/v1/referrals/{token}")
+    assert (shown.status_code, shown.json()["service"], shown.json()["amount"]) == (200, "Brake service", 18900)
+    assert "rear pads" in (await customer.http.get(f"{customer.api_url}/referrals/{token}")).text
+    booked = await customer.post(by_referral(visit, token))
+    assert booked.status_code == 201, booked.text
+    new = await customer.read(booked.json())
+    assert new["referred_from"] == session["id"]
+    row = await database.fetchrow(
+        "SELECT customer_name, customer_email, city FROM bookings WHERE id = $1", UUID(new["id"])
+    )
+    assert tuple(row) == ("Camille Roy", customer.email, "Toronto")
+    old = await customer.read(session)
+    assert [(each["id"], each["booking_id"], each["note"]) for each in old["referrals"]] == [
+        (made["id"], new["id"], "The rear pads are due.")
+    ]
+
+
+async def test_it_is_used_once_and_a_lapsed_hold_gives_it_back(
+    customer: Customer, mechanic: Customer, session: Json, visit: Shop, clock: Clock
+) -> None:
+    await refer(mechanic, session, visit)
+    token = await token_for(customer, session)
+    starts = [visit.start(days=6 + number).isoformat() for number in range(4)]
+    answers = await asyncio.gather(*(customer.post(by_referral(visit, token, start=start)) for start in starts))
+    assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409]
+    assert {a.json()["code"] for a in answers if a.status_code == 409} == {"referral_used"}
+    held = next(answer.json() for answer in answers if answer.status_code == 201)
+    await clock.forward(held, timedelta(minutes=16))
+    await customer.sees(held, "expired")
+    again = await customer.post(by_referral(visit, token))
+    assert again.status_code == 201, again.text
+
+
+async def test_it_is_its_customers_alone(
+    customer: Customer, rival: Customer, mechanic: Customer, operator: Customer, session: Json, visit: Shop
+) -> None:
+    await refer(mechanic, session, visit)
+    token = await token_for(customer, session)
+    for who, sent in ((rival, token), (customer, token[:-4] + "AAAA"), (customer, "x")):
+        refused = await who.post(by_referral(visit, sent))
+        assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "body.referral"), refused.text
+    other = await customer.post(by_referral(visit, token, service_id=str(uuid4())))
+    assert (other.status_code, other.json()["errors"][0]["field"]) == (422, "body.service_id")
+    booked = await operator.post(by_referral(visit, token))
+    assert booked.status_code == 201, booked.text
+    assert (await customer.read(booked.json()))["customer_id"] == str(customer.id)
+
+
+async def test_it_ends(customer: Customer, mechanic: Customer, session: Json, visit: Shop, database: Any) -> None:
+    made = await refer(mechanic, session, visit)
+    token = await token_for(customer, session)
+    await database.execute(
+        "UPDATE referrals SET made_at = now() - interval '2 days', expires_at = now() - interval '1 day' WHERE id = $1",
+        UUID(made["id"]),
+    )
+    refused = await customer.post(by_referral(visit, token))
+    assert (refused.status_code, refused.json()["code"]) == (409, "referral_expired")
+
+
+async def test_who_refers_and_when(
+    customer: Customer, rival: Customer, mechanic: Customer, shop: Shop, session: Json, visit: Shop, clock: Clock
+) -> None:
+    wanted = {"service_id": str(visit.service_id), "plan_id": str(visit.plan_id), "mechanic_id": str(visit.mechanic_id)}
+    assert (await customer.ask(session, "referral", **wanted)).status_code == 403
+    nothing = await mechanic.ask(session, "referral", **wanted | {"service_id": str(shop.service_id)})
+    assert (nothing.status_code, nothing.json()["errors"][0]["field"]) == (422, "body.service_id")
+    coming = await rival.book(shop, shop.start(days=9))
+    too_early = await mechanic.ask(coming, "referral", **wanted)
+    assert (too_early.status_code, too_early.json()["code"]) == (409, "not_referable")
+    assert (await mechanic.ask(session, "complete")).status_code == 200
+    await clock.workflow(session).result()
+    await refer(mechanic, session, visit)
+    await token_for(customer, session)
+
+
+async def test_without_a_referral_customer_and_place_are_required(customer: Customer, shop: Shop) -> None:
+    body = customer.request(shop, shop.start())
+    for name in ("customer", "location"):
+        refused = await customer.post({key: value for key, value in body.items() if key != name})
+        assert refused.status_code == 422
+        assert refused.json()["errors"] == [
+            {"field": f"body.{name}", "message": refused.json()["errors"][0]["message"]}
+        ]

@@ -289,7 +289,7 @@ class ProposalIn(Sent):
 class WorkshopProposalIn(Sent):
     """Times in this workshop, which do not overlap each other."""
 
-    options: list[Option] = Field(min_length=1, max_length=3)
+    options: list[Option] = Field(min_length=1, max_length=3, examples=[[{"start": "2026-12-02T15:00:00Z"}]])
     version: Version
     reason: Reason
 

@@ -1,6 +1,8 @@
 """The workshop's word on a booking that is paid: yes, another time, or no."""
 
-from fastapi import APIRouter, Depends
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Depends
 
 from api.callers import Authenticated, BookingId, forbidden
 from api.changing import change_booking
@@ -40,7 +42,12 @@ async def propose(id: BookingId, sent: WorkshopProposalIn, caller: Authenticated
 
 
 @router.post("/decline", responses=_RESPONSES)
-async def decline(id: BookingId, caller: Authenticated, rooms: InRooms, sent: CancelIn | None = None) -> BookingOut:
+async def decline(
+    id: BookingId,
+    caller: Authenticated,
+    rooms: InRooms,
+    sent: Annotated[CancelIn | None, Body(examples=[{"reason": "No lift is free."}])] = None,
+) -> BookingOut:
     """The workshop cannot take the booking: it is cancelled, and all of the money goes back."""
     _require_office(caller)
     return await change_booking(rooms, caller, id, ChangeKind.WORKSHOP_DECLINE, reason=sent.reason if sent else None)

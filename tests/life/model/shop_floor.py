@@ -108,7 +108,7 @@ class Floor:
     def __init__(self, database: Any, pool: Pool, shop: Shop, mechanics: list[UUID]) -> None:
         self.database, self.shop, self.mechanics = database, shop, mechanics
         self.saga, self.changes = PostgresSaga(pool), PostgresChanges(pool)
-        self.notices = PostgresNotices(pool, lambda booking, end: "", lambda booking: "", lambda number: ())
+        self.notices = PostgresNotices(pool, lambda booking, end: "", lambda number: (), lambda booking: "")
         self.till = Till()
 
     @classmethod

@@ -28,7 +28,6 @@ with workflow.unsafe.imports_passed_through():
         RefundPayment,
         RequestPayment,
         RequestRef,
-        SendNotice,
         SessionStep,
         Withdrawal,
     )
@@ -43,19 +42,16 @@ with workflow.unsafe.imports_passed_through():
         HoldRefusal,
         IntentState,
         NoticeDue,
-        NoticeOutcome,
         PaymentEvent,
         Terms,
     )
     from workflows.early_releases import confirmed_by_0_1, ended_by_0_1
+    from workflows.letters import PATIENCE, SHORTEST_PATIENCE, Letters
     from workflows.policies import local, local_or_none, local_while_customer_waits, persistent, readable
 
 # What an operator can also query by BookingStatus, besides the booking's own states.
 AWAITING_REFUND = "awaiting_refund"
 REFUSED = "refused"
-# How long a mail is tried that is not bound to the session's time.
-_LETTER_PATIENCE = timedelta(days=3)
-_SHORTEST_PATIENCE = timedelta(minutes=1)
 
 
 class _Asked:
@@ -86,8 +82,7 @@ class BookingWorkflow:
         self._has_news = False
         # The run has nothing left to decide: whoever asks for a change is answered at once.
         self._is_over = False
-        self._posted: set[str] = set()
-        self._letters: dict[str, asyncio.Task[None]] = {}
+        self._letters = Letters(order.booking_id, self._spans.mail_activity, self._spans.database_activity)
         self._to_answer: list[tuple[_Asked, ChangeAnswer]] = []
         # A difference that goes back while the booking stands.
         self._paying: asyncio.Task[None] | None = None
@@ -172,10 +167,10 @@ class BookingWorkflow:
     async def _through_payment(self, terms: Terms) -> BookingEnding:
         self._show(BookingStatus.AWAITING_PAYMENT, f"The customer may pay until {terms.hold_expires_at:%H:%M:%S} UTC.")
         # A customer who has asked for this slot knows of it; one who waited for any is told while there is time to pay.
-        patience = max(terms.hold_expires_at - workflow.now(), _SHORTEST_PATIENCE)
-        self._post(unposted(terms, self._posted), terms, patience)
+        patience = max(terms.hold_expires_at - workflow.now(), SHORTEST_PATIENCE)
+        self._letters.post(unposted(terms, self._letters.posted), patience)
         paid = terms.paid or await self._payment_arrives(terms) or await self._void_payment()
-        await self._stop_letters()
+        await self._letters.stop()
         while self._is_called_off():
             # It is so whether or not a payment came in that moment.
             called_off = (await self._apply(self._asked.pop(0), paid)).terms
@@ -187,7 +182,7 @@ class BookingWorkflow:
         if confirmed is None:
             await self._refund("slot_gone")
             ending = self._ended(BookingStatus.REFUNDED)
-            await self._notify(NoticeKind.REFUND)
+            await self._letters.send(NoticeKind.REFUND)
             return ending
         return await self._through_session(confirmed)
 
@@ -197,9 +192,9 @@ class BookingWorkflow:
         while not terms.status.is_end:
             self._take(terms)
             self._pay_back(terms)
-            self._post(due_notices(terms, self._posted, workflow.now()), terms)
+            self._post(due_notices(terms, self._letters.posted, workflow.now()), terms)
             moment, step = next_step(terms, self._spans.closing, workflow.now())
-            coming = next_notice(terms, self._posted, moment)
+            coming = next_notice(terms, self._letters.posted, moment)
             until = coming.due if coming and coming.due else moment
             if not await self._something_comes_before(until, _summary(coming) if coming else step):
                 terms = terms if coming else await self._move_on(terms, step)
@@ -239,7 +234,7 @@ class BookingWorkflow:
 
     async def _close(self, terms: Terms) -> Terms:
         """The session's time is over, and nobody has closed it. Its mails have been tried until now."""
-        await asyncio.gather(*self._letters.values())
+        await self._letters.arrive()
         step = SessionStep(**self._ref(), **self._course())
         limit = self._spans.database_activity
         closed = await local_or_none(names.COMPLETE_SESSION, step, Terms, limit, "complete the session")
@@ -255,11 +250,11 @@ class BookingWorkflow:
 
     async def _send_the_last(self, terms: Terms) -> None:
         if terms.status is not BookingStatus.COMPLETED:
-            await self._stop_letters()
-        self._post(unposted(terms, self._posted), terms, _LETTER_PATIENCE)
+            await self._letters.stop()
+        self._letters.post(unposted(terms, self._letters.posted), PATIENCE)
         while self._has_news:
-            self._post(unposted(await self._news() or terms, self._posted), terms, _LETTER_PATIENCE)
-        await asyncio.gather(*self._letters.values())
+            self._letters.post(unposted(await self._news() or terms, self._letters.posted), PATIENCE)
+        await self._letters.arrive()
 
     async def _after_the_end(self, terms: Terms) -> BookingEnding:
         """An earlier run has ended the booking. Nothing brings it back: money that came late goes back."""
@@ -267,7 +262,7 @@ class BookingWorkflow:
         if terms.refund_due or (self._is_paid() and not terms.paid):
             await self._refund("booking_ended")
         for notice in ended_by_0_1(terms) if terms.notices is None else terms.notices:
-            await self._notify(notice.kind, notice)
+            await self._letters.send(notice.kind, notice)
         return self._ended(terms.status)
 
     # The undo: right at every point, because it goes by what the database and Stripe say was done
@@ -275,7 +270,7 @@ class BookingWorkflow:
     async def _undo(self) -> None:
         if self._paying is not None:
             self._paying.cancel()
-        await self._stop_letters()
+        await self._letters.stop()
         if self._held is None:
             await self._withdraw()
         paid = self._confirmed or await self._void_payment()
@@ -285,8 +280,8 @@ class BookingWorkflow:
         status = called_off.status
         self._ended(status if status is not None and status.is_end else BookingStatus.CANCELLED)
         if paid:
-            await self._notify(NoticeKind.CANCELLATION)
-            await self._notify(NoticeKind.REFUND)
+            await self._letters.send(NoticeKind.CANCELLATION)
+            await self._letters.send(NoticeKind.REFUND)
 
     async def _call_off(self, paid: bool) -> CalledOff:
         """What has ended already stays as it ended: then nothing is owed that was not owed before."""
@@ -456,10 +451,10 @@ class BookingWorkflow:
     async def _news(self) -> Terms | None:
         """The booking with the notices that somebody has put on record; what was sent before may be sent again."""
         self._has_news = False
-        under_way = {key for key, letter in self._letters.items() if not letter.done()}
+        under_way = self._letters.keys_under_way()
         limit = self._spans.database_activity
         terms = await local_or_none(names.READ_TERMS, self._here(), Terms, limit, "read the booking")
-        self._posted = under_way
+        self._letters.forget_all_but(under_way)
         return terms
 
     def _pay_back(self, terms: Terms) -> None:
@@ -485,43 +480,9 @@ class BookingWorkflow:
         )
         self._answer()
 
-    def _post(self, notices: Sequence[NoticeDue], terms: Terms, patience: timedelta | None = None) -> None:
-        """Sends them beside the timers: one that does not get through holds up neither the next nor the session."""
+    def _post(self, notices: Sequence[NoticeDue], terms: Terms) -> None:
         now = workflow.now()
-        patience = patience or max(useful_until(terms, now) - now, _SHORTEST_PATIENCE)
-        for notice in notices:
-            self._posted.add(notice.key)
-            self._letters[notice.key] = asyncio.create_task(self._notify(notice.kind, notice, patience))
-
-    async def _stop_letters(self) -> None:
-        """A try that is under way is waited for: a confirmation must not come after the cancellation."""
-        for letter in self._letters.values():
-            letter.cancel()
-        await asyncio.gather(*self._letters.values(), return_exceptions=True)
-        self._letters.clear()
-
-    async def _notify(
-        self, kind: NoticeKind, due: NoticeDue | None = None, patience: timedelta = _LETTER_PATIENCE
-    ) -> None:
-        """Sends the notice if it is owed: the database knows, and knows whether it was sent before."""
-        offset, key = (due.offset, due.key) if due else (None, None)
-        notice = SendNotice(**self._ref(), kind=kind, reminder_offset=offset, key=key)
-        limit = self._spans.mail_activity
-        try:
-            await persistent(
-                names.SEND_NOTICE,
-                notice,
-                NoticeOutcome,
-                limit,
-                f"mail: {kind}",
-                patience,
-                workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-            )
-        except FailureError as failure:
-            # A try that was under way when the mail was stopped, and then failed, comes back as that failure.
-            if is_cancelled_exception(failure) or (_is_being_stopped() and workflow.patched("stopped-mail-is-skipped")):
-                raise
-            await self._step(names.GIVE_UP_NOTICE, notice, f"give the mail up: {kind}")
+        self._letters.post(notices, max(useful_until(terms, now) - now, SHORTEST_PATIENCE))
 
     async def _step(self, activity: str, argument: BookingRef, summary: str) -> None:
         await local(activity, argument, type(None), self._spans.database_activity, summary)
@@ -576,8 +537,3 @@ def _summary(coming: NoticeDue) -> str:
     if coming.offset is None:
         return coming.kind.replace("_", " ")
     return f"{coming.kind} {readable(coming.offset)} before the session"
-
-
-def _is_being_stopped() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0

@@ -62,7 +62,7 @@ def test_the_workflows_are_as_they_were_accepted() -> None:
     ("changed", "counts"),
     [
         (("names.COMPLETE_SESSION", "names.CLOSE_UNPAID"), True),
-        (("await asyncio.gather(*self._letters.values())\n", "pass\n"), True),
+        (("await self._letters.arrive()\n", "pass\n"), True),
         (("# The steps", "# Steps"), False),
         (('"""Brings back the hold or the refusal, to everybody who asks with the same request."""', '"""."""'), False),
         (("\n\n", "\n\n\n"), False),

@@ -24,6 +24,7 @@ from pitstop.contracts.booking import (
     RequestRef,
     Withdrawal,
 )
+from pitstop.domain.booking import BookingStatus
 from pitstop.domain.course import Course
 from pitstop.domain.limits import DeclineLimits
 from pitstop.domain.saga import CalledOff, HoldOutcome, IntentState
@@ -59,8 +60,8 @@ class ReservationActivities:
         return Confirmation(session_id=confirmed.session_id, terms=confirmed.terms)
 
     @activity.defn(name=names.CLOSE_UNPAID)
-    async def close_unpaid(self, unpaid: CloseUnpaid) -> None:
-        await self._store.close_unpaid(unpaid.booking_id, unpaid.status, unpaid.now)
+    async def close_unpaid(self, unpaid: CloseUnpaid) -> BookingStatus | None:
+        return await self._store.close_unpaid(unpaid.booking_id, unpaid.status, unpaid.now)
 
     @activity.defn(name=names.CALL_OFF)
     async def call_off(self, call: CallOff) -> CalledOff:

@@ -85,7 +85,7 @@ class SweepActivities:
 
     async def _tell_of_flags(self, step: SweepStep) -> None:
         await self._store.flag_offline(step.now, self._soon, step.order.batch)
-        for standing in await self._store.unheard_flags(step.order.batch):
+        for standing in await self._store.unheard_flags(step.now - step.order.overdue, step.order.batch):
             activity.heartbeat(str(standing.booking_id))
             await self._engine.tell_notices_owed(standing)
 

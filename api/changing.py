@@ -1,5 +1,6 @@
 """Changing a booking: from a wish that is well formed to the booking as it is then, or to the reason why not."""
 
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -108,6 +109,9 @@ async def _decided(rooms: Rooms, caller: Caller, standing: Standing, wish: Wish)
         known = await rooms.desk.take_back(caller, standing.booking_id, wish.id)
         if known is None:
             raise
+        # It was decided on, and the run may have lost what it knew of that: it is to look again.
+        with suppress(EngineUnavailable):
+            await rooms.engine.tell_notices_owed(standing)
         return known
     if outcome.refusal is ChangeRefusal.WITHDRAWN:
         raise EngineUnavailable

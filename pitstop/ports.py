@@ -185,7 +185,8 @@ class SagaStore(Protocol):
         """The session, with the reminders that are owed; None when the slot has gone to somebody else: then the money
         is owed back from here on. An immediate session is offered to mechanics."""
 
-    async def close_unpaid(self, booking_id: UUID, status: BookingStatus, now: datetime) -> None: ...
+    async def close_unpaid(self, booking_id: UUID, status: BookingStatus, now: datetime) -> BookingStatus | None:
+        """Where the booking stands then: somewhere else, if it did not wait for a payment any more."""
 
     async def call_off(self, booking_id: UUID, paid: bool, reason: str, now: datetime) -> CalledOff:
         """Frees slot and session of a booking that has not ended; if paid, all of the money is owed from here on."""
@@ -248,8 +249,8 @@ class SweepStore(Protocol):
     async def flag_offline(self, now: datetime, soon: timedelta, limit: int) -> int:
         """Flags bookings that start within `soon` and whose mechanic is offline; lowers flags that came too late."""
 
-    async def unheard_flags(self, limit: int) -> list[Standing]:
-        """Bookings with a flag of which their run has taken no notice yet."""
+    async def unheard_flags(self, before: datetime, limit: int) -> list[Standing]:
+        """Bookings with a flag, or a notice that was due before then, of which their run has taken no notice yet."""
 
 
 class HolidayCalendar(Protocol):

@@ -179,6 +179,8 @@ class BookingWorkflow:
         if not paid:
             return await self._close_unpaid()
         confirmed = await self._confirm(terms)
+        if confirmed is not None and confirmed.status.is_end:
+            return await self._settle(confirmed)
         if confirmed is None:
             await self._refund("slot_gone")
             ending = self._ended(BookingStatus.REFUNDED)
@@ -406,11 +408,19 @@ class BookingWorkflow:
 
     async def _close_unpaid(self) -> BookingEnding:
         status = BookingStatus.PAYMENT_FAILED if self._declined else BookingStatus.EXPIRED
-        await self._step(names.CLOSE_UNPAID, CloseUnpaid(**self._ref(), status=status), "release the slot")
-        return self._ended(status)
+        request, limit = CloseUnpaid(**self._ref(), status=status), self._spans.database_activity
+        stands = await local_or_none(names.CLOSE_UNPAID, request, BookingStatus, limit, "release the slot")
+        if stands is None or stands is status:
+            return self._ended(status)
+        # It was called off, and this run has not heard of it: its task was done again, and the caller had gone.
+        terms = await self._news()
+        return await self._settle(terms) if terms is not None else self._ended(stands)
 
     async def _confirm(self, terms: Terms) -> Terms | None:
-        """None when the slot had gone to somebody else: then the refund is owed from the same transaction on."""
+        """None when the slot had gone to somebody else: then the refund is owed from the same transaction on.
+
+        The terms of an end: it was called off before, and this run has not heard of it.
+        """
         offsets = self._spans.reminder_offsets
         request = ConfirmBooking(
             **self._ref(),
@@ -422,7 +432,7 @@ class BookingWorkflow:
         summary = "create the session and confirm"
         confirmation = await local(names.CONFIRM_BOOKING, request, Confirmation, self._spans.database_activity, summary)
         if confirmation.session_id is None:
-            return None
+            return confirmation.terms
         return confirmation.terms or confirmed_by_0_1(terms, reminders)
 
     async def _apply(self, asked: _Asked, paid: bool | None = None) -> ChangeOutcome:

@@ -70,9 +70,9 @@ class Terms(Message):
 
 @dataclass(frozen=True, slots=True)
 class Confirmed:
-    """A session that was made, and the terms that its booking has now."""
+    """A session that was made, or none where the booking has ended before; and the terms that it has now."""
 
-    session_id: UUID
+    session_id: UUID | None
     terms: Terms
 
 

@@ -89,7 +89,9 @@ class PostgresChanges:
             if booking is None:
                 return None
             asked = Asked(connection, booking, None, {}, course, now, None, self._texts)
-            if asked.is_in(BookingStatus.CONFIRMED, BookingStatus.IN_PROGRESS):
+            # A run that has not heard of a move comes too early: it is given the terms that there are now.
+            due = booking["ends_at"] is not None and booking["ends_at"] <= now
+            if due and asked.is_in(BookingStatus.CONFIRMED, BookingStatus.IN_PROGRESS):
                 await _close(asked)
                 booking = await steps.lock(connection, booking_id) or booking
             return await steps.terms_of(connection, booking)

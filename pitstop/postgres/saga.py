@@ -178,12 +178,15 @@ class PostgresSaga:
         await connection.execute(_SQL["lapse_rivals"], booking["mechanic_id"], booking["blocked"], now)
         return await _uuid(connection, "retake_slot", booking["booking_id"], reservation_id, now, booking["blocked"])
 
-    async def close_unpaid(self, booking_id: UUID, status: BookingStatus, now: datetime) -> None:
+    async def close_unpaid(self, booking_id: UUID, status: BookingStatus, now: datetime) -> BookingStatus | None:
         async with self._pool.acquire() as connection, connection.transaction():
-            await steps.lock(connection, booking_id)
+            booking = await steps.lock(connection, booking_id)
+            if booking is None or booking["status"] != BookingStatus.AWAITING_PAYMENT:
+                return BookingStatus(booking["status"]) if booking else None
             await connection.execute(_SQL["release_reservation"], booking_id, "expired")
             await connection.execute(_SQL["void_payment_record"], booking_id, now)
             await steps.end(connection, booking_id, status, [BookingStatus.AWAITING_PAYMENT], now)
+            return status
 
     async def call_off(self, booking_id: UUID, paid: bool, reason: str, now: datetime) -> CalledOff:
         async with self._pool.acquire() as connection, connection.transaction():
@@ -245,8 +248,8 @@ class PostgresSaga:
         await self._pool.execute(_FLAGS["lower_late_flags"], now)
         return len(await self._pool.fetch(_FLAGS["flag_offline"], now, soon, limit))
 
-    async def unheard_flags(self, limit: int) -> list[Standing]:
-        return [steps.standing_of(row) for row in await self._pool.fetch(_FLAGS["unheard_flags"], limit)]
+    async def unheard_flags(self, before: datetime, limit: int) -> list[Standing]:
+        return [steps.standing_of(row) for row in await self._pool.fetch(_FLAGS["unheard_flags"], limit, before)]
 
     async def standing(self, booking_id: UUID) -> Standing | None:
         row = await self._pool.fetchrow(_SQL["booking_order"], booking_id)
@@ -310,9 +313,11 @@ async def _held_before(connection: Connection, booking: asyncpg.Record, reservat
 
 
 async def _made(connection: Connection, booking: asyncpg.Record | None) -> Confirmed | None:
-    """The session and the terms that a confirmation has made; None when there is none."""
+    """The session and the terms that a confirmation has made, or the terms of a booking that has ended; else None."""
     session = await _uuid(connection, "session_of_booking", booking["booking_id"]) if booking else None
-    return Confirmed(session, await steps.terms_of(connection, booking)) if booking and session else None
+    if booking is None or not (session or BookingStatus(booking["status"]).is_end):
+        return None
+    return Confirmed(session, await steps.terms_of(connection, booking))
 
 
 def _refused(reason: str | None) -> HoldOutcome:

@@ -32,7 +32,8 @@ async def _pay_late(connection: Any, rival: Reservation) -> list[Any]:
     async with product.undone(connection):
         await product.write(connection, world)
         booking = await product.open_booking(connection, world, ZOE, TEN)
-        await connection.execute("UPDATE bookings SET status = 'awaiting_payment' WHERE id = $1", booking)
+        held = "UPDATE bookings SET status = 'awaiting_payment', hold_expires_at = $2 WHERE id = $1"
+        await connection.execute(held, booking, AT)
         await connection.execute(
             "INSERT INTO payments (payment_intent_id, booking_id, amount, currency, client_secret, status)"
             " VALUES ('pi_late', $1, 8900, 'cad', 'secret', 'processing')",

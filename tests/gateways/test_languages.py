@@ -13,7 +13,7 @@ from pitstop.domain.notices import BookingFacts, Language, Notice, NoticeKind
 from pitstop.domain.text_length import is_gsm, parts
 from pitstop.gateways import french
 from pitstop.gateways.letter_words import catalogue
-from pitstop.gateways.letters import LetterWriter
+from pitstop.gateways.letters import LetterWriter, action_url
 from pitstop.gateways.short_texts import ShortTexts, plain
 from pitstop.ports import OutgoingMail
 from pitstop.settings import Settings
@@ -93,7 +93,7 @@ def test_each_is_whole(kind: NoticeKind, language: Language) -> None:
 def test_without_what_it_may_bring_along_it_is_whole_too(kind: NoticeKind, language: Language) -> None:
     written = mail(kind, language, detail={}, amount_refunded=0, amount_kept=0)
     assert "None" not in written.text + written.html
-    assert facts(language).manage_url in written.text
+    assert action_url(kind, facts(language, detail={})) in written.text
     assert "  " not in written.text.replace("--  ", "").split("\n\n")[0]
 
 

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import pytest
 
 from pitstop.domain.catalogue import SessionKind
-from pitstop.domain.notices import BookingFacts, NoticeKind
+from pitstop.domain.notices import BookingFacts, NoticeKind, waiver_url
 from pitstop.gateways.calendar_links import calendar_links
 from pitstop.gateways.letters import LetterWriter
 from pitstop.ports import OutgoingMail
@@ -55,9 +55,10 @@ def test_each_mail_says_what_when_where_and_links_to_the_booking(kind: NoticeKin
         assert "Björn Åkesson" in part
         assert "Zoë Łukasiewicz" in part
         assert "Online, by video" in part
-    assert VIDEO.manage_url in mail.text
+    link = waiver_url(VIDEO.manage_url) if kind is NoticeKind.WAIVER_REQUEST else VIDEO.manage_url
+    assert link in mail.text
     calendars = calendar_links(VIDEO).values() if kind is NoticeKind.CONFIRMATION else ()
-    assert _Reader(mail.html).links == [*calendars, VIDEO.manage_url]
+    assert _Reader(mail.html).links == [*calendars, link]
     assert (mail.to_name, mail.to_address) == ("Zoë Łukasiewicz", "zoe@example.com")
 
 

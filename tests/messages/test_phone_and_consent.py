@@ -145,7 +145,7 @@ def test_a_request_of_before_has_the_fingerprint_of_before(customer: Customer, s
         return request_of(sent, "key", caller, Language.FR).fingerprint
 
     before = BookingIn.model_validate(body).model_dump(mode="json")
-    del before["customer"]["sms_consent"], before["customer"]["language"]
+    del before["customer"]["sms_consent"], before["customer"]["language"], before["referral"]
     assert of() == of(sms_consent=False, language=None) == fingerprint(before)
     assert len({of(), of(sms_consent=True), of(language="fr"), of(language="en")}) == 4
 

@@ -12,6 +12,7 @@ from temporalio.client import Client
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 import worker
+from api.opening import _asked
 from api.schemas import BookingIn
 from pitstop.contracts import names
 from pitstop.devstack.stackfile import Stack
@@ -63,7 +64,7 @@ async def test_the_next_try_is_told_to_come_again_and_not_that_the_slot_is_taken
     body = customer.request(shop, shop.start())
     standing = Standing(
         booking_id=booking_id(f"customer:{customer.id}", "one key"),
-        fingerprint=fingerprint(BookingIn.model_validate(body).model_dump(mode="json")).hex(),
+        fingerprint=fingerprint(_asked(BookingIn.model_validate(body))).hex(),
         mechanic_id=shop.mechanic_id,
         customer_id=customer.id,
         start=shop.start(),

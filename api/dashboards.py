@@ -4,7 +4,7 @@ from datetime import date, datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
-from pydantic import BaseModel, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from api.examples import Json
 from api.fields import CalendarDay
@@ -80,8 +80,9 @@ class ReferralCount(BaseModel):
 
 
 class Dashboard(BaseModel):
-    first: date = Field(serialization_alias="from")
-    last: date = Field(serialization_alias="to")
+    model_config = ConfigDict(populate_by_name=True)
+    first: date = Field(alias="from")
+    last: date = Field(alias="to")
     timezone: str
     bookings: list[BookedThere] = Field(description="By bay, then start; the first 2,000.")
     more: bool = Field(description="There are more than these: ask for fewer days.")

@@ -180,6 +180,8 @@ class BookingWorkflow:
             return await self._close_unpaid()
         confirmed = await self._confirm(terms)
         if confirmed is not None and confirmed.status.is_end:
+            if not confirmed.paid:
+                await self._refund("booking_ended")
             return await self._settle(confirmed)
         if confirmed is None:
             await self._refund("slot_gone")

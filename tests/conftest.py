@@ -17,30 +17,12 @@ from tests.support.shop import Shop, open_shop
 from tests.support.stripe_control import StripeControl
 from tests.support.time import Clock
 
-# What takes longest, the longest first: no worker is to be left alone with it at the end.
-_LONG = (
-    "tests/fuzz/",
-    "tests/chaos/",
-    "tests/life/model/",
-    "tests/outages/",
-    "tests/upgrade/",
-    "tests/saga/",
-    "tests/immediate/",
-    "tests/life/",
-)
 _RUNNING: pytest.StashKey[Any] = pytest.StashKey()
 _FOLDER = "pitstop_stack"
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_RUNNING] = None
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    def place(item: pytest.Item) -> int:
-        return next((at for at, folder in enumerate(_LONG) if item.nodeid.startswith(folder)), len(_LONG))
-
-    items.sort(key=place)
 
 
 @pytest.hookimpl(optionalhook=True)

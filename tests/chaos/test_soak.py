@@ -57,9 +57,10 @@ def test_nothing_is_lost_or_doubled(results: soak.Results) -> None:
 
 
 def _cancelled_for_nothing(events: list[Any]) -> Any:
-    """An operator has cancelled a session that took place, and nothing went back."""
-    completed = next(event for event in events if event["event"] == "completed")
-    return {**completed, "event": "cancelled", "detail": '{"by": "operator"}'}
+    """An operator has cancelled a booking that was paid and stands, and nothing went back."""
+    cancelled = {event["booking_id"] for event in events if event["event"] == "cancelled"}
+    paid = next(event for event in events if event["event"] == "confirmed" and event["booking_id"] not in cancelled)
+    return {**paid, "event": "cancelled", "detail": '{"by": "operator"}'}
 
 
 # What is planted, in which part of the evidence: rows to add made from the first one, and the invariant that it breaks.

@@ -69,8 +69,8 @@ class SweepActivities:
     async def revive_stranded(self, step: SweepStep) -> int:
         """Starts the workflow of each booking that should have moved on by now; one that runs is left alone.
 
-        Then it tells runs of flags, looks over the waitlist and tops up public holidays: last, so that trouble with
-        these keeps no booking waiting.
+        Then it tells runs of what they have not heard of, looks over the waitlist and tops up public holidays: last, so
+        that trouble with these keeps no booking waiting.
         """
         revived = 0
         before = step.now - step.order.overdue
@@ -78,14 +78,14 @@ class SweepActivities:
         for standing in await self._store.overdue_bookings(before, ended_before, step.order.batch):
             activity.heartbeat(str(standing.booking_id))
             revived += await self._engine.revive(standing, None)
-        await self._tell_of_flags(step)
+        await self._tell_runs(step)
         await self._waitlist.go(step.now)
         await self._holidays.top_up(step.now.date(), step.order.batch)
         return revived
 
-    async def _tell_of_flags(self, step: SweepStep) -> None:
+    async def _tell_runs(self, step: SweepStep) -> None:
         await self._store.flag_offline(step.now, self._soon, step.order.batch)
-        for standing in await self._store.unheard_flags(step.now - step.order.overdue, step.order.batch):
+        for standing in await self._store.unheard(step.now - step.order.overdue, step.order.batch):
             activity.heartbeat(str(standing.booking_id))
             await self._engine.tell_notices_owed(standing)
 

@@ -249,7 +249,7 @@ class SweepStore(Protocol):
     async def flag_offline(self, now: datetime, soon: timedelta, limit: int) -> int:
         """Flags bookings that start within `soon` and whose mechanic is offline; lowers flags that came too late."""
 
-    async def unheard_flags(self, before: datetime, limit: int) -> list[Standing]:
+    async def unheard(self, before: datetime, limit: int) -> list[Standing]:
         """Bookings with a flag, or a notice that was due before then, of which their run has taken no notice yet."""
 
 

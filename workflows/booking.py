@@ -281,8 +281,7 @@ class BookingWorkflow:
         called_off = await self._call_off(paid)
         if called_off.refund_due:
             await self._refund("called_off")
-        status = called_off.status
-        self._ended(status if status is not None and status.is_end else BookingStatus.CANCELLED)
+        self._ended(called_off.status or BookingStatus.CANCELLED)
         if paid:
             await self._letters.send(NoticeKind.CANCELLATION)
             await self._letters.send(NoticeKind.REFUND)

@@ -4,7 +4,6 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from pitstop.domain.notices import NoticeKind
 from pitstop.domain.saga import NoticeDue, Terms
 
 
@@ -51,8 +50,3 @@ def course_of(terms: Terms) -> str:
     if terms.start is None or terms.end is None:
         return "A mechanic is looked for who takes the session at once."
     return f"The session is from {terms.start:%Y-%m-%d %H:%M} to {terms.end:%H:%M} UTC."
-
-
-def keeps_waiting(notice: NoticeDue) -> bool:
-    """Whether the mail is of use after the session, too: it tells of what was agreed, or of money."""
-    return notice.kind is not NoticeKind.REMINDER

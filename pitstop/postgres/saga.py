@@ -248,8 +248,8 @@ class PostgresSaga:
         await self._pool.execute(_FLAGS["lower_late_flags"], now)
         return len(await self._pool.fetch(_FLAGS["flag_offline"], now, soon, limit))
 
-    async def unheard_flags(self, before: datetime, limit: int) -> list[Standing]:
-        return [steps.standing_of(row) for row in await self._pool.fetch(_FLAGS["unheard_flags"], limit, before)]
+    async def unheard(self, before: datetime, limit: int) -> list[Standing]:
+        return [steps.standing_of(row) for row in await self._pool.fetch(_FLAGS["unheard"], limit, before)]
 
     async def standing(self, booking_id: UUID) -> Standing | None:
         row = await self._pool.fetchrow(_SQL["booking_order"], booking_id)

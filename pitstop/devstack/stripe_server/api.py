@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from pitstop.devstack.sqlite_file import transaction
 from pitstop.devstack.stripe_server import faults, operations, reading
 from pitstop.devstack.stripe_server.access import is_browser, refuse_browser
 from pitstop.devstack.stripe_server.call import Call
@@ -26,7 +27,7 @@ from pitstop.devstack.stripe_server.forms import parse_form
 from pitstop.devstack.stripe_server.objects import new_id
 from pitstop.devstack.stripe_server.operations import Operation
 from pitstop.devstack.stripe_server.outbox import Outbox
-from pitstop.devstack.stripe_server.storage import Calls, Objects, transaction
+from pitstop.devstack.stripe_server.storage import Calls, Objects
 
 
 @dataclass(frozen=True, slots=True)

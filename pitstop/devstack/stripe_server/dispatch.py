@@ -8,12 +8,13 @@ import sqlite3
 import time
 from contextlib import suppress
 
+from pitstop.devstack.sqlite_file import transaction
 from pitstop.devstack.stripe_server.config import Config, Endpoint
 from pitstop.devstack.stripe_server.errors import Json
 from pitstop.devstack.stripe_server.outbox import Delivery, Outbox
 from pitstop.devstack.stripe_server.rules import Rules
 from pitstop.devstack.stripe_server.sender import NotSent, post
-from pitstop.devstack.stripe_server.storage import Objects, transaction
+from pitstop.devstack.stripe_server.storage import Objects
 
 MOST_AT_ONCE = 64
 

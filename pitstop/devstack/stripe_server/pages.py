@@ -9,12 +9,12 @@ from fastapi import APIRouter, Request
 from jinja2 import Environment, FileSystemLoader
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from pitstop.devstack.sqlite_file import transaction
 from pitstop.devstack.stripe_server.call import Call
 from pitstop.devstack.stripe_server.errors import Json
 from pitstop.devstack.stripe_server.objects import money
 from pitstop.devstack.stripe_server.parts import Parts
 from pitstop.devstack.stripe_server.payments import awaits, finish_authentication
-from pitstop.devstack.stripe_server.storage import transaction
 
 router = APIRouter(include_in_schema=False)
 

@@ -4,11 +4,12 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Self
 
+from pitstop.devstack.sqlite_file import open_database
 from pitstop.devstack.stripe_server.config import Config
 from pitstop.devstack.stripe_server.faults import Faults
 from pitstop.devstack.stripe_server.outbox import Outbox
 from pitstop.devstack.stripe_server.rules import Rules
-from pitstop.devstack.stripe_server.storage import Calls, Objects, open_database
+from pitstop.devstack.stripe_server.storage import SCHEMA, Calls, Objects
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class Parts:
 
     @classmethod
     def open(cls, config: Config) -> Self:
-        database = open_database(config.data)
+        database = open_database(config.data, SCHEMA)
         objects, rules = Objects(database), Rules(database)
         return cls(
             config=config,

@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from pitstop.devstack.sqlite_file import transaction
 from pitstop.devstack.twilio_server.config import API_VERSION, Config
 from pitstop.devstack.twilio_server.delivery import Deliveries
 from pitstop.devstack.twilio_server.errors import (
@@ -24,7 +25,7 @@ from pitstop.devstack.twilio_server.errors import (
     unauthenticated,
 )
 from pitstop.devstack.twilio_server.messages import OUTCOMES, check, new_message
-from pitstop.devstack.twilio_server.storage import Calls, Messages, OptOuts, Rules, transaction
+from pitstop.devstack.twilio_server.storage import Calls, Messages, OptOuts, Rules
 
 _PATH = re.compile(rf"/{API_VERSION}/Accounts/(AC[0-9a-f]{{32}})/Messages(?:/(SM[0-9a-f]{{32}}))?\.json")
 _DEFAULT_PAGE, _LONGEST_PAGE = 50, 1000

@@ -8,16 +8,17 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
+from pitstop.devstack.sqlite_file import open_database
 from pitstop.devstack.twilio_server import control, pages
 from pitstop.devstack.twilio_server.api import Api, Parts
 from pitstop.devstack.twilio_server.config import API_VERSION, Config
 from pitstop.devstack.twilio_server.delivery import Deliveries
-from pitstop.devstack.twilio_server.storage import Calls, Messages, OptOuts, Rules, open_database
+from pitstop.devstack.twilio_server.storage import SCHEMA, Calls, Messages, OptOuts, Rules
 
 
 def build_app(config: Config) -> FastAPI:
     """Opens the database at once; callbacks go out while the application runs."""
-    database = open_database(config.data)
+    database = open_database(config.data, SCHEMA)
     messages = Messages(database)
     deliveries = Deliveries(config, database, messages)
     parts = Parts(config, database, messages, OptOuts(database), Calls(database), Rules(database), deliveries)

@@ -5,11 +5,11 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
+from pitstop.devstack.sqlite_file import transaction
 from pitstop.devstack.twilio_server.api import Parts
 from pitstop.devstack.twilio_server.config import API_VERSION
 from pitstop.devstack.twilio_server.errors import Json
 from pitstop.devstack.twilio_server.messages import START_WORDS, STOP_WORDS, new_message
-from pitstop.devstack.twilio_server.storage import transaction
 
 router = APIRouter(prefix="/_control", tags=["control"])
 Seconds = Annotated[float, Field(ge=0, le=3600)]

@@ -7,12 +7,13 @@ import time
 from collections.abc import Mapping
 from urllib.parse import urlencode
 
+from pitstop.devstack.sqlite_file import transaction
 from pitstop.devstack.stripe_server.sender import NotSent, post
 from pitstop.devstack.twilio_server.config import API_VERSION, Config
 from pitstop.devstack.twilio_server.errors import Json
 from pitstop.devstack.twilio_server.messages import rfc_2822
 from pitstop.devstack.twilio_server.signing import signature
-from pitstop.devstack.twilio_server.storage import Messages, transaction
+from pitstop.devstack.twilio_server.storage import Messages
 
 _IDLE_SECONDS = 0.5
 _AT_ONCE = 20

@@ -6,36 +6,11 @@ One connection, used from the event loop's thread only; a transaction is synchro
 import json
 import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from pitstop.devstack.twilio_server.errors import Json
 
 SCHEMA = (Path(__file__).parent / "schema.sql").read_text(encoding="utf-8")
-
-
-def open_database(path: Path) -> sqlite3.Connection:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    database.row_factory = sqlite3.Row
-    database.execute("PRAGMA journal_mode=WAL")
-    database.execute("PRAGMA synchronous=NORMAL")
-    database.execute("PRAGMA busy_timeout=5000")
-    database.executescript(SCHEMA)
-    return database
-
-
-@contextmanager
-def transaction(database: sqlite3.Connection) -> Iterator[None]:
-    """All or nothing. Holds no `await`."""
-    database.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:
-        database.execute("ROLLBACK")
-        raise
-    database.execute("COMMIT")
 
 
 class Messages:

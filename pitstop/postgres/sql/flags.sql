@@ -47,7 +47,7 @@ WHERE f.resolved_at IS NULL AND b.id = f.booking_id
     AND (b.status NOT IN ('holding', 'awaiting_payment', 'confirmed') OR b.mechanic_id <> f.mechanic_id)
 RETURNING f.id
 
--- name: unheard_flags
+-- name: unheard
 -- Bookings whose run has taken no notice of their flag yet, or of a mail that is owed since before $2: a change was
 -- decided on, and the run that did so has lost it.
 SELECT b.id AS booking_id, encode(b.request_fingerprint, 'hex') AS fingerprint, b.mechanic_id, b.customer_id, b.starts_at, b.status

@@ -181,8 +181,14 @@ class PostgresSaga:
     async def close_unpaid(self, booking_id: UUID, status: BookingStatus, now: datetime) -> BookingStatus | None:
         async with self._pool.acquire() as connection, connection.transaction():
             booking = await steps.lock(connection, booking_id)
-            if booking is None or booking["status"] != BookingStatus.AWAITING_PAYMENT:
-                return BookingStatus(booking["status"]) if booking else None
+            if booking is None:
+                return None
+            stands = BookingStatus(booking["status"])
+            if stands is not BookingStatus.AWAITING_PAYMENT:
+                if stands.is_end:
+                    # A step of before may have run again, and have put on record what was heard of the payment then.
+                    await connection.execute(_SQL["void_payment_record"], booking_id, now)
+                return stands
             await connection.execute(_SQL["release_reservation"], booking_id, "expired")
             await connection.execute(_SQL["void_payment_record"], booking_id, now)
             await steps.end(connection, booking_id, status, [BookingStatus.AWAITING_PAYMENT], now)

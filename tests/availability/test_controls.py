@@ -122,7 +122,7 @@ def cases(desk: Desk) -> list[Case]:
         known_to_both(desk, question)
         made.append(Case(question))
 
-    in_rounds(make, 150, shrink=False)
+    in_rounds(make, 300, shrink=False)
     return made
 
 

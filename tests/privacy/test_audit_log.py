@@ -173,10 +173,18 @@ TAMPERING = {
 }
 
 
+async def _nobody_else_writes(superuser: Any) -> None:
+    """Until what began before now has ended: a seal waits for every transaction of the server, other databases' too."""
+    now = await superuser.fetchval("SELECT pg_current_xact_id()::text::bigint")
+    while await superuser.fetchval("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint") <= now:
+        await asyncio.sleep(0.05)
+
+
 async def test_a_superuser_who_disables_the_trigger_is_noticed(superuser: Any, seals: PostgresSeals) -> None:
     for name in ("before", "between"):
         for _ in range(5):
             await superuser.execute(_WRITE, "operator", name)
+        await _nobody_else_writes(superuser)
         assert await seals.seal(1000) is not None
     assert await seals.seal(1000) is None, "nothing new"
     assert await seals.broken() == []
@@ -201,6 +209,7 @@ async def test_what_is_still_being_written_waits_for_its_seal(urls: Urls, superu
     await seals.seal(1000)
     await transaction.commit()
     await slow.close()
+    await _nobody_else_writes(superuser)
     assert await seals.seal(1000) is not None
     assert await seals.broken() == []
     sealed = await superuser.fetchval("SELECT sum(entries) FROM audit_seals")
@@ -210,6 +219,7 @@ async def test_what_is_still_being_written_waits_for_its_seal(urls: Urls, superu
 async def test_seals_cover_the_log_in_batches(superuser: Any, seals: PostgresSeals) -> None:
     for number in range(12):
         await superuser.execute(_WRITE, "operator", str(number))
+    await _nobody_else_writes(superuser)
     made = []
     while (seal := await seals.seal(5)) is not None:
         made.append(seal.entries)
@@ -222,6 +232,7 @@ async def test_a_broken_chain_fails_the_run_and_what_is_new_is_sealed_all_the_sa
     superuser: Any, seals: PostgresSeals
 ) -> None:
     await superuser.execute(_WRITE, "operator", "before")
+    await _nobody_else_writes(superuser)
     activities = SealActivities(seals)
     assert await activities.seal(SealOrder(most=1000)) is not None
     assert await activities.seal(SealOrder(most=1000)) is None
@@ -229,6 +240,7 @@ async def test_a_broken_chain_fails_the_run_and_what_is_new_is_sealed_all_the_sa
     await superuser.execute("UPDATE audit_log SET actor = 'nobody at all' WHERE actor = 'before'")
     await superuser.execute("ALTER TABLE audit_log ENABLE TRIGGER append_only")
     await superuser.execute(_WRITE, "operator", "after")
+    await _nobody_else_writes(superuser)
     newest = await superuser.fetchval("SELECT max(id) FROM audit_seals")
     with pytest.raises(ApplicationError, match="do not fit"):
         await activities.seal(SealOrder(most=1000))

@@ -22,6 +22,7 @@ async def _course(house: House, course: str, customer: Customer, booking: Json) 
     handle = house.clock.workflow(booking)
     if course == "declined":
         await customer.pay(booking, DECLINED_CARD)
+        await customer.sees(booking, "awaiting_payment", "payment_declined")
     if course in ("abandoned", "declined"):
         await house.clock.forward(booking, HOLD + timedelta(seconds=1))
         await customer.sees(booking, {"abandoned": "expired", "declined": "payment_failed"}[course])

@@ -91,7 +91,7 @@ class Server:
         return self.process.wait(timeout=10)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
     """One for all tests, which tell their payments apart by metadata. Its default endpoint answers nobody."""
     data = tmp_path_factory.mktemp("stripe") / "stripe.sqlite"
@@ -109,12 +109,12 @@ def client_of(server: Server, key: str = SECRET_KEY) -> stripe.StripeClient:
     return stripe.StripeClient(key, base_addresses={"api": server.url}, http_client=http, max_network_retries=0)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def client(server: Server) -> stripe.StripeClient:
     return client_of(server)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def http(server: Server) -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=10) as raw:
         yield raw

@@ -131,6 +131,7 @@ def _worker(
     )
     erasure = ErasureActivities(PostgresErasure(pool), gateway)
     seals = SealActivities(PostgresSeals(pool))
+    versions = worker_options(settings)
     return Worker(
         client,
         task_queue=settings.task_queue,
@@ -175,7 +176,9 @@ def _worker(
         max_concurrent_local_activities=STEPS_PER_CONNECTION * settings.database_pool_size,
         max_concurrent_activities=STEPS_PER_CONNECTION * settings.database_pool_size,
         graceful_shutdown_timeout=timedelta(seconds=settings.drain_seconds),
-        deployment_config=worker_options(settings),
+        deployment_config=versions,
+        # Of a worker without versions the engine's library would make a digest of all modules: seconds at each start.
+        build_id=None if versions else settings.build,
         interceptors=[Heartbeats(), AfterLettingGo(waitlist, engine), *interceptors],
     )
 

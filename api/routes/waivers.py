@@ -20,7 +20,6 @@ from api.waiver_examples import DOCUMENT, PUBLISHED, WAIVER
 from api.waivers import Document, DocumentsIn, Published, WaiverIn, WaiverOut, document, refusal, stated, typed
 from pitstop.domain.caller import Caller, Role
 from pitstop.domain.waiver import Language, Signing, WaiverEvidence
-from pitstop.gateways.waiver_pdf import evidence_pdf
 from pitstop.postgres.waivers import TooEarly, Typed, WaiverState
 
 router = APIRouter(prefix="/v1", tags=["waivers"], route_class=StrictRoute)
@@ -133,7 +132,14 @@ async def read_evidence(id: BookingId, caller: Reader, rooms: InRooms) -> Respon
     if not state.signatures:
         raise Problem(404, "not_found", "Not found", "Nothing has been signed for this booking.")
     evidence = WaiverEvidence(sheet.facts, state.signatures, state.documents)
-    # Fonts are cut to what is used: too long for the loop that everybody else waits for.
-    content = await run_in_threadpool(evidence_pdf, evidence)
+    content = await run_in_threadpool(_pdf_of, evidence)
     headers = {"Cache-Control": "no-store", "Content-Disposition": f'attachment; filename="waiver-{id}.pdf"'}
     return Response(content, media_type="application/pdf", headers=headers)
+
+
+def _pdf_of(evidence: WaiverEvidence) -> bytes:
+    """Fonts are cut to what is used: too long for the loop that everybody else waits for. The libraries for it take as
+    long to import as a third of the API, whose start should not wait for what is seldom asked."""
+    from pitstop.gateways.waiver_pdf import evidence_pdf
+
+    return evidence_pdf(evidence)

@@ -1,8 +1,5 @@
 """An API process of the fuzzer's own, and what some of its cases are led to: a shop, and a booking of the caller's."""
 
-import asyncio
-import sys
-import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -17,7 +14,7 @@ from schemathesis import Case, GenerationMode
 
 from pitstop.devstack.stackfile import Stack
 from tests.support.people import Customer, Issuer
-from tests.support.processes import ROOT, environment, free_port
+from tests.support.processes import environment, free_port, running, until_live
 from tests.support.shop import Shop, open_shop
 
 METRICS_TOKEN = "fuzz"
@@ -84,23 +81,7 @@ async def target(
     tokens = {role: await issuer.token(subject, role) for role, subject in subjects.items()}
     customer = Customer(http, stack, stack.api_url, tokens["customer"], me)
     booking = await customer.book(shop, shop.start() - timedelta(days=1))
-    arguments = [sys.executable, "-m", "uvicorn", "api.app:app", "--port", url.rpartition(":")[2], "--no-access-log"]
     env = environment(stack, public_url=url, metrics_token=METRICS_TOKEN)
-    process = await asyncio.create_subprocess_exec(*arguments, cwd=ROOT, env=env)
-    try:
-        await _until_live(http, url)
+    async with running("uvicorn", ["api.app:app", "--port", url.rpartition(":")[2], "--no-access-log"], env):
+        await until_live(url)
         yield Target(url, shop, mechanic, tokens, booking["id"])
-    finally:
-        process.terminate()
-        await process.wait()
-
-
-async def _until_live(http: httpx.AsyncClient, url: str) -> None:
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            (await http.get(f"{url}/health/live")).raise_for_status()
-            return
-        except httpx.TransportError:
-            assert time.monotonic() < deadline
-            await asyncio.sleep(0.1)

@@ -1,17 +1,14 @@
 """APIs with limits of a test's own: another secret, so that what they count nobody else counts."""
 
-import asyncio
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from uuid import uuid4
 
-import httpx
 import pytest
 
 from pitstop.devstack.stackfile import Stack
 from pitstop.settings import Settings
-from tests.support.processes import ROOT, environment, free_port, settings
+from tests.support.processes import environment, free_port, running, settings, until_live
 
 Changed = Callable[..., Settings]
 
@@ -32,35 +29,14 @@ def changed(stack: Stack, secret: str) -> Changed:
 
 
 @pytest.fixture
-def another_process(
-    stack: Stack, secret: str, http: httpx.AsyncClient
-) -> Callable[..., AbstractAsyncContextManager[str]]:
-    """An API in a process of its own, started as a deployment starts it; gives its URL."""
+def another_process(stack: Stack, secret: str) -> Callable[..., AbstractAsyncContextManager[str]]:
+    """An API in a process of its own, run as a deployment runs it; gives its URL."""
 
     @asynccontextmanager
     async def start(**changes: object) -> AsyncIterator[str]:
-        port = free_port()
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "api", "--port", str(port)),
-            cwd=ROOT,
-            env=environment(stack, **{"manage_link_secret": secret} | changes),
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.DEVNULL,
-        )
-        try:
-            yield await _live(http, f"http://127.0.0.1:{port}")
-        finally:
-            process.kill()
-            await process.wait()
+        port, variables = free_port(), environment(stack, **{"manage_link_secret": secret} | changes)
+        async with running("api", ["--port", str(port)], variables):
+            await until_live(url := f"http://127.0.0.1:{port}")
+            yield url
 
     return start
-
-
-async def _live(http: httpx.AsyncClient, url: str) -> str:
-    for _ in range(400):
-        try:
-            if (await http.get(f"{url}/health/live")).status_code == 200:
-                return url
-        except httpx.TransportError:
-            await asyncio.sleep(0.05)
-    raise RuntimeError(f"the API at {url} does not answer")

@@ -176,8 +176,11 @@ TAMPERING = {
 async def _nobody_else_writes(superuser: Any) -> None:
     """Until what began before now has ended: a seal waits for every transaction of the server, other databases' too."""
     now = await superuser.fetchval("SELECT pg_current_xact_id()::text::bigint")
-    while await superuser.fetchval("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint") <= now:
+    for _ in range(1200):
+        if await superuser.fetchval("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint") > now:
+            return
         await asyncio.sleep(0.05)
+    pytest.fail("somebody writes for a minute")
 
 
 async def test_a_superuser_who_disables_the_trigger_is_noticed(superuser: Any, seals: PostgresSeals) -> None:

@@ -3,10 +3,8 @@
 import asyncio
 import os
 import socket
-import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,8 +14,9 @@ from api.app import create_app
 from api.patience import patient_with
 from pitstop.devstack.stackfile import Stack
 from pitstop.settings import Settings
-
-ROOT = Path(__file__).parents[2]
+from tests.support import forked
+from tests.support.forked import ROOT as ROOT
+from tests.support.forked import Forked
 
 
 def _unversioned(changes: dict[str, object]) -> dict[str, object]:
@@ -63,38 +62,25 @@ async def serving(app_settings: Settings, *, proxy_headers: bool = False) -> Asy
 
 
 @asynccontextmanager
-async def worker(variables: dict[str, str], module: str = "worker") -> AsyncIterator[asyncio.subprocess.Process]:
+async def worker(variables: dict[str, str], module: str = "worker") -> AsyncIterator[Forked]:
     """A worker process, killed at the end if it is still there."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", module),
-        cwd=ROOT,
-        env=variables,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    try:
+    async with running(module, [], variables) as process:
         yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
 
 
 @asynccontextmanager
-async def uvicorn_process(
-    variables: dict[str, str], application: str
-) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
+async def uvicorn_process(variables: dict[str, str], application: str) -> AsyncIterator[tuple[Forked, str]]:
     """An API process and its URL, at which it soon listens; killed at the end if it is still there."""
-    port = free_port()
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "uvicorn", application, "--host", "127.0.0.1", "--port", str(port)),
-        cwd=ROOT,
-        env=variables,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    try:
+    port = str(free_port())
+    async with running("uvicorn", [application, "--host", "127.0.0.1", "--port", port], variables) as process:
         yield process, f"http://127.0.0.1:{port}"
+
+
+@asynccontextmanager
+async def running(module: str, arguments: Sequence[str], variables: dict[str, str]) -> AsyncIterator[Forked]:
+    process = await forked.start(module, arguments, variables)
+    try:
+        yield process
     finally:
         if process.returncode is None:
             process.kill()
@@ -123,7 +109,7 @@ def free_port() -> int:
 _DEATH_SECONDS = 60
 
 
-async def dies(process: asyncio.subprocess.Process, *calls: "asyncio.Task[Any]") -> None:
+async def dies(process: Forked, *calls: "asyncio.Task[Any]") -> None:
     """Waits until the process has killed itself. A call that ends before that has failed, and says why."""
     death = asyncio.create_task(process.wait())
     done, _ = await asyncio.wait([death, *calls], timeout=_DEATH_SECONDS, return_when=asyncio.FIRST_COMPLETED)

@@ -93,10 +93,13 @@ def refunds_by_policy(evidence: Evidence) -> Found:
         if event["event"] != "cancelled" or row["id"] not in confirmed:
             continue
         times = [(row["starts_at"], event["at"], by), *moved[row["id"]]]
-        shares = [_share(row, start, at) for start, at, who in times if who in ("customer", "service")]
-        owed = -(-row["amount"] * (min(shares) if by in ("customer", "service") else 100) // 100)
+        shares = [_share(row, start, at) for start, at, who in times if who in _CUSTOMERS and start is not None]
+        owed = -(-row["amount"] * (min(shares, default=100) if by in _CUSTOMERS else 100) // 100)
         if back[row["id"]] != owed:
             yield violation("I9", row["id"], f"cancelled by {by}: {back[row['id']]} go back, {owed} were agreed")
+
+
+_CUSTOMERS = ("customer", "service")
 
 
 def _share(row: Row, start: datetime, at: datetime) -> int:
@@ -202,11 +205,11 @@ def once_in_the_timeline(evidence: Evidence) -> Found:
 def nothing_left_undone(evidence: Evidence) -> Found:
     """At rest no request is half made, no event is unapplied, no mail is neither sent nor skipped."""
     for row in evidence.bookings:
-        if row["status"] in ("holding", "awaiting_payment"):
+        if row["status"] in ("holding", "awaiting_payment", "pending"):
             yield violation("I5", row["id"], f"is {row['status']} for good: its key stays in progress")
     for row in evidence.unapplied:
         yield violation("I5", row["booking_id"], f"{row['event_id']} ({row['type']}) is stored and not applied")
-    over = {row["id"] for row in evidence.bookings if row["ends_at"] < row["read_at"]}
+    over = {row["id"] for row in evidence.bookings if row["ends_at"] and row["ends_at"] < row["read_at"]}
     for row in evidence.notices:
         # A mail of which nobody could make use any more was given up, and that is on record.
         given_up = row["status"] == "failed" and row["booking_id"] in over
@@ -236,7 +239,8 @@ def reminders_in_their_time(evidence: Evidence) -> Found:
         if not mail["subject"].startswith("Reminder"):
             continue
         came, booking = datetime.fromisoformat(mail["received_at"]), of.get(mail["to"])
-        if booking is None or came > start[mail["to"]] + REMINDER_SLACK:
+        begins = start.get(mail["to"])
+        if begins is None or came > begins + REMINDER_SLACK:
             yield violation("I6", booking, f"a reminder to {mail['to']} came at {came}, after the session began")
         if booking in ended and came > ended[booking] + REMINDER_SLACK:
             yield violation("I6", booking, f"a reminder came at {came}, after the booking had ended")
@@ -252,14 +256,19 @@ def every_mail_is_there(evidence: Evidence) -> Found:
     if len(arrived) < len(sent):
         yield violation("I4", None, f"{len(sent)} mails are on record as sent, {len(arrived)} have arrived")
     for row in evidence.bookings:
-        if row["status"] in KEEPS_MONEY and not {"confirmation", "reminder"} <= kinds[row["id"]]:
+        if row["status"] in KEEPS_MONEY and not _owed_by(row) <= kinds[row["id"]]:
             yield violation("I6", row["id"], f"stands, and only these mails are on record: {kinds[row['id']]}")
-        if row["status"] == "refunded" and "refund" not in kinds[row["id"]]:
+        if row["status"] == "refunded" and not kinds[row["id"]] & {"refund", "not_taken"}:
             yield violation("I4", row["id"], "refunded, and no mail says so")
         if row["moves"] and "rescheduled" not in kinds[row["id"]]:
             yield violation("I6", row["id"], "moved, and no mail says so")
         if row["status"] == "no_show" and "no_show" not in kinds[row["id"]]:
             yield violation("I6", row["id"], "missed, and no mail says so")
+
+
+def _owed_by(row: Row) -> set[str]:
+    """What a booking that stands has told its customer; one at once has neither time to confirm nor to remind of."""
+    return {"taken"} if row["duration_minutes"] else {"confirmation", "reminder"}
 
 
 def invites_keep_their_name(evidence: Evidence) -> Found:

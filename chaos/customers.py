@@ -4,7 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
-from chaos.buyer import DECLINED_CARD, GOOD_CARD, Buyer
+from chaos import at_once
+from chaos.buyer import DECLINED_CARD, GOOD_CARD
+from chaos.dealer import Dealer
 from chaos.plan import Kind
 
 # Where a booking moves to, so many minutes on: no other kind has a session there.
@@ -12,7 +14,7 @@ _MINUTES = 30 * 1440 + 1
 _A_SLOT = timedelta(minutes=_MINUTES)
 
 
-class Customer(Buyer):
+class Customer(Dealer):
     """One customer with one wish."""
 
     async def live(self) -> None:
@@ -86,13 +88,13 @@ class Customer(Buyer):
 
     async def is_called_off_unpaid(self) -> None:
         if await self.opens():
-            await asyncio.sleep(self._dice.uniform(0, 2))
+            await asyncio.sleep(self.dice.uniform(0, 2))
             await self.calls_off()
 
     async def is_called_off_paid(self) -> None:
         if await self.opens():
             await self.pays_with(GOOD_CARD)
-            if self._dice.random() < 0.7:
+            if self.dice.random() < 0.7:
                 await self._sees("confirmed", seconds=self._world.spans.hold)
             await self.calls_off()
 
@@ -111,13 +113,13 @@ class Customer(Buyer):
 
     async def is_moved(self) -> None:
         """Twice, each time to a time that nobody else wants."""
-        if await self._is_confirmed():
+        if await self.is_paid():
             await self.moves(self.story.start + _A_SLOT)
             await self.moves(self.story.start + _A_SLOT + timedelta(days=10))
 
     async def is_moved_to_a_rivals(self) -> None:
         """Both want it at one moment; one has it."""
-        if await self._is_confirmed():
+        if await self.is_paid():
             minute = self.story.plan.minute + _MINUTES
             wanted = self.story.plan.model_copy(update={"rival": 1, "minute": minute})
             rival = Customer(self._world, self._world.story(wanted))
@@ -128,33 +130,25 @@ class Customer(Buyer):
             await self.ends("cancel")
 
     async def is_cancelled(self) -> None:
-        if await self._is_confirmed():
+        if await self.is_paid():
             await self.ends("cancel")
 
     async def is_moved_and_cancelled(self) -> None:
         """Far ahead: what goes back is what went back before the move."""
-        if await self._is_confirmed() and await self.moves(self.story.start + timedelta(days=40)):
+        if await self.is_paid() and await self.moves(self.story.start + timedelta(days=40)):
             await self.ends("cancel")
 
     async def holds_its_session(self) -> None:
         """In the waiting room, started, and completed before its time."""
-        if await self._is_confirmed():
+        if await self.is_paid():
             await self.asks("check-in")
             if await self.asks("start", operator=True):
                 await self.ends("complete", operator=True)
 
     async def does_not_come(self) -> None:
-        if await self._is_confirmed():
+        if await self.is_paid():
             await asyncio.sleep(max(0.0, (self.story.start - datetime.now(UTC)).total_seconds() + 1))
             await self.ends("no-show", operator=True)
-
-    async def _is_confirmed(self) -> bool:
-        """Paid, and told so; or not in time, because something is down: then it goes on all the same."""
-        if not await self.opens():
-            return False
-        await self.pays_with(GOOD_CARD)
-        await self._sees("confirmed", seconds=self._world.spans.hold)
-        return True
 
     def _rival(self) -> "Customer":
         return Customer(self._world, self._world.story(self.story.plan.model_copy(update={"rival": 1})))
@@ -188,4 +182,5 @@ _WAYS: dict[Kind, Callable[[Customer], Awaitable[None]]] = {
     Kind.MOVED_AND_CANCELLED: Customer.is_moved_and_cancelled,
     Kind.HELD_SESSION: Customer.holds_its_session,
     Kind.MISSED: Customer.does_not_come,
+    **at_once.WAYS,
 }

@@ -34,6 +34,7 @@ class Evidence:
     notices: list[Row] = field(default_factory=list)
     events: list[Row] = field(default_factory=list)
     changes: list[Row] = field(default_factory=list)
+    offers: list[Row] = field(default_factory=list)
     unapplied: list[Row] = field(default_factory=list)
     erasures: list[Row] = field(default_factory=list)
     intents: list[Row] = field(default_factory=list)
@@ -41,12 +42,18 @@ class Evidence:
     mails: list[Row] = field(default_factory=list)
     workflows: dict[str, list[str]] = field(default_factory=dict)
 
-    def of(self, mechanics: Collection[UUID]) -> "Evidence":
-        """The part that concerns these mechanics, where others have bookings on the same stack."""
-        bookings = [row for row in self.bookings if row["mechanic_id"] in mechanics]
+    def of(self, services: Collection[UUID], mechanics: Collection[UUID]) -> "Evidence":
+        """The part that concerns these services and their mechanics, where others have bookings on the same stack."""
+        bookings = [row for row in self.bookings if row["service_id"] in services]
         ids = {row["id"] for row in bookings}
         addresses = {row["customer_email"] for row in bookings}
-        intents = [row for row in self.intents if row["metadata"].get("mechanic_id") in set(map(str, mechanics))]
+        # That of a request which was taken back names no booking that is there, and an immediate session's no mechanic.
+        intents = [
+            row
+            for row in self.intents
+            if row["metadata"].get("mechanic_id") in set(map(str, mechanics))
+            or row["metadata"].get("booking_id") in set(map(str, ids))
+        ]
         paid = {row["id"] for row in intents}
 
         def about(rows: list[Row]) -> list[Row]:
@@ -63,6 +70,7 @@ class Evidence:
             notices=about(self.notices),
             events=about(self.events),
             changes=about(self.changes),
+            offers=about(self.offers),
             unapplied=about(self.unapplied),
             erasures=[row for row in self.erasures if row["customer_id"] in {each["customer_id"] for each in bookings}],
             intents=intents,
@@ -95,6 +103,7 @@ _QUERIES = {
     "notices": "SELECT * FROM notifications",
     "events": "SELECT * FROM booking_events ORDER BY id",
     "changes": "SELECT * FROM booking_changes",
+    "offers": "SELECT * FROM session_offers",
     "unapplied": "SELECT event_id, type, booking_id FROM webhook_inbox WHERE applied_at IS NULL",
     "erasures": "SELECT * FROM erasures",
 }
@@ -102,7 +111,7 @@ _QUERIES = {
 # What still has to happen: nothing of it when all is at rest. A reminder that is due later is not.
 _RESTLESS = """
 SELECT 'booking ' || id || ' is ' || status FROM bookings
-WHERE status IN ('holding', 'awaiting_payment', 'in_progress')
+WHERE status IN ('holding', 'awaiting_payment', 'pending', 'in_progress')
     OR (status = 'confirmed' AND ends_at < now())
 UNION ALL
 SELECT 'a hold of ' || booking_id || ' has not ended' FROM slot_reservations WHERE status = 'reserved'

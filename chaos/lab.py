@@ -26,7 +26,8 @@ from temporalio.testing import TimeSkipper, TimeSkippingConfig
 
 from bench import seed
 from bench.seed import Offer
-from chaos import crash_points
+from chaos import crash_points, shops
+from chaos.shops import Shop
 from chaos.world import without_grace
 from pitstop.devstack.stackfile import Stack
 from pitstop.gateways.temporal_engine import connect
@@ -213,19 +214,19 @@ class Case:
 
     @classmethod
     @asynccontextmanager
-    async def on(cls, lab: Lab) -> AsyncIterator["Case"]:
+    async def on(cls, lab: Lab, shop: Shop = shops.one_mechanic) -> AsyncIterator["Case"]:
         """On the stack's own worker and API."""
         async with seed.superuser(lab.stack.database_url) as connection:
-            offer = await seed.minutes(connection, 1, slug=f"chaos-{uuid4().hex[:12]}")
+            offer = await shop(connection, f"chaos-{uuid4().hex[:12]}")
             await without_grace(connection, offer.service_id)
         yield cls(lab, offer)
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, pair: Pair) -> AsyncIterator["Case"]:
+    async def opened(cls, pair: Pair, shop: Shop) -> AsyncIterator["Case"]:
         """On this pair, which also gets its webhooks."""
         secret = pair.lab.stack.stripe_webhook_secret
-        async with cls.on(pair.lab) as case:
+        async with cls.on(pair.lab, shop) as case:
             endpoint = await case.order("endpoints", {"url": f"{pair.url}/webhooks/stripe", "secret": secret})
             try:
                 yield case

@@ -15,6 +15,8 @@ MECHANICS = 24
 # Those of a workshop, and the bays that they share.
 IN_PERSON_MECHANICS = 4
 BAYS = 2
+# Who takes a session at once is not free for the next one for two minutes.
+AT_ONCE_MECHANICS = 16
 # A session of one minute and a minute's buffer after it: neighbours touch, so that any overlap is a real one.
 SLOT_MINUTES = 2
 _DAY = 1440
@@ -54,7 +56,26 @@ class Kind(StrEnum):
     MOVED_AND_CANCELLED = "moved, then cancelled, half goes back"
     HELD_SESSION = "started and completed"
     MISSED = "customer did not come"
+    AT_ONCE = "at once, several mechanics want it"
+    AT_ONCE_LAPSED = "at once, nobody takes it"
+    AT_ONCE_LAST_MOMENT = "at once, taken in the last moment or not"
+    AT_ONCE_CANCELLED = "at once, cancelled while somebody takes it"
 
+
+class Trade(StrEnum):
+    """With whom a booking is made: each has a service and mechanics of its own."""
+
+    ONLINE = "online"
+    VISIT = "visit"
+    AT_ONCE = "at once"
+
+
+# Those of the others are online.
+_TRADES = {
+    Trade.VISIT: (Kind.BAY_RIVALS,),
+    Trade.AT_ONCE: (Kind.AT_ONCE, Kind.AT_ONCE_LAPSED, Kind.AT_ONCE_LAST_MOMENT, Kind.AT_ONCE_CANCELLED),
+}
+TRADE = {kind: trade for trade, kinds in _TRADES.items() for kind in kinds}
 
 # Whose session has to begin before anything can be seen of them: no part of a short run.
 SOON = frozenset((Kind.MISSED,))
@@ -96,6 +117,10 @@ class Booking(_Planned):
     mechanic: int
     minute: int
     calm: bool = False
+
+    @property
+    def trade(self) -> Trade:
+        return TRADE.get(self.kind, Trade.ONLINE)
 
 
 class Fault(_Planned):
@@ -150,7 +175,7 @@ def _bookings(dice: random.Random, count: int, seconds: float, calm: float, soon
 
 
 # They get all of their money back, or move on by some slots of their mechanic's that nobody else is given.
-_FAR = frozenset((Kind.MOVED, Kind.MOVED_TO_A_RIVALS, Kind.CANCELLED))
+_FAR = frozenset((Kind.MOVED, Kind.MOVED_TO_A_RIVALS, Kind.CANCELLED, *_TRADES[Trade.AT_ONCE]))
 
 
 class _Slots:

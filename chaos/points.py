@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 
 from pydantic import BaseModel
 
+from bench.seed import Offer
 from chaos import evidence
 from chaos.checks import violations
 from chaos.lab import Case, Lab, NotRight, Pair, Side, until
@@ -54,7 +55,7 @@ class Attempt:
     death: Death
     points: list[str]
     stories: list[Story]
-    mechanic: UUID
+    offer: Offer
 
 
 async def run(stack: Stack, say: Callable[[str], None], every: int = 1) -> PointResults:
@@ -70,9 +71,10 @@ async def run(stack: Stack, say: Callable[[str], None], every: int = 1) -> Point
         planned = _points(learned)[::every]
         say(f"{len(planned)} points of {len(SCENARIOS)} scenarios to die at, {_ABREAST} at a time")
         attempts = list(await asyncio.gather(*(one(scenario, point) for scenario, point in planned)))
-        await _swept(lab, [attempt.mechanic for attempt in attempts])
+        await _swept(lab, [attempt.offer.service_id for attempt in attempts])
         found = await evidence.gather(stack, lab.http, lab.temporal)
-    mine = found.of({attempt.mechanic for attempt in attempts})
+    offers = [attempt.offer for attempt in attempts]
+    mine = found.of({offer.service_id for offer in offers}, {id for offer in offers for id in offer.mechanics})
     stories = [story for attempt in attempts for story in attempt.stories]
     return PointResults(deaths=[attempt.death for attempt in attempts], violations=violations(mine, stories, CALLER))
 
@@ -88,17 +90,17 @@ def _points(learned: Sequence[Attempt]) -> list[tuple[Scenario, str]]:
     return [(scenario, point) for (_, point), scenario in planned.items()]
 
 
-async def _swept(lab: Lab, mechanics: list[UUID]) -> None:
+async def _swept(lab: Lab, services: list[UUID]) -> None:
     """An event that could not be applied when it came is the sweep's, which the stack's own worker runs each minute."""
     sql = """
         SELECT NOT EXISTS (
             SELECT FROM webhook_inbox JOIN bookings ON bookings.id = webhook_inbox.booking_id
-            WHERE applied_at IS NULL AND mechanic_id = ANY($1)
+            WHERE applied_at IS NULL AND service_id = ANY($1)
         )
     """
 
     async def applied() -> bool:
-        return bool(await lab.database.fetchval(sql, mechanics))
+        return bool(await lab.database.fetchval(sql, services))
 
     await until(applied, "the sweep", _SWEEP_SECONDS)
 
@@ -130,6 +132,9 @@ class _Pairs:
             hold_grace_seconds=spans.grace,
             reminder_offsets_seconds=spans.reminders,
             closing_seconds=spans.closing,
+            immediate_preferred_seconds=spans.wave,
+            immediate_wave_seconds=spans.wave,
+            immediate_seconds=spans.search,
         )
 
 
@@ -138,7 +143,7 @@ async def _attempt(pair: Pair, scenario: Scenario, fatal: str | None) -> Attempt
     lab = pair.lab
     pair.arm(scenario.side, fatal)
     await pair.is_up()
-    async with Case.opened(pair) as case:
+    async with Case.opened(pair, scenario.shop) as case:
         world = World(_At(lab.stack, pair.url), lab.http, lab.temporal, case.offer, uuid4().hex[:12], scenario.spans)
         try:
             await scenario.play(Trial(world, case))
@@ -146,7 +151,7 @@ async def _attempt(pair: Pair, scenario: Scenario, fatal: str | None) -> Attempt
             death.wrong = str(failure)
         await _last_points(pair, fatal)
         death.died = pair.died
-        return Attempt(death, pair.points(), world.stories, case.offer.mechanics[0])
+        return Attempt(death, pair.points(), world.stories, case.offer)
 
 
 async def _last_points(pair: Pair, fatal: str | None) -> None:

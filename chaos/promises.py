@@ -1,12 +1,12 @@
 """What customers were told, held against what is there: stories and evidence in, violations out."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from uuid import UUID
 
 from chaos.evidence import Evidence
-from chaos.plan import Kind
+from chaos.plan import Trade
 from chaos.story import Story
 from chaos.violation import ENDS, KEEPS_MONEY, Found, violation
 from pitstop.domain.identity import booking_id
@@ -24,7 +24,7 @@ def acknowledged_survives(evidence: Evidence, stories: Sequence[Story], caller: 
             continue
         if told["payment"] and intents.get(row["id"]) != told["payment"]["payment_intent_id"]:
             yield violation("I5", told["id"], "has another PaymentIntent than the customer was given")
-        if (row["starts_at"], row["amount"]) != (story.moved_to or story.start, told["amount"]):
+        if (story.agreed_start, told["amount"]) not in ((row["starts_at"], row["amount"]), (None, row["amount"])):
             yield violation("I9", told["id"], "has another start or price than was acknowledged")
 
 
@@ -42,7 +42,11 @@ def ended_right(evidence: Evidence, stories: Sequence[Story], caller: str) -> Fo
     paid = {intent["id"] for intent in evidence.intents if intent["status"] == "succeeded"}
     # Everything was down until the session's start had passed: then the money goes back.
     starts = {row["id"]: row["starts_at"] for row in evidence.bookings}
-    too_late = {row["booking_id"] for row in evidence.refunds if row["requested_at"] >= starts[row["booking_id"]]}
+    too_late = {
+        row["booking_id"]
+        for row in evidence.refunds
+        if (start := starts[row["booking_id"]]) is not None and row["requested_at"] >= start
+    }
     rivals = Counter((story.plan.mechanic, story.plan.minute) for story in stories)
     for story in stories:
         row = rows.get(UUID(story.opened["id"])) if story.opened else None
@@ -50,7 +54,7 @@ def ended_right(evidence: Evidence, stories: Sequence[Story], caller: str) -> Fo
             continue
         is_paid = story.opened["payment"]["payment_intent_id"] in paid
         alone = (
-            story.plan.kind is not Kind.BAY_RIVALS
+            story.plan.trade is Trade.ONLINE
             and rivals[story.plan.mechanic, story.plan.minute] == 1
             and row["id"] not in too_late
         )
@@ -64,6 +68,8 @@ def ended_right(evidence: Evidence, stories: Sequence[Story], caller: str) -> Fo
 def _right_ends(story: Story, is_paid: bool, *, alone: bool) -> frozenset[str]:
     if story.ended:
         return frozenset((story.ended,))
+    if story.taken_by:
+        return KEEPS_MONEY
     if not is_paid:
         return frozenset(("expired", "payment_failed")) | ({"cancelled"} if story.called_off else set())
     if story.called_off:
@@ -101,10 +107,50 @@ def answers_keep_the_contract(evidence: Evidence, stories: Sequence[Story], call
             yield violation("answer", booking_id(caller, story.key), f"{story.plan.kind}: {complaint}")
 
 
+def taken_by_exactly_one(evidence: Evidence, stories: Sequence[Story], caller: str) -> Found:
+    """Of the mechanics who said yes to an immediate session one was told that it is theirs, and has it."""
+    rows = {row["id"]: row for row in evidence.bookings}
+    taken = defaultdict(list)
+    for offer in evidence.offers:
+        row = rows[offer["booking_id"]]
+        if offer["outcome"] is None and row["status"] != "pending":
+            yield violation("I3", row["id"], f"is {row['status']}, and still offered to {offer['mechanic_id']}")
+        if offer["outcome"] == "accepted":
+            taken[row["id"]].append(str(offer["mechanic_id"]))
+    for row in evidence.bookings:
+        if not row["duration_minutes"]:
+            continue
+        has = [str(row["mechanic_id"])] if row["mechanic_id"] else []
+        if taken[row["id"]] != has:
+            yield violation("I1", row["id"], f"is with {has}, and these have taken it: {taken[row['id']]}")
+    for story in stories:
+        if len(set(story.taken_by)) > 1:
+            yield violation("I1", booking_id(caller, story.key), f"{story.taken_by} were told that it is theirs")
+        if story.opened and story.taken_by and set(story.taken_by) != set(taken[UUID(story.opened["id"])]):
+            told = f"{story.taken_by} were told that it is theirs, and it is not"
+            yield violation("I5", story.opened["id"], told)
+
+
+def nobody_pays_for_nothing(evidence: Evidence, stories: Sequence[Story], caller: str) -> Found:
+    """Whoever nobody took gets all of the money back, at Stripe, and is told so."""
+    told = {row["booking_id"] for row in evidence.notices if row["kind"] == "not_taken"}
+    back: Counter[UUID] = Counter()
+    for refund in evidence.stripe_refunds:
+        back[refund["payment_intent"]] += refund["amount"]
+    paid = {row["booking_id"]: row["payment_intent_id"] for row in evidence.payments}
+    for row in evidence.bookings:
+        if row["duration_minutes"] and row["status"] == "refunded":
+            amount = back[paid[row["id"]]]
+            if amount != row["amount"] or row["id"] not in told:
+                yield violation("I2", row["id"], f"nobody took it: {amount} of {row['amount']} went back; told: {told}")
+
+
 CHECKS: tuple[Callable[[Evidence, Sequence[Story], str], Found], ...] = (
     acknowledged_survives,
     refused_left_nothing,
     ended_right,
     erased_is_gone,
     answers_keep_the_contract,
+    taken_by_exactly_one,
+    nobody_pays_for_nothing,
 )

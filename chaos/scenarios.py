@@ -4,9 +4,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from chaos import shops
 from chaos.buyer import DECLINED_CARD, GOOD_CARD, Buyer
+from chaos.dealer import Dealer
 from chaos.lab import Case, NotRight, Side
 from chaos.plan import Booking, Kind
+from chaos.shops import Shop
 from chaos.world import Spans, World
 
 _FAR_AHEAD = 3 * 1440
@@ -21,10 +24,9 @@ class Trial:
     world: World
     case: Case
 
-    def customer(self, rival: int = 0, minute: int = _FAR_AHEAD) -> Buyer:
-        kind = Kind.CALLED_OFF_PAID if rival < 0 else Kind.PAID
+    def customer(self, kind: Kind = Kind.PAID, *, rival: int = 0, minute: int = _FAR_AHEAD) -> Dealer:
         booking = Booking(number=1, rival=rival, kind=kind, at=0, mechanic=0, minute=minute)
-        return Buyer(self.world, self.world.story(booking))
+        return Dealer(self.world, self.world.story(booking))
 
     async def becomes(self, customer: Buyer, status: str) -> None:
         sql = f"SELECT status = '{status}' FROM bookings WHERE id = $1"  # noqa: S608 - a word of ours
@@ -87,7 +89,7 @@ async def refunded(trial: Trial) -> None:
 
 async def called_off(trial: Trial) -> None:
     """Cancelled by an operator when it was paid and confirmed."""
-    customer = trial.customer(rival=-1)
+    customer = trial.customer(Kind.CALLED_OFF_PAID)
     await customer.opens()
     await customer.pays_with(GOOD_CARD)
     await trial.becomes(customer, "confirmed")
@@ -100,7 +102,7 @@ async def called_off(trial: Trial) -> None:
 
 
 async def called_off_unpaid(trial: Trial) -> None:
-    customer = trial.customer(rival=-1)
+    customer = trial.customer(Kind.CALLED_OFF_PAID)
     await customer.opens()
     await customer.calls_off()
     await trial.becomes(customer, "cancelled")
@@ -149,7 +151,7 @@ async def left_alone(trial: Trial) -> None:
     await _is_refunded(trial, customer)
 
 
-async def _confirmed(trial: Trial, minute: int = _FAR_AHEAD) -> Buyer:
+async def _confirmed(trial: Trial, minute: int = _FAR_AHEAD) -> Dealer:
     customer = trial.customer(minute=minute)
     await customer.opens()
     await customer.pays_with(GOOD_CARD)
@@ -162,6 +164,33 @@ async def _is_refunded(trial: Trial, customer: Buyer) -> None:
     owed = "SELECT NOT EXISTS (SELECT FROM refunds WHERE booking_id = $1 AND refunded_at IS NULL)"
     await trial.case.until(owed, _id(customer), "the refund")
     await trial.has_its_mails(customer)
+
+
+async def taken(trial: Trial) -> None:
+    """A session at once: the mechanic who was asked for says no, the next one takes it and completes it."""
+    customer = await _waits(trial)
+    preferred, other, _ = trial.case.offer.mechanics
+    await customer.declines_offer(preferred)
+    await customer.accepts(other)
+    await trial.has_its_mails(customer)
+    await customer.ends("complete", mechanic=other)
+    await trial.becomes(customer, "completed")
+
+
+async def not_taken(trial: Trial) -> None:
+    """A session at once that nobody takes."""
+    customer = await _waits(trial)
+    await trial.case.to_the_end(_id(customer))
+    await trial.becomes(customer, "refunded")
+    await _is_refunded(trial, customer)
+
+
+async def _waits(trial: Trial) -> Dealer:
+    customer = trial.customer(Kind.AT_ONCE)
+    await customer.opens()
+    await customer.pays_with(GOOD_CARD)
+    await trial.becomes(customer, "pending")
+    return customer
 
 
 async def refused_at_first(trial: Trial) -> None:
@@ -193,6 +222,7 @@ class Scenario:
     play: Callable[[Trial], Awaitable[None]]
     side: Side
     spans: Spans = field(default=LIKE_THE_PRODUCT)
+    shop: Shop = shops.one_mechanic
 
 
 SCENARIOS = (
@@ -208,10 +238,13 @@ SCENARIOS = (
     Scenario("held session", held_session, Side.WORKER),
     Scenario("missed", missed, Side.WORKER),
     Scenario("left alone", left_alone, Side.WORKER),
+    Scenario("taken", taken, Side.WORKER, shop=shops.several_mechanics),
+    Scenario("not taken", not_taken, Side.WORKER, shop=shops.several_mechanics),
     Scenario("completed", completed, Side.API),
     Scenario("refused at first", refused_at_first, Side.API),
     Scenario("erased", erased, Side.API),
     Scenario("moved", moved, Side.API),
     Scenario("cancelled in part", cancelled_in_part, Side.API),
     Scenario("held session", held_session, Side.API),
+    Scenario("taken", taken, Side.API, shop=shops.several_mechanics),
 )

@@ -6,7 +6,7 @@ from uuid import UUID, uuid5
 
 from pydantic import BaseModel, Field
 
-from chaos.plan import Booking
+from chaos.plan import Booking, Trade
 
 Json = dict[str, Any]
 _CUSTOMERS = UUID("8c1d2a0e-1b64-4b86-9a43-6b0f3c0f7d55")
@@ -17,8 +17,8 @@ class Story(BaseModel):
 
     Neither: the customer never had an answer that says what became of the request. `answers` are all statuses, in
     order, `None` for none. `moved_to`: the start that the last answer to a move has named; `ended`: the status that was
-    answered to whoever ended it. `erased`: the API has said that the customer's personal data are gone. Moments are of
-    the wall clock, spans in seconds.
+    answered to whoever ended it. `erased`: the API has said that the customer's personal data are gone. `taken_by`: the
+    mechanics who were told that an immediate session is theirs. Moments are of the wall clock, spans in seconds.
     """
 
     plan: Booking
@@ -33,8 +33,14 @@ class Story(BaseModel):
     called_off: bool = False
     moved_to: datetime | None = None
     ended: str | None = None
+    taken_by: list[str] = Field(default_factory=list)
     erased: bool = False
     complaints: list[str] = Field(default_factory=list)
+
+    @property
+    def agreed_start(self) -> datetime | None:
+        """As it was last said to be; None for a session at once that nobody was told to have."""
+        return self.moved_to or (None if self.plan.trade is Trade.AT_ONCE else self.start)
 
 
 def customer_id(key: str) -> UUID:

@@ -150,12 +150,14 @@ class Buyer:
         await self._insists(cancel, "calling off")
 
     async def asks(
-        self, what: str, *, operator: bool = False, mechanic: UUID | None = None, **sent: Any
+        self, what: str, *, operator: bool = False, mechanic: UUID | None = None, gone: bool = False, **sent: Any
     ) -> Json | None:
         """Asks for a change until there is an answer that says what became of it; None: it was refused, or nothing.
 
-        As the customer's service, unless it is an operator or this mechanic who asks.
+        As the customer's service, unless it is an operator or this mechanic who asks. `gone`: once it is done, whoever
+        has asked does not see the booking any more.
         """
+        definite = _DEFINITE | ({httpx.codes.NOT_FOUND} if gone else set())
         own = await self._world.token_of(mechanic) if mechanic else None
         answered: list[httpx.Response] = []
 
@@ -166,10 +168,10 @@ class Buyer:
             url = f"{now.api_url}/v1/bookings/{self.story.opened['id']}/{what}"
             headers = {"Authorization": f"Bearer {token}"}
             answer = await self._world.http.post(url, json=sent or None, headers=headers, timeout=_CALL_SECONDS)
-            if answer.status_code not in _DEFINITE | _PASSING:
+            if answer.status_code not in definite | _PASSING:
                 self.story.complaints.append(f"{what} answered {answer.status_code}: {answer.text[:300]}")
             answered.append(answer)
-            return answer.status_code in _DEFINITE
+            return answer.status_code in definite
 
         await self._insists(post, what)
         body: Json | None = answered[-1].json() if answered and answered[-1].status_code == httpx.codes.OK else None

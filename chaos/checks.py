@@ -54,6 +54,7 @@ def money_has_its_slot(evidence: Evidence) -> Found:
     status = {str(row["id"]): row["status"] for row in evidence.bookings}
     agreed = {str(row["id"]): row["kept_amount"] or 0 for row in evidence.bookings if row["status"] in ENDS}
     recorded = {row["payment_intent_id"]: row for row in evidence.payments}
+    differences = _differences(evidence)
     kept: Counter[str] = Counter()
     for intent in evidence.intents:
         booking, paid = intent["metadata"].get("booking_id"), intent["status"] == "succeeded"
@@ -65,8 +66,9 @@ def money_has_its_slot(evidence: Evidence) -> Found:
         if not paid or back == intent["amount"]:
             continue
         kept[booking] += 1
-        if back and booking not in agreed:
-            yield violation("I2", booking, f"{intent['id']}: {back} of {intent['amount']} went back")
+        if booking not in agreed and back != differences[booking]:
+            told = f"{back} of {intent['amount']} went back, {differences[booking]} were owed"
+            yield violation("I2", booking, f"{intent['id']}: {told}")
         if not stands:
             yield violation("I2", booking, f"{intent['id']} is paid and kept, the booking is {status.get(booking)}")
         if intent["id"] not in recorded:
@@ -74,6 +76,16 @@ def money_has_its_slot(evidence: Evidence) -> Found:
     for booking, count in kept.items():
         if count > 1:
             yield violation("I2", booking, f"paid {count} times")
+
+
+def _differences(evidence: Evidence) -> Counter[str]:
+    """What has to go back of each booking because it was moved to something cheaper, by what it costs now."""
+    now = {str(row["id"]): row["amount"] for row in evidence.bookings}
+    owed: Counter[str] = Counter()
+    for intent in evidence.intents:
+        booking = intent["metadata"].get("booking_id")
+        owed[booking] = intent["amount"] - now.get(booking, intent["amount"])
+    return owed
 
 
 def refunds_by_policy(evidence: Evidence) -> Found:
@@ -85,7 +97,7 @@ def refunds_by_policy(evidence: Evidence) -> Found:
             moved[event["booking_id"]].append((datetime.fromisoformat(detail["from"]), event["at"], detail["by"]))
     back = Counter[UUID]()
     for refund in evidence.refunds:
-        back[refund["booking_id"]] += refund["amount"]
+        back[refund["booking_id"]] += refund["amount"] if not _is_difference(refund) else 0
     rows = {row["id"]: row for row in evidence.bookings}
     confirmed = {row["booking_id"] for row in evidence.sessions}
     for event in evidence.events:
@@ -94,7 +106,8 @@ def refunds_by_policy(evidence: Evidence) -> Found:
             continue
         times = [(row["starts_at"], event["at"], by), *moved[row["id"]]]
         shares = [_share(row, start, at) for start, at, who in times if who in _CUSTOMERS and start is not None]
-        owed = -(-row["amount"] * (min(shares, default=100) if by in _CUSTOMERS else 100) // 100)
+        by_policy = by in _CUSTOMERS and row["workshop_status"] in (None, "confirmed")
+        owed = -(-row["amount"] * (min(shares, default=100) if by_policy else 100) // 100)
         if back[row["id"]] != owed:
             yield violation("I9", row["id"], f"cancelled by {by}: {back[row['id']]} go back, {owed} were agreed")
 
@@ -112,16 +125,28 @@ def moves_are_counted(evidence: Evidence) -> Found:
     """Row, timeline, changes that were done and the invite's number name the same moves."""
     told = Counter(row["booking_id"] for row in evidence.events if row["event"] == "rescheduled")
     cancelled = {row["booking_id"] for row in evidence.events if row["event"] == "cancelled"}
-    done = Counter(
-        row["booking_id"]
-        for row in evidence.changes
-        if (row["kind"], row["outcome"]) == ("reschedule", "done") and "unchanged" not in row["detail"]
-    )
+    done = _done(evidence, "reschedule", "accept_proposal")
+    handed, told_handed = _done(evidence, "hand_over"), Counter(_events(evidence, "handed_over"))
     for row in evidence.bookings:
         id = row["id"]
-        counts = (row["moves"], told[id], done[id], row["invite_sequence"] - (id in cancelled))
+        counts = (row["moves"], told[id], done[id], row["invite_sequence"] - handed[id] - (id in cancelled))
         if len(set(counts)) > 1:
             yield violation("I7", id, f"moved (row, timeline, changes, invite): {counts}")
+        if handed[id] != told_handed[id]:
+            yield violation("I7", id, f"handed over {handed[id]} times, {told_handed[id]} times in the timeline")
+
+
+def _events(evidence: Evidence, event: str) -> list[UUID]:
+    return [row["booking_id"] for row in evidence.events if row["event"] == event]
+
+
+def _done(evidence: Evidence, *kinds: str) -> Counter[UUID]:
+    """How often changes of these kinds were made of each booking."""
+    return Counter(
+        row["booking_id"]
+        for row in evidence.changes
+        if row["kind"] in kinds and row["outcome"] == "done" and "unchanged" not in row["detail"]
+    )
 
 
 def slot_has_its_money(evidence: Evidence) -> Found:
@@ -129,6 +154,9 @@ def slot_has_its_money(evidence: Evidence) -> Found:
     payment = {row["booking_id"]: row for row in evidence.payments}
     sessions = Counter(row["booking_id"] for row in evidence.sessions)
     confirmed = Counter(row["booking_id"] for row in evidence.reservations if row["status"] == "confirmed")
+    differences = Counter[UUID]()
+    for refund in evidence.refunds:
+        differences[refund["booking_id"]] += refund["amount"] if _is_difference(refund) else 0
     for row in evidence.bookings:
         if row["status"] not in KEEPS_MONEY:
             continue
@@ -136,7 +164,8 @@ def slot_has_its_money(evidence: Evidence) -> Found:
         intent = intents.get(paid["payment_intent_id"]) if paid else None
         if row["status"] in ENDS and row["kept_amount"] is None:
             yield violation("I2", row["id"], f"{row['status']}, and nothing says what is kept")
-        if intent is None or intent["status"] != "succeeded" or intent["amount_received"] != row["amount"]:
+        agreed = row["amount"] + differences[row["id"]]
+        if intent is None or intent["status"] != "succeeded" or intent["amount_received"] != agreed:
             yield violation("I2", row["id"], f"{row['status']} without its money: {intent and intent['status']}")
         if sessions[row["id"]] != 1 or confirmed[row["id"]] != 1:
             counts = f"{sessions[row['id']]} sessions, {confirmed[row['id']]} confirmed reservations"
@@ -164,13 +193,14 @@ def nobody_can_pay_what_has_ended(evidence: Evidence) -> Found:
 
 
 def once_at_stripe(evidence: Evidence) -> Found:
-    """One PaymentIntent for each hold, one refund for each PaymentIntent."""
+    """One PaymentIntent for each hold, one refund for each PaymentIntent and each difference."""
+    differences = Counter(row["payment_intent_id"] for row in evidence.refunds if _is_difference(row))
     holds = Counter(intent["metadata"].get("reservation_id") for intent in evidence.intents)
     for intent in evidence.intents:
         booking = intent["metadata"].get("booking_id")
         if holds[intent["metadata"].get("reservation_id")] > 1:
             yield violation("I4", booking, "two PaymentIntents for one hold")
-        if len(refunds := _refunds(evidence, intent)) > 1:
+        if len(refunds := _refunds(evidence, intent)) > 1 + differences[intent["id"]]:
             yield violation("I4", booking, f"{len(refunds)} refunds of {intent['id']}")
     issued = {row["stripe_refund_id"] for row in evidence.refunds}
     for refund in evidence.stripe_refunds:
@@ -253,13 +283,18 @@ def every_mail_is_there(evidence: Evidence) -> Found:
     kinds = defaultdict(set)
     for row in evidence.notices:
         kinds[row["booking_id"]].add(row["kind"])
+    handed = _done(evidence, "hand_over")
     if len(arrived) < len(sent):
         yield violation("I4", None, f"{len(sent)} mails are on record as sent, {len(arrived)} have arrived")
     for row in evidence.bookings:
+        if row["workshop_status"] == "lapsed" and "workshop_declined" not in kinds[row["id"]]:
+            yield violation("I6", row["id"], "the workshop has not answered, and no mail says so")
         if row["status"] in KEEPS_MONEY and not _owed_by(row) <= kinds[row["id"]]:
             yield violation("I6", row["id"], f"stands, and only these mails are on record: {kinds[row['id']]}")
         if row["status"] == "refunded" and not kinds[row["id"]] & {"refund", "not_taken"}:
             yield violation("I4", row["id"], "refunded, and no mail says so")
+        if handed[row["id"]] and "handed_over" not in kinds[row["id"]]:
+            yield violation("I6", row["id"], "handed over, and no mail says so")
         if row["moves"] and "rescheduled" not in kinds[row["id"]]:
             yield violation("I6", row["id"], "moved, and no mail says so")
         if row["status"] == "no_show" and "no_show" not in kinds[row["id"]]:
@@ -267,8 +302,15 @@ def every_mail_is_there(evidence: Evidence) -> Found:
 
 
 def _owed_by(row: Row) -> set[str]:
-    """What a booking that stands has told its customer; one at once has neither time to confirm nor to remind of."""
-    return {"taken"} if row["duration_minutes"] else {"confirmation", "reminder"}
+    """What a booking that stands has told its customer; one at once has neither time to confirm nor to remind of.
+
+    One to which a workshop had to agree is confirmed when it has, or has been moved where the workshop wanted it.
+    """
+    if row["duration_minutes"]:
+        return {"taken"}
+    if row["workshop_status"] is None:
+        return {"confirmation", "reminder"}
+    return {"workshop_asked", "reminder", "rescheduled" if row["moves"] else "confirmation"}
 
 
 def invites_keep_their_name(evidence: Evidence) -> Found:
@@ -283,13 +325,19 @@ def invites_keep_their_name(evidence: Evidence) -> Found:
             continue
         number = next((int(line.removeprefix("SEQUENCE:")) for line in lines if line.startswith("SEQUENCE:")), -1)
         cancels = "METHOD:CANCEL" in lines
-        right = number == booking["invite_sequence"] if cancels else last[mail["to"]] <= number <= booking["moves"]
+        most = booking["invite_sequence"] - (booking["status"] == "cancelled")
+        right = number == booking["invite_sequence"] if cancels else last[mail["to"]] <= number <= most
         last[mail["to"]] = number
         if not right:
             yield violation("I7", booking["id"], f"the invite {mail['subject']!r} has SEQUENCE {number}")
 
 
 # Small change
+
+
+def _is_difference(refund: Row) -> bool:
+    """Whether it goes back because the booking has become cheaper, and not because of its end."""
+    return "/move/" in refund["idempotency_key"]
 
 
 def _refunds(evidence: Evidence, intent: Row) -> list[Row]:

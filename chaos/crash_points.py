@@ -22,12 +22,16 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, 
 import worker
 from api import composition
 from api.app import create_app
+from pitstop.contracts import names
 from pitstop.gateways.temporal_engine import connect
 from pitstop.settings import Settings
 
+# How a point of a scenario's own begins: the change that is made there is of another kind in each.
+CHANGE = "change "
 # By then a result has reached the workflow and the server, and an answer its client.
 _REPORTED_SECONDS = 0.1
-_step: ContextVar[str] = ContextVar("step", default="outside")
+# None where something is only read, which has no effect that could be lost.
+_step: ContextVar[str | None] = ContextVar("step", default=None)
 
 Factory = Callable[..., Any]
 Scope = MutableMapping[str, Any]
@@ -40,6 +44,7 @@ class Points:
         self._fatal = fatal
         self._log = log
         self._passed: set[str] = set()
+        self._changes = 0
 
     def reach(self, point: str) -> None:
         if point not in self._passed:
@@ -50,8 +55,12 @@ class Points:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def begin(self, step: str) -> None:
-        _step.set(step)
+        """Changes of a booking are of many kinds, which their step does not name: they are numbered."""
         self.reach(f"{step}: before it")
+        if step == names.APPLY_CHANGE:
+            self._changes += 1
+            step = f"{CHANGE}{self._changes}"
+        _step.set(step)
 
     def end(self) -> None:
         point = f"{_step.get()}: reported"
@@ -76,7 +85,8 @@ class _Tapped:
 
         async def call(*arguments: Any, **options: Any) -> Any:
             result = await found(*arguments, **options)
-            self._points.reach(f"{_step.get()}: after {type(self._target).__name__}.{name}")
+            if (step := _step.get()) is not None:
+                self._points.reach(f"{step}: after {type(self._target).__name__}.{name}")
             return result
 
         return call
@@ -130,8 +140,9 @@ async def _work(settings: Settings, points: Points) -> None:
 
 # The API
 
-OF_THE_API = ("BookingDesk", "PostgresInbox", "TemporalEngine")
+OF_THE_API = ("BookingDesk", "PostgresInbox", "TemporalEngine", "Waivers")
 
+_WRITING = ("POST", "PUT", "DELETE")
 # A path has another booking's or customer's id in each run.
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 Receive = Callable[[], Awaitable[Scope]]
@@ -149,12 +160,12 @@ def serve(settings: Settings, port: int, fatal: str | None, log: Path) -> None:
 
 
 def _watched(app: App, points: Points) -> App:
-    """Each writing request is a step: what is read has no effect that could be lost."""
+    """Each writing request is a step."""
 
     async def call(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] != "POST":
+        if scope["type"] != "http" or scope["method"] not in _WRITING:
             return await app(scope, receive, send)
-        points.begin(f"POST {_ID.sub('…', scope['path'])}")
+        points.begin(f"{scope['method']} {_ID.sub('…', scope['path'])}")
         await app(scope, receive, send)
         points.end()
 

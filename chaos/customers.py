@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
-from chaos import at_once
+from chaos import at_once, in_the_yard
 from chaos.buyer import DECLINED_CARD, GOOD_CARD
 from chaos.dealer import Dealer
 from chaos.plan import Kind
@@ -125,6 +125,39 @@ class Customer(Dealer):
             rival = Customer(self._world, self._world.story(wanted))
             await asyncio.gather(self.moves(self.story.start + _A_SLOT), rival.pays())
 
+    async def is_handed_over_to_a_rivals(self) -> None:
+        """The other mechanic is wanted by a rival for the same time, in the same moment: one has it."""
+        if await self.is_paid():
+            wanted = self.story.plan.model_copy(update={"rival": 1, "mechanic": self.spare()})
+            rival = Customer(self._world, self._world.story(wanted))
+            await asyncio.gather(self.is_handed_over(), rival.pays())
+
+    async def is_handed_over_alone(self) -> None:
+        if await self.is_paid():
+            await self.is_handed_over()
+
+    async def takes_another_time(self) -> None:
+        """One of two that its mechanic would rather have."""
+        if await self.is_paid():
+            wanted = self.story.start + _A_SLOT
+            await self.is_proposed(wanted + timedelta(days=10), wanted)
+            await self.takes_proposal(wanted)
+
+    async def wants_no_other_time(self) -> None:
+        if await self.is_paid() and await self.is_proposed(self.story.start + _A_SLOT):
+            await self.asks("proposal/decline")
+
+    async def moves_to_what_is_cheaper(self) -> None:
+        """What is left of the price goes back while the booking stands."""
+        if await self.is_paid():
+            await self.becomes_cheaper(self.story.start + _A_SLOT)
+
+    async def is_cheaper_and_cancelled(self) -> None:
+        """Far ahead: all goes back, in two parts."""
+        if await self.is_paid():
+            await self.becomes_cheaper(self.story.start + _A_SLOT)
+            await self.ends("cancel")
+
     async def is_cancelled_unpaid(self) -> None:
         if await self.opens():
             await self.ends("cancel")
@@ -182,5 +215,12 @@ _WAYS: dict[Kind, Callable[[Customer], Awaitable[None]]] = {
     Kind.MOVED_AND_CANCELLED: Customer.is_moved_and_cancelled,
     Kind.HELD_SESSION: Customer.holds_its_session,
     Kind.MISSED: Customer.does_not_come,
+    Kind.HANDED_OVER: Customer.is_handed_over_alone,
+    Kind.HANDED_OVER_TO_A_RIVALS: Customer.is_handed_over_to_a_rivals,
+    Kind.PROPOSED: Customer.takes_another_time,
+    Kind.PROPOSED_DECLINED: Customer.wants_no_other_time,
+    Kind.CHEAPER: Customer.moves_to_what_is_cheaper,
+    Kind.CHEAPER_CANCELLED: Customer.is_cheaper_and_cancelled,
     **at_once.WAYS,
+    **in_the_yard.WAYS,
 }

@@ -35,6 +35,7 @@ class Evidence:
     events: list[Row] = field(default_factory=list)
     changes: list[Row] = field(default_factory=list)
     offers: list[Row] = field(default_factory=list)
+    signatures: list[Row] = field(default_factory=list)
     unapplied: list[Row] = field(default_factory=list)
     erasures: list[Row] = field(default_factory=list)
     intents: list[Row] = field(default_factory=list)
@@ -71,6 +72,7 @@ class Evidence:
             events=about(self.events),
             changes=about(self.changes),
             offers=about(self.offers),
+            signatures=about(self.signatures),
             unapplied=about(self.unapplied),
             erasures=[row for row in self.erasures if row["customer_id"] in {each["customer_id"] for each in bookings}],
             intents=intents,
@@ -90,6 +92,8 @@ _QUERIES = {
             ON (a.mechanic_id = b.mechanic_id OR a.bay_id = b.bay_id) AND a.id < b.id AND a.blocked && b.blocked
         WHERE a.status IN ('reserved', 'confirmed') AND (a.status = 'confirmed' OR a.expires_at > now())
             AND b.status IN ('reserved', 'confirmed') AND (b.status = 'confirmed' OR b.expires_at > now())
+            -- A time that a workshop proposes may touch the one that was booked.
+            AND (a.booking_id <> b.booking_id OR (a.proposal_id IS NULL AND b.proposal_id IS NULL))
     """,
     "without_bay": """
         SELECT r.booking_id FROM slot_reservations AS r
@@ -104,6 +108,7 @@ _QUERIES = {
     "events": "SELECT * FROM booking_events ORDER BY id",
     "changes": "SELECT * FROM booking_changes",
     "offers": "SELECT * FROM session_offers",
+    "signatures": "SELECT booking_id, accepted_at FROM waiver_signatures",
     "unapplied": "SELECT event_id, type, booking_id FROM webhook_inbox WHERE applied_at IS NULL",
     "erasures": "SELECT * FROM erasures",
 }
@@ -124,6 +129,9 @@ UNION ALL
 -- Reminders and the end of a session that begins soon are waited for.
 SELECT 'the session of ' || id || ' begins soon' FROM bookings
 WHERE status = 'confirmed' AND starts_at < now() + interval '1 hour'
+UNION ALL
+SELECT 'the word on ' || id || ' is waited for' FROM bookings
+WHERE status = 'confirmed' AND workshop_status IN ('awaiting', 'proposed')
 UNION ALL
 SELECT 'the event ' || event_id || ' is not applied' FROM webhook_inbox WHERE applied_at IS NULL
 UNION ALL

@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict
 
 PARTS = ("worker", "api", "temporal", "postgres", "stripe")
 MECHANICS = 24
+# Those of them who are there for what is handed over: none is booked otherwise.
+SPARE_MECHANICS = 4
 # Those of a workshop, and the bays that they share.
 IN_PERSON_MECHANICS = 4
 BAYS = 2
@@ -56,6 +58,18 @@ class Kind(StrEnum):
     MOVED_AND_CANCELLED = "moved, then cancelled, half goes back"
     HELD_SESSION = "started and completed"
     MISSED = "customer did not come"
+    HANDED_OVER = "handed over to another mechanic"
+    HANDED_OVER_TO_A_RIVALS = "handed over to a mechanic whom a rival wants"
+    PROPOSED = "another time proposed, and taken"
+    PROPOSED_DECLINED = "another time proposed, and declined"
+    CHEAPER = "moved to a cheaper plan"
+    CHEAPER_CANCELLED = "moved to a cheaper plan, then cancelled"
+    WORD_GIVEN = "the workshop confirms; signed, started and completed"
+    WORD_OTHER_TIME = "the workshop proposes another time, which is taken"
+    WORD_OTHER_TIME_DECLINED = "the workshop proposes another time, which is declined"
+    WORD_DECLINED = "the workshop declines"
+    WORD_LAPSED = "the workshop does not answer"
+    WORD_NOT_AWAITED = "cancelled before the workshop has answered"
     AT_ONCE = "at once, several mechanics want it"
     AT_ONCE_LAPSED = "at once, nobody takes it"
     AT_ONCE_LAST_MOMENT = "at once, taken in the last moment or not"
@@ -68,23 +82,35 @@ class Trade(StrEnum):
     ONLINE = "online"
     VISIT = "visit"
     AT_ONCE = "at once"
+    YARD = "yard"
 
 
 # Those of the others are online.
 _TRADES = {
     Trade.VISIT: (Kind.BAY_RIVALS,),
+    # A workshop that wants to be asked.
+    Trade.YARD: (
+        Kind.WORD_GIVEN,
+        Kind.WORD_OTHER_TIME,
+        Kind.WORD_OTHER_TIME_DECLINED,
+        Kind.WORD_DECLINED,
+        Kind.WORD_LAPSED,
+        Kind.WORD_NOT_AWAITED,
+    ),
     Trade.AT_ONCE: (Kind.AT_ONCE, Kind.AT_ONCE_LAPSED, Kind.AT_ONCE_LAST_MOMENT, Kind.AT_ONCE_CANCELLED),
 }
 TRADE = {kind: trade for trade, kinds in _TRADES.items() for kind in kinds}
 
-# Whose session has to begin before anything can be seen of them: no part of a short run.
-SOON = frozenset((Kind.MISSED,))
+# Of whom nothing can be seen before a minute is over: no part of a short run.
+SOON = frozenset((Kind.MISSED, Kind.WORD_LAPSED))
 # How many minutes ahead their sessions are, where that is the point of them. None that a run would have to wait for.
 _AHEAD = {
     Kind.CANCELLED_IN_PART: 5 * 60,
     Kind.MOVED_AND_CANCELLED: 5 * 60,
     Kind.CANCELLED_LATE: 90,
     Kind.HELD_SESSION: 8,
+    Kind.WORD_GIVEN: 8,
+    Kind.WORD_NOT_AWAITED: 5 * 60,
     Kind.MISSED: 1,
 }
 
@@ -175,7 +201,24 @@ def _bookings(dice: random.Random, count: int, seconds: float, calm: float, soon
 
 
 # They get all of their money back, or move on by some slots of their mechanic's that nobody else is given.
-_FAR = frozenset((Kind.MOVED, Kind.MOVED_TO_A_RIVALS, Kind.CANCELLED, *_TRADES[Trade.AT_ONCE]))
+_FAR = frozenset(
+    (
+        Kind.MOVED,
+        Kind.MOVED_TO_A_RIVALS,
+        Kind.CANCELLED,
+        Kind.HANDED_OVER,
+        Kind.HANDED_OVER_TO_A_RIVALS,
+        Kind.PROPOSED,
+        Kind.PROPOSED_DECLINED,
+        Kind.CHEAPER,
+        Kind.CHEAPER_CANCELLED,
+        Kind.WORD_OTHER_TIME,
+        Kind.WORD_OTHER_TIME_DECLINED,
+        Kind.WORD_DECLINED,
+        Kind.WORD_LAPSED,
+        *_TRADES[Trade.AT_ONCE],
+    )
+)
 
 
 class _Slots:

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from bench.seed import Offer
 from chaos import evidence
 from chaos.checks import violations
+from chaos.crash_points import CHANGE
 from chaos.lab import Case, Lab, NotRight, Pair, Side, until
 from chaos.scenarios import SCENARIOS, Scenario, Trial
 from chaos.story import Story
@@ -80,14 +81,15 @@ async def run(stack: Stack, say: Callable[[str], None], every: int = 1) -> Point
 
 
 def _points(learned: Sequence[Attempt]) -> list[tuple[Scenario, str]]:
-    """Each point once, in the first scenario that has it."""
-    planned: dict[tuple[Side, str], Scenario] = {}
+    """Each point once, in the first scenario that has it; those of changes in each."""
+    planned: dict[tuple[Side, str, str], Scenario] = {}
     for scenario, lesson in zip(SCENARIOS, learned, strict=True):
         if lesson.death.wrong:
             raise NotRight(f"{scenario.name} does not even go well alone: {lesson.death.wrong}")
         for point in lesson.points:
-            planned.setdefault((scenario.side, point), scenario)
-    return [(scenario, point) for (_, point), scenario in planned.items()]
+            own = scenario.name if point.startswith(CHANGE) else ""
+            planned.setdefault((scenario.side, point, own), scenario)
+    return [(scenario, point) for (_, point, _), scenario in planned.items()]
 
 
 async def _swept(lab: Lab, services: list[UUID]) -> None:

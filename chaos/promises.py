@@ -24,8 +24,20 @@ def acknowledged_survives(evidence: Evidence, stories: Sequence[Story], caller: 
             continue
         if told["payment"] and intents.get(row["id"]) != told["payment"]["payment_intent_id"]:
             yield violation("I5", told["id"], "has another PaymentIntent than the customer was given")
-        if (story.agreed_start, told["amount"]) not in ((row["starts_at"], row["amount"]), (None, row["amount"])):
+        if story.agreed_start not in (None, row["starts_at"]) or row["amount"] != (story.price or told["amount"]):
             yield violation("I9", told["id"], "has another start or price than was acknowledged")
+
+
+def with_whom_it_was_agreed(evidence: Evidence, stories: Sequence[Story], caller: str) -> Found:
+    """A booking is with the mechanic who was named when it was made, or to whom it was said to be handed over."""
+    rows = {row["id"]: row for row in evidence.bookings}
+    for story in stories:
+        row = rows.get(UUID(story.opened["id"])) if story.opened else None
+        if row is None or story.opened is None or story.plan.trade is not Trade.ONLINE:
+            continue
+        agreed = story.handed_to or story.opened["mechanic_id"]
+        if str(row["mechanic_id"]) != agreed:
+            yield violation("I5", row["id"], f"is with {row['mechanic_id']}, agreed was {agreed}")
 
 
 def refused_left_nothing(evidence: Evidence, stories: Sequence[Story], caller: str) -> Found:
@@ -70,11 +82,15 @@ def _right_ends(story: Story, is_paid: bool, *, alone: bool) -> frozenset[str]:
         return frozenset((story.ended,))
     if story.taken_by:
         return KEEPS_MONEY
+    if is_paid and story.plan.trade is Trade.YARD and story.word not in ("confirmed", None):
+        return frozenset(("cancelled",))
     if not is_paid:
         return frozenset(("expired", "payment_failed")) | ({"cancelled"} if story.called_off else set())
     if story.called_off:
         return KEEPS_MONEY | {"cancelled", "refunded"}
     in_time = story.paid_at is not None and story.paid_at < story.start - timedelta(seconds=30)
+    if story.plan.trade is Trade.YARD and story.word is None:
+        return KEEPS_MONEY | {"refunded", "cancelled"}
     return KEEPS_MONEY if alone and in_time else KEEPS_MONEY | {"refunded"}
 
 
@@ -145,12 +161,53 @@ def nobody_pays_for_nothing(evidence: Evidence, stories: Sequence[Story], caller
                 yield violation("I2", row["id"], f"nobody took it: {amount} of {row['amount']} went back; told: {told}")
 
 
+def the_word_is_kept(evidence: Evidence, stories: Sequence[Story], caller: str) -> Found:
+    """What a workshop was heard to say is so; and where the customer is left without, all of the money goes back."""
+    rows = {row["id"]: row for row in evidence.bookings}
+    for story in stories:
+        row = rows.get(UUID(story.opened["id"])) if story.opened else None
+        if row is None:
+            continue
+        final = story.word in ("confirmed", "declined", "lapsed")
+        if final and row["workshop_status"] != story.word:
+            yield violation("I5", row["id"], f"the workshop's word was {story.word}, and is {row['workshop_status']}")
+    for row in evidence.bookings:
+        if row["workshop_status"] in ("declined", "lapsed") and (row["status"], row["kept_amount"]) != ("cancelled", 0):
+            told = f"is {row['status']} and keeps {row['kept_amount']}, the workshop's word is {row['workshop_status']}"
+            yield violation("I2", row["id"], told)
+        if row["workshop_status"] in ("awaiting", "proposed") and row["status"] not in ENDS:
+            yield violation("I5", row["id"], f"a word is waited for, and it has not come: {row['workshop_status']}")
+
+
+def nothing_begins_unsigned(evidence: Evidence, stories: Sequence[Story], caller: str) -> Found:
+    """Nobody works on a vehicle before its owner has signed; and what was signed is there."""
+    signed = defaultdict(list)
+    for row in evidence.signatures:
+        signed[row["booking_id"]].append(row["accepted_at"])
+    for session in evidence.sessions:
+        begun = session["started_at"]
+        if begun is None or session["kind"] not in ("in_person", "diagnostic"):
+            continue
+        # The run's clock and the database's are this machine's.
+        if not any(at <= begun + _ONE_DECISION for at in signed[session["booking_id"]]):
+            yield violation("I5", session["booking_id"], f"began at {begun}, unsigned")
+    for story in stories:
+        if story.opened and len(signed[UUID(story.opened["id"])]) < story.signed:
+            yield violation("I5", story.opened["id"], f"{story.signed} signatures were taken, and not all are there")
+
+
+# A decision bears the time at which its step was asked for; it sees what was signed until its transaction.
+_ONE_DECISION = timedelta(seconds=30)
+
 CHECKS: tuple[Callable[[Evidence, Sequence[Story], str], Found], ...] = (
     acknowledged_survives,
+    with_whom_it_was_agreed,
     refused_left_nothing,
     ended_right,
     erased_is_gone,
     answers_keep_the_contract,
     taken_by_exactly_one,
     nobody_pays_for_nothing,
+    the_word_is_kept,
+    nothing_begins_unsigned,
 )

@@ -151,8 +151,8 @@ async def left_alone(trial: Trial) -> None:
     await _is_refunded(trial, customer)
 
 
-async def _confirmed(trial: Trial, minute: int = _FAR_AHEAD) -> Dealer:
-    customer = trial.customer(minute=minute)
+async def _confirmed(trial: Trial, minute: int = _FAR_AHEAD, kind: Kind = Kind.PAID) -> Dealer:
+    customer = trial.customer(kind, minute=minute)
     await customer.opens()
     await customer.pays_with(GOOD_CARD)
     await trial.becomes(customer, "confirmed")
@@ -164,6 +164,92 @@ async def _is_refunded(trial: Trial, customer: Buyer) -> None:
     owed = "SELECT NOT EXISTS (SELECT FROM refunds WHERE booking_id = $1 AND refunded_at IS NULL)"
     await trial.case.until(owed, _id(customer), "the refund")
     await trial.has_its_mails(customer)
+
+
+async def handed_over(trial: Trial) -> None:
+    """To another mechanic, reminded in that one's name, and over."""
+    customer = await _confirmed(trial)
+    await customer.is_handed_over()
+    await trial.has_its_mails(customer)
+    await trial.case.to_the_end(_id(customer))
+    await trial.becomes(customer, "completed")
+
+
+async def proposed(trial: Trial) -> None:
+    """Two other times, of which the customer takes one; and then another, which is declined."""
+    customer = await _confirmed(trial)
+    wanted = customer.story.start + timedelta(days=4)
+    await customer.is_proposed(wanted, wanted + timedelta(days=1))
+    await trial.has_its_mails(customer)
+    await customer.takes_proposal(wanted)
+    await customer.is_proposed(wanted + timedelta(days=2))
+    await customer.asks("proposal/decline")
+    await trial.has_its_mails(customer)
+    await trial.case.to_the_end(_id(customer))
+    await trial.becomes(customer, "completed")
+
+
+async def proposal_lapsed(trial: Trial) -> None:
+    """Nobody answers it: the clock says so, and the booking stays as it was."""
+    customer = await _confirmed(trial)
+    await customer.is_proposed(customer.story.start + timedelta(days=4))
+    await trial.case.to_the_end(_id(customer))
+    await trial.becomes(customer, "completed")
+
+
+async def cheaper(trial: Trial) -> None:
+    """The difference goes back at once, and the rest when it is cancelled."""
+    customer = await _confirmed(trial)
+    await customer.becomes_cheaper(customer.story.start + timedelta(days=4))
+    await _is_refunded(trial, customer)
+    await customer.ends("cancel")
+    await _is_refunded(trial, customer)
+
+
+async def agreed(trial: Trial) -> None:
+    """The workshop confirms; signed, started, completed."""
+    customer = await _confirmed(trial, minute=12, kind=Kind.WORD_GIVEN)
+    await customer.hears("confirm")
+    await trial.has_its_mails(customer)
+    await customer.signs()
+    await customer.asks("start", operator=True)
+    await customer.ends("complete", operator=True)
+    await trial.becomes(customer, "completed")
+
+
+async def other_time(trial: Trial) -> None:
+    """The workshop proposes other times, which it holds, and the customer takes one."""
+    customer = await _confirmed(trial, kind=Kind.WORD_OTHER_TIME)
+    wanted = customer.story.start + timedelta(days=4)
+    await customer.is_offered_instead(wanted, wanted + timedelta(days=1))
+    await trial.has_its_mails(customer)
+    await customer.takes_proposal(wanted)
+    await customer.looks_at_the_word()
+    await trial.has_its_mails(customer)
+    await trial.case.to_the_end(_id(customer))
+    await trial.becomes(customer, "completed")
+
+
+async def no_other_time(trial: Trial) -> None:
+    """The customer wants none of them, and gets the money back."""
+    customer = await _confirmed(trial, kind=Kind.WORD_OTHER_TIME_DECLINED)
+    await customer.is_offered_instead(customer.story.start + timedelta(days=4))
+    await customer.declines_proposal()
+    await _is_refunded(trial, customer)
+
+
+async def turned_away(trial: Trial) -> None:
+    customer = await _confirmed(trial, kind=Kind.WORD_DECLINED)
+    await customer.hears("decline")
+    await _is_refunded(trial, customer)
+
+
+async def no_word(trial: Trial) -> None:
+    """The workshop does not answer: the clock says so, and the money goes back."""
+    customer = await _confirmed(trial, kind=Kind.WORD_LAPSED)
+    await trial.case.to_the_end(_id(customer))
+    await trial.becomes(customer, "cancelled")
+    await _is_refunded(trial, customer)
 
 
 async def taken(trial: Trial) -> None:
@@ -238,6 +324,15 @@ SCENARIOS = (
     Scenario("held session", held_session, Side.WORKER),
     Scenario("missed", missed, Side.WORKER),
     Scenario("left alone", left_alone, Side.WORKER),
+    Scenario("handed over", handed_over, Side.WORKER, shop=shops.several_mechanics),
+    Scenario("proposed", proposed, Side.WORKER),
+    Scenario("proposal lapsed", proposal_lapsed, Side.WORKER),
+    Scenario("cheaper", cheaper, Side.WORKER, shop=shops.several_mechanics),
+    Scenario("agreed", agreed, Side.WORKER, shop=shops.yard),
+    Scenario("other time", other_time, Side.WORKER, shop=shops.yard),
+    Scenario("no other time", no_other_time, Side.WORKER, shop=shops.yard),
+    Scenario("turned away", turned_away, Side.WORKER, shop=shops.yard),
+    Scenario("no word", no_word, Side.WORKER, shop=shops.yard),
     Scenario("taken", taken, Side.WORKER, shop=shops.several_mechanics),
     Scenario("not taken", not_taken, Side.WORKER, shop=shops.several_mechanics),
     Scenario("completed", completed, Side.API),
@@ -246,5 +341,10 @@ SCENARIOS = (
     Scenario("moved", moved, Side.API),
     Scenario("cancelled in part", cancelled_in_part, Side.API),
     Scenario("held session", held_session, Side.API),
+    Scenario("handed over", handed_over, Side.API, shop=shops.several_mechanics),
+    Scenario("proposed", proposed, Side.API),
+    Scenario("cheaper", cheaper, Side.API, shop=shops.several_mechanics),
+    Scenario("agreed", agreed, Side.API, shop=shops.yard),
+    Scenario("other time", other_time, Side.API, shop=shops.yard),
     Scenario("taken", taken, Side.API, shop=shops.several_mechanics),
 )

@@ -113,7 +113,7 @@ async def run(stack: Broken, order: Order, say: Say) -> Results:
 
 async def _open(stack: Broken, http: httpx.AsyncClient, temporal: Client, order: Order) -> World:
     async with shop.superuser(stack.now.database_url) as connection:
-        offer = await shop.minutes(connection, plan.MECHANICS, buffer=1, slug=order.slug)
+        offer = await shops.online(connection, order.slug)
         await without_grace(connection, offer.service_id)
         others = await shops.others(connection, order.slug)
         if order.before:

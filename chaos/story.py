@@ -18,7 +18,9 @@ class Story(BaseModel):
     Neither: the customer never had an answer that says what became of the request. `answers` are all statuses, in
     order, `None` for none. `moved_to`: the start that the last answer to a move has named; `ended`: the status that was
     answered to whoever ended it. `erased`: the API has said that the customer's personal data are gone. `taken_by`: the
-    mechanics who were told that an immediate session is theirs. Moments are of the wall clock, spans in seconds.
+    mechanics who were told that an immediate session is theirs. `handed_to`: the mechanic to whom the booking was said
+    to be handed over; `price`: what it costs since it was moved to a cheaper plan. `word`: the workshop's, as it was
+    last said to be; `signed`: how many signatures were acknowledged. Moments are of the wall clock, spans in seconds.
     """
 
     plan: Booking
@@ -34,6 +36,10 @@ class Story(BaseModel):
     moved_to: datetime | None = None
     ended: str | None = None
     taken_by: list[str] = Field(default_factory=list)
+    handed_to: str | None = None
+    price: int | None = None
+    word: str | None = None
+    signed: int = 0
     erased: bool = False
     complaints: list[str] = Field(default_factory=list)
 

@@ -24,9 +24,9 @@ PATIENCE_SECONDS = 120.0
 _CALL_SECONDS = 30.0
 _PAUSE_SECONDS = 0.5
 _LOOK_SECONDS = 0.4
-_DEFINITE = frozenset((200, 201, 204, 409, 422))
+_DEFINITE = frozenset((200, 201, 202, 204, 409, 422))
 # What the API may answer while something is down; everything else is a mistake of its own.
-_PASSING = frozenset((429, 503))
+PASSING = frozenset((429, 503))
 
 
 class Buyer:
@@ -70,7 +70,7 @@ class Buyer:
             self.story.answers.append(None)
             return None
         self.story.answers.append(answer.status_code)
-        if answer.status_code not in _DEFINITE | _PASSING:
+        if answer.status_code not in _DEFINITE | PASSING:
             self.story.complaints.append(f"answered {answer.status_code}: {answer.text[:300]}")
         return answer
 
@@ -134,6 +134,18 @@ class Buyer:
 
         await self._insists(order, "ordering a fault")
 
+    async def says_stop(self) -> None:
+        """Replies to a text message that no more are wanted."""
+
+        async def reply() -> bool:
+            url = f"{self._world.stack.now.twilio_api_url}/_control/inbound"
+            body = {"from": self.story.phone, "body": "STOP"}
+            (await self._world.http.post(url, json=body, timeout=8)).raise_for_status()
+            self.story.stopped_at = datetime.now(UTC)
+            return True
+
+        await self._insists(reply, "replying STOP")
+
     async def calls_off(self) -> None:
         """As an operator cancels the run in the engine's UI."""
         assert self.story.opened is not None
@@ -168,13 +180,14 @@ class Buyer:
             url = f"{now.api_url}/v1/bookings/{self.story.opened['id']}/{what}"
             headers = {"Authorization": f"Bearer {token}"}
             answer = await self._world.http.post(url, json=sent or None, headers=headers, timeout=_CALL_SECONDS)
-            if answer.status_code not in definite | _PASSING:
+            if answer.status_code not in definite | PASSING:
                 self.story.complaints.append(f"{what} answered {answer.status_code}: {answer.text[:300]}")
             answered.append(answer)
             return answer.status_code in definite
 
         await self._insists(post, what)
-        body: Json | None = answered[-1].json() if answered and answered[-1].status_code == httpx.codes.OK else None
+        done = answered and answered[-1].is_success and answered[-1].content
+        body: Json | None = answered[-1].json() if done else None
         return body
 
     async def moves(self, start: datetime) -> bool:
@@ -201,7 +214,7 @@ class Buyer:
                 self.story.erased = True
                 if answer.json()["bookings"] != 1:
                     self.story.complaints.append(f"the erasure speaks of {answer.json()['bookings']} bookings")
-            elif answer.status_code not in _PASSING | {httpx.codes.CONFLICT}:
+            elif answer.status_code not in PASSING | {httpx.codes.CONFLICT}:
                 self.story.complaints.append(f"the erasure answered {answer.status_code}: {answer.text[:300]}")
             return self.story.erased
 
@@ -218,17 +231,17 @@ class Buyer:
             await asyncio.sleep(_LOOK_SECONDS)
         return None
 
-    async def _reads(self, path: str, mechanic: UUID | None = None) -> Json | None:
-        """None while it cannot be had. As the customer's service, or as this mechanic."""
+    async def _reads(self, path: str, mechanic: UUID | None = None, also: int = httpx.codes.OK) -> Json | None:
+        """None while it cannot be had. As the customer's service, or as this mechanic. `also` is no mistake either."""
         own = await self._world.token_of(mechanic) if mechanic else None
         now = self._world.stack.now
         headers = {"Authorization": f"Bearer {own or now.tokens.service}"}
         with suppress(httpx.TransportError):
             answer = await self._world.http.get(f"{now.api_url}{path}", headers=headers, timeout=8)
-            if answer.status_code == httpx.codes.OK:
+            if answer.status_code in (httpx.codes.OK, also):
                 body: Json = answer.json()
                 return body
-            if answer.status_code not in _PASSING:
+            if answer.status_code not in PASSING:
                 self.story.complaints.append(f"reading answered {answer.status_code}: {answer.text[:300]}")
         return None
 
@@ -244,7 +257,6 @@ class Buyer:
     def _order(self) -> Json:
         story, trade = self.story, self.story.plan.trade
         offer = self._world.offer_of(trade)
-        identity = customer_id(story.key)
         anybody = trade is Trade.VISIT or (trade is Trade.AT_ONCE and story.plan.number % 2 == 0)
         return {
             "service_id": str(offer.service_id),
@@ -252,7 +264,20 @@ class Buyer:
             "mechanic_id": None if anybody else str(offer.mechanics[story.plan.mechanic % len(offer.mechanics)]),
             "start": None if trade is Trade.AT_ONCE else story.start.isoformat(),
             "timezone": "America/Toronto",
-            "customer": {"id": str(identity), "name": "Camille Roy", "email": story.email},
+            **({"referral": story.referral} if story.referral else {}),
+            **self._own(),
+        }
+
+    def _own(self) -> Json:
+        """What is the customer's own, whatever is asked for."""
+        return {
+            "customer": {
+                "id": str(customer_id(self.story.of or self.story.key)),
+                "name": "Camille Roy",
+                "email": self.story.email,
+                "phone": self.story.phone,
+                "sms_consent": self.story.phone is not None,
+            },
             "location": {"country": "CA", "city": "Toronto", "postal_code": "M5V 2T6"},
             "intake": {"vehicle": "2019 Civic", "problem": "Squeals when braking"},
         }

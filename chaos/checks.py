@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from chaos import promises
+from chaos import promises, texting, waiting
 from chaos.evidence import Evidence, Row
 from chaos.story import Story
 from chaos.violation import ENDS, KEEPS_MONEY, Found, Violation, violation
@@ -21,7 +21,8 @@ def violations(evidence: Evidence, stories: Sequence[Story], caller: str) -> lis
     """`caller` is whom the bookings were made as (`service:<subject>`)."""
     addressed = _with_erased_addresses(evidence, stories)
     found = [each for check in _CHECKS for each in check(addressed)]
-    return found + [each for check in promises.CHECKS for each in check(evidence, stories, caller)]
+    kept = (*promises.CHECKS, *waiting.CHECKS, *texting.CHECKS)
+    return found + [each for check in kept for each in check(evidence, stories, caller)]
 
 
 def _with_erased_addresses(evidence: Evidence, stories: Sequence[Story]) -> Evidence:
@@ -221,8 +222,25 @@ def once_by_mail(evidence: Evidence) -> Found:
             yield violation("I7", None, f"{message} to {to} came with different contents")
 
 
+def nothing_that_nobody_owes(evidence: Evidence) -> Found:
+    """As many mails have come as are on record to be sent, those that were to be sent again counted again."""
+    of = {row["id"]: row["customer_email"] for row in evidence.bookings}
+    owed: Counter[str] = Counter()
+    for row in evidence.notices:
+        if row["channel"] == "email" and row["kind"] != "workshop_request":
+            owed[of[row["booking_id"]]] += row["sending"]
+    came = Counter(to for to, _ in {(mail["to"], mail["message_id"]) for mail in evidence.mails})
+    for to, count in came.items():
+        if to in of.values() and count > owed[to]:
+            yield violation("I4", None, f"{count} mails came to {to}, {owed[to]} were owed")
+
+
 def once_in_the_timeline(evidence: Evidence) -> Found:
-    single = {"hold_placed", "awaiting_payment", "payment_succeeded", "confirmed", "refund_issued", *ENDS}
+    single = {"hold_placed", "awaiting_payment", "payment_succeeded", "confirmed", *ENDS}
+    refunds = Counter(row["booking_id"] for row in evidence.refunds)
+    for booking, count in Counter(_events(evidence, "refund_issued")).items():
+        if count > refunds[booking]:
+            yield violation("I4", booking, f"{count} times in the timeline: refund_issued, for {refunds[booking]}")
     counts = Counter((row["booking_id"], row["event"]) for row in evidence.events if row["event"] in single)
     counts += Counter(
         (row["booking_id"], f"{row['event']} {row['detail']}") for row in evidence.events if row["event"] == "mail_sent"
@@ -279,7 +297,7 @@ def reminders_in_their_time(evidence: Evidence) -> Found:
 def every_mail_is_there(evidence: Evidence) -> Found:
     """What is on record as sent has arrived, and what a booking is owed by where it stands is on record."""
     arrived = Counter(mail["message_id"] for mail in evidence.mails)
-    sent = [row for row in evidence.notices if row["status"] == "sent"]
+    sent = [row for row in evidence.notices if row["status"] == "sent" and row["channel"] == "email"]
     kinds = defaultdict(set)
     for row in evidence.notices:
         kinds[row["booking_id"]].add(row["kind"])
@@ -365,6 +383,7 @@ _CHECKS: tuple[Callable[[Evidence], Found], ...] = (
     nobody_can_pay_what_has_ended,
     once_at_stripe,
     once_by_mail,
+    nothing_that_nobody_owes,
     once_in_the_timeline,
     nothing_left_undone,
     runs_match,

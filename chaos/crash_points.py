@@ -10,7 +10,8 @@ import inspect
 import os
 import re
 import signal
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ import worker
 from api import composition
 from api.app import create_app
 from pitstop.contracts import names
+from pitstop.gateways import temporal_engine
 from pitstop.gateways.temporal_engine import connect
 from pitstop.settings import Settings
 
@@ -100,6 +102,7 @@ OF_THE_WORKER = (
     "PostgresNotices",
     "PostgresInbox",
     "PostgresErasure",
+    "PostgresWaitlist",
     "StripePayments",
     "SmtpMailer",
 )
@@ -134,13 +137,35 @@ def work(settings: Settings, fatal: str | None, log: Path) -> None:
 async def _work(settings: Settings, points: Points) -> None:
     for name in OF_THE_WORKER:
         setattr(worker, name, points.tapping(getattr(worker, name)))
+    engine = "TemporalEngine"
+    setattr(temporal_engine, engine, points.tapping(getattr(temporal_engine, engine)))
+    messenger = "twilio_messages"
+    setattr(worker, messenger, _tapped_texts(getattr(worker, messenger), points))
     async with worker.at_work(await connect(settings), settings, [_Interceptor(points)]):
         await asyncio.Event().wait()
 
 
+def _tapped_texts(opened: Factory, points: Points) -> Factory:
+    @asynccontextmanager
+    async def tapped(settings: Settings) -> AsyncIterator[Any]:
+        async with opened(settings) as messages:
+            yield _Tapped(messages, points)
+
+    return tapped
+
+
 # The API
 
-OF_THE_API = ("BookingDesk", "PostgresInbox", "TemporalEngine", "Waivers")
+OF_THE_API = (
+    "BookingDesk",
+    "PostgresInbox",
+    "TemporalEngine",
+    "Waivers",
+    "WaitlistDesk",
+    "TextNews",
+    "NoticeBoard",
+    "Referrals",
+)
 
 _WRITING = ("POST", "PUT", "DELETE")
 # A path has another booking's or customer's id in each run.

@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
-from chaos import at_once, in_the_yard
+from chaos import at_once, in_line, in_the_yard
 from chaos.buyer import DECLINED_CARD, GOOD_CARD
 from chaos.dealer import Dealer
-from chaos.plan import Kind
+from chaos.plan import Kind, Trade
 
 # Where a booking moves to, so many minutes on: no other kind has a session there.
 _MINUTES = 30 * 1440 + 1
@@ -47,7 +47,9 @@ class Customer(Dealer):
         if not await self.opens():
             return
         await self._lets_the_hold_lapse()
-        await self._rival().pays()
+        rival = self.another(1)
+        if await rival.opens():
+            await rival.pays_with(GOOD_CARD)
         await self.pays_with(GOOD_CARD)
 
     async def pays_without_a_webhook(self) -> None:
@@ -125,6 +127,30 @@ class Customer(Dealer):
             rival = Customer(self._world, self._world.story(wanted))
             await asyncio.gather(self.moves(self.story.start + _A_SLOT), rival.pays())
 
+    async def wants_no_more_texts(self) -> None:
+        """Says so at some time between the confirmation and the last reminder."""
+        if await self.is_paid():
+            await asyncio.sleep(self.dice.uniform(0, 90))
+            await self.says_stop()
+
+    async def is_told_once_more(self) -> None:
+        if await self.is_paid():
+            await self.is_told_again("confirmation")
+
+    async def is_sent_on(self) -> None:
+        """From a session that has begun to a workshop; the link is used twice at once, and good for one booking."""
+        if not (await self.is_paid() and await self.asks("start", operator=True)):
+            return
+        token = await self.is_referred(self._world.offer_of(Trade.VISIT))
+        await self.ends("complete", operator=True)
+        if token is not None:
+            await asyncio.gather(*(self._books_by(token, rival) for rival in (1, 2)))
+
+    async def _books_by(self, token: str, rival: int) -> None:
+        booker = self.by_referral(rival, token)
+        if await booker.opens():
+            await booker.pays_with(GOOD_CARD)
+
     async def is_handed_over_to_a_rivals(self) -> None:
         """The other mechanic is wanted by a rival for the same time, in the same moment: one has it."""
         if await self.is_paid():
@@ -183,9 +209,6 @@ class Customer(Dealer):
             await asyncio.sleep(max(0.0, (self.story.start - datetime.now(UTC)).total_seconds() + 1))
             await self.ends("no-show", operator=True)
 
-    def _rival(self) -> "Customer":
-        return Customer(self._world, self._world.story(self.story.plan.model_copy(update={"rival": 1})))
-
 
 _WAYS: dict[Kind, Callable[[Customer], Awaitable[None]]] = {
     Kind.PAID: Customer.pays,
@@ -223,4 +246,9 @@ _WAYS: dict[Kind, Callable[[Customer], Awaitable[None]]] = {
     Kind.CHEAPER_CANCELLED: Customer.is_cheaper_and_cancelled,
     **at_once.WAYS,
     **in_the_yard.WAYS,
+    Kind.TEXTED: Customer.pays,
+    Kind.TEXTED_STOP: Customer.wants_no_more_texts,
+    Kind.RESENT: Customer.is_told_once_more,
+    Kind.REFERRED: Customer.is_sent_on,
+    **in_line.WAYS,
 }

@@ -1,4 +1,4 @@
-"""What is there when a run is over, read straight from PostgreSQL, Stripe's server, the mail sink and Temporal.
+"""What is there when a run is over, read straight from PostgreSQL, Temporal and the servers of Stripe, mail and Twilio.
 
 Nothing of the product's own reading is used: what is checked with this does not share its mistakes.
 """
@@ -36,6 +36,10 @@ class Evidence:
     changes: list[Row] = field(default_factory=list)
     offers: list[Row] = field(default_factory=list)
     signatures: list[Row] = field(default_factory=list)
+    entries: list[Row] = field(default_factory=list)
+    texts: list[Row] = field(default_factory=list)
+    text_calls: list[Row] = field(default_factory=list)
+    text_news: list[Row] = field(default_factory=list)
     unapplied: list[Row] = field(default_factory=list)
     erasures: list[Row] = field(default_factory=list)
     intents: list[Row] = field(default_factory=list)
@@ -56,6 +60,9 @@ class Evidence:
             or row["metadata"].get("booking_id") in set(map(str, ids))
         ]
         paid = {row["id"] for row in intents}
+        numbers = {row["customer_phone"] for row in bookings}
+        texts = [row for row in self.texts if row["to"] in numbers or row["from"] in numbers]
+        messages = {row["sid"] for row in texts}
 
         def about(rows: list[Row]) -> list[Row]:
             return [row for row in rows if row["booking_id"] in ids]
@@ -73,6 +80,10 @@ class Evidence:
             changes=about(self.changes),
             offers=about(self.offers),
             signatures=about(self.signatures),
+            texts=texts,
+            text_calls=[row for row in self.text_calls if row["params"].get("To") in numbers],
+            text_news=[row for row in self.text_news if row["message"] in messages],
+            entries=[row for row in self.entries if row["service_id"] in services],
             unapplied=about(self.unapplied),
             erasures=[row for row in self.erasures if row["customer_id"] in {each["customer_id"] for each in bookings}],
             intents=intents,
@@ -108,6 +119,7 @@ _QUERIES = {
     "events": "SELECT * FROM booking_events ORDER BY id",
     "changes": "SELECT * FROM booking_changes",
     "offers": "SELECT * FROM session_offers",
+    "entries": "SELECT * FROM waitlist_entries",
     "signatures": "SELECT booking_id, accepted_at FROM waiver_signatures",
     "unapplied": "SELECT event_id, type, booking_id FROM webhook_inbox WHERE applied_at IS NULL",
     "erasures": "SELECT * FROM erasures",
@@ -132,6 +144,8 @@ WHERE status = 'confirmed' AND starts_at < now() + interval '1 hour'
 UNION ALL
 SELECT 'the word on ' || id || ' is waited for' FROM bookings
 WHERE status = 'confirmed' AND workshop_status IN ('awaiting', 'proposed')
+UNION ALL
+SELECT 'the time that has come free of ' || mechanic_id || ' is not looked at' FROM freed_slots
 UNION ALL
 SELECT 'the event ' || event_id || ' is not applied' FROM webhook_inbox WHERE applied_at IS NULL
 UNION ALL
@@ -174,6 +188,9 @@ async def gather(stack: Stack, http: httpx.AsyncClient, temporal: Client) -> Evi
         intents=[intent async for intent in _listed(stack, http, "payment_intents")],
         stripe_refunds=[refund async for refund in _listed(stack, http, "refunds")],
         mails=(await http.get(f"{stack.mail_url}/api/messages", timeout=60)).raise_for_status().json(),
+        texts=await _told(stack, http, "messages"),
+        text_calls=await _told(stack, http, "calls"),
+        text_news=await _told(stack, http, "callbacks"),
         workflows=await _workflows(temporal),
     )
 
@@ -190,6 +207,13 @@ async def _listed(stack: Stack, http: httpx.AsyncClient, kind: str) -> AsyncIter
         if not page["has_more"]:
             return
         after = {"starting_after": page["data"][-1]["id"]}
+
+
+async def _told(stack: Stack, http: httpx.AsyncClient, what: str) -> list[Row]:
+    """What the Twilio server was asked, what it took, and whom it has told."""
+    answer = await http.get(f"{stack.twilio_api_url}/_control/{what}", params={"limit": 100_000}, timeout=60)
+    rows: list[Row] = answer.raise_for_status().json()
+    return rows
 
 
 async def _workflows(temporal: Client) -> dict[str, list[str]]:

@@ -13,7 +13,7 @@ _LATER = timedelta(days=30, minutes=1)
 
 async def is_seen_through(who: Dealer) -> None:
     """Confirmed, signed while the mechanic tries to begin, started and completed."""
-    if await who.is_paid():
+    if await who.is_paid_for_certain():
         await who.asks("start", operator=True)
         await who.hears("confirm")
         await asyncio.gather(who.asks("start", operator=True), who.signs())
@@ -23,7 +23,7 @@ async def is_seen_through(who: Dealer) -> None:
 
 async def takes_another_time(who: Dealer) -> None:
     """One of two, both of which are held for it."""
-    if await who.is_paid():
+    if await who.is_paid_for_certain():
         later = who.story.start + _LATER
         await who.is_offered_instead(later + timedelta(days=1), later)
         await who.takes_proposal(later)
@@ -31,23 +31,23 @@ async def takes_another_time(who: Dealer) -> None:
 
 
 async def wants_no_other_time(who: Dealer) -> None:
-    if await who.is_paid():
+    if await who.is_paid_for_certain():
         await who.is_offered_instead(who.story.start + _LATER)
         await who.declines_proposal()
 
 
 async def is_declined(who: Dealer) -> None:
-    if await who.is_paid():
+    if await who.is_paid_for_certain():
         await who.hears("decline")
 
 
 async def hears_nothing(who: Dealer) -> None:
-    await who.is_paid()
+    await who.is_paid_for_certain()
 
 
 async def cancels_unanswered(who: Dealer) -> None:
     """All goes back, however late it is."""
-    if await who.is_paid():
+    if await who.is_paid_for_certain():
         await who.ends("cancel")
 
 

@@ -6,7 +6,7 @@ have without.
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from uuid import UUID, uuid4
@@ -56,7 +56,7 @@ class Attempt:
     death: Death
     points: list[str]
     stories: list[Story]
-    offer: Offer
+    offers: list[Offer]
 
 
 async def run(stack: Stack, say: Callable[[str], None], every: int = 1) -> PointResults:
@@ -68,19 +68,37 @@ async def run(stack: Stack, say: Callable[[str], None], every: int = 1) -> Point
             async with pairs.one(scenario.spans) as pair:
                 return await _attempt(pair, scenario, fatal)
 
-        learned = await asyncio.gather(*(one(scenario, None) for scenario in SCENARIOS))
+        learned = await _all(one, [(scenario, None) for scenario in SCENARIOS])
         planned = _points(learned)[::every]
         say(f"{len(planned)} points of {len(SCENARIOS)} scenarios to die at, {_ABREAST} at a time")
-        attempts = list(await asyncio.gather(*(one(scenario, point) for scenario, point in planned)))
-        await _swept(lab, [attempt.offer.service_id for attempt in attempts])
+        attempts = await _all(one, planned)
+        offers = [offer for attempt in attempts for offer in attempt.offers]
+        await _swept(lab, [offer.service_id for offer in offers])
         found = await evidence.gather(stack, lab.http, lab.temporal)
-    offers = [attempt.offer for attempt in attempts]
     mine = found.of({offer.service_id for offer in offers}, {id for offer in offers for id in offer.mechanics})
     stories = [story for attempt in attempts for story in attempt.stories]
     return PointResults(deaths=[attempt.death for attempt in attempts], violations=violations(mine, stories, CALLER))
 
 
-def _points(learned: Sequence[Attempt]) -> list[tuple[Scenario, str]]:
+async def _all(
+    play: Callable[[Scenario, str | None], Coroutine[None, None, Attempt]],
+    wanted: Sequence[tuple[Scenario, str | None]],
+) -> list[Attempt]:
+    """In their order; those that are to be played alone after the others, one after another."""
+    turn = asyncio.Lock()
+    together = [asyncio.create_task(play(*each)) for each in wanted if not each[0].alone]
+
+    async def attempt(scenario: Scenario, fatal: str | None) -> Attempt:
+        if together:
+            await asyncio.wait(together)
+        async with turn:
+            return await play(scenario, fatal)
+
+    others = iter(together)
+    return list(await asyncio.gather(*(attempt(*each) if each[0].alone else next(others) for each in wanted)))
+
+
+def _points(learned: Sequence[Attempt]) -> list[tuple[Scenario, str | None]]:
     """Each point once, in the first scenario that has it; those of changes in each."""
     planned: dict[tuple[Side, str, str], Scenario] = {}
     for scenario, lesson in zip(SCENARIOS, learned, strict=True):
@@ -137,6 +155,9 @@ class _Pairs:
             immediate_preferred_seconds=spans.wave,
             immediate_wave_seconds=spans.wave,
             immediate_seconds=spans.search,
+            waitlist_offer_seconds=spans.offer,
+            sms_quiet_from="00:00",
+            sms_quiet_until="00:00",
         )
 
 
@@ -145,15 +166,16 @@ async def _attempt(pair: Pair, scenario: Scenario, fatal: str | None) -> Attempt
     lab = pair.lab
     pair.arm(scenario.side, fatal)
     await pair.is_up()
-    async with Case.opened(pair, scenario.shop) as case:
-        world = World(_At(lab.stack, pair.url), lab.http, lab.temporal, case.offer, uuid4().hex[:12], scenario.spans)
+    async with Case.opened(pair, scenario.shop, visits=scenario.visits) as case:
+        at, name = _At(lab.stack, pair.url), uuid4().hex[:12]
+        world = World(at, lab.http, lab.temporal, case.offer, name, scenario.spans, case.others)
         try:
             await scenario.play(Trial(world, case))
         except NotRight as failure:
             death.wrong = str(failure)
         await _last_points(pair, fatal)
         death.died = pair.died
-        return Attempt(death, pair.points(), world.stories, case.offer)
+        return Attempt(death, pair.points(), world.stories, [case.offer, *case.others.values()])
 
 
 async def _last_points(pair: Pair, fatal: str | None) -> None:

@@ -199,6 +199,24 @@ def nothing_begins_unsigned(evidence: Evidence, stories: Sequence[Story], caller
 # A decision bears the time at which its step was asked for; it sees what was signed until its transaction.
 _ONE_DECISION = timedelta(seconds=30)
 
+
+def a_referral_is_good_for_one(evidence: Evidence, stories: Sequence[Story], caller: str) -> Found:
+    """One booking that stands by each, and it says where it comes from."""
+    used = Counter(
+        row["referral_id"] for row in evidence.bookings if row["referral_id"] and row["status"] not in _GIVEN_BACK
+    )
+    for referral, count in used.items():
+        if count > 1:
+            yield violation("I4", None, f"{count} bookings stand by the referral {referral}")
+    rows = {str(row["id"]): row for row in evidence.bookings}
+    for story in stories:
+        row = rows.get(story.opened["id"]) if story.opened and story.referral else None
+        if row is not None and str(row["referred_from"]) != story.referred_from:
+            yield violation("I5", row["id"], f"was booked from {story.referred_from}, and says {row['referred_from']}")
+
+
+_GIVEN_BACK = ENDS - KEEPS_MONEY
+
 CHECKS: tuple[Callable[[Evidence, Sequence[Story], str], Found], ...] = (
     acknowledged_survives,
     with_whom_it_was_agreed,
@@ -210,4 +228,5 @@ CHECKS: tuple[Callable[[Evidence, Sequence[Story], str], Found], ...] = (
     nobody_pays_for_nothing,
     the_word_is_kept,
     nothing_begins_unsigned,
+    a_referral_is_good_for_one,
 )

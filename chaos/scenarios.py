@@ -8,7 +8,7 @@ from chaos import shops
 from chaos.buyer import DECLINED_CARD, GOOD_CARD, Buyer
 from chaos.dealer import Dealer
 from chaos.lab import Case, NotRight, Side
-from chaos.plan import Booking, Kind
+from chaos.plan import Booking, Kind, Trade
 from chaos.shops import Shop
 from chaos.world import Spans, World
 
@@ -252,6 +252,77 @@ async def no_word(trial: Trial) -> None:
     await _is_refunded(trial, customer)
 
 
+async def waited_for(trial: Trial) -> None:
+    """Given back, offered to the first in line, who pays; the second leaves."""
+    customer, first, second = await _in_line(trial)
+    await customer.ends("cancel")
+    await first.is_offered_a_slot()
+    await first.pays_with(GOOD_CARD)
+    await trial.becomes(first, "confirmed")
+    await second.leaves_the_line()
+    await trial.has_its_mails(first)
+
+
+async def let_pass(trial: Trial) -> None:
+    """Given back, offered to the first in line, who lets it pass, and then to the second."""
+    customer, first, second = await _in_line(trial)
+    await customer.ends("cancel")
+    await first.is_offered_a_slot()
+    await trial.case.to_the_end(_id(first))
+    await trial.becomes(first, "expired")
+    await second.is_offered_a_slot()
+    await second.pays_with(GOOD_CARD)
+    await trial.becomes(second, "confirmed")
+    await first.leaves_the_line()
+    await trial.has_its_mails(second)
+
+
+async def _in_line(trial: Trial) -> tuple[Dealer, Dealer, Dealer]:
+    customer = await _confirmed(trial, kind=Kind.WAITED_FOR)
+    first, second = customer.another(1), customer.another(2)
+    await first.joins_the_line()
+    await second.joins_the_line()
+    return customer, first, second
+
+
+async def texted(trial: Trial) -> None:
+    """Reminded by text message, too."""
+    customer = await _confirmed(trial, kind=Kind.TEXTED)
+    await trial.case.to_the_start(_id(customer))
+    await trial.case.until(_TEXTS_ARE_KNOWN, _id(customer), "news of the text messages")
+    await trial.case.to_the_end(_id(customer))
+    await trial.becomes(customer, "completed")
+
+
+_TEXTS_ARE_KNOWN = """
+SELECT count(*) = 2 FROM notifications WHERE booking_id = $1 AND channel = 'sms' AND delivery_status = 'delivered'
+"""
+
+
+async def told_again(trial: Trial) -> None:
+    """An operator has the confirmation sent once more."""
+    customer = await _confirmed(trial)
+    await customer.is_told_again("confirmation")
+    await trial.has_its_mails(customer)
+    await customer.ends("cancel")
+    await _is_refunded(trial, customer)
+
+
+async def referred(trial: Trial) -> None:
+    """From a session to a workshop, which is booked by the link in the mail."""
+    customer = await _confirmed(trial, minute=12)
+    await customer.asks("start", operator=True)
+    token = await customer.is_referred(trial.case.others[Trade.VISIT])
+    await customer.ends("complete", operator=True)
+    if token is None:
+        raise NotRight("nothing was referred")
+    booker = customer.by_referral(1, token)
+    await booker.opens()
+    await booker.pays_with(GOOD_CARD)
+    await trial.becomes(booker, "confirmed")
+    await trial.has_its_mails(booker)
+
+
 async def taken(trial: Trial) -> None:
     """A session at once: the mechanic who was asked for says no, the next one takes it and completes it."""
     customer = await _waits(trial)
@@ -309,6 +380,9 @@ class Scenario:
     side: Side
     spans: Spans = field(default=LIKE_THE_PRODUCT)
     shop: Shop = shops.one_mechanic
+    visits: bool = False
+    # Nothing else is played meanwhile: what comes free is offered by whoever is told of it first.
+    alone: bool = False
 
 
 SCENARIOS = (
@@ -335,6 +409,11 @@ SCENARIOS = (
     Scenario("no word", no_word, Side.WORKER, shop=shops.yard),
     Scenario("taken", taken, Side.WORKER, shop=shops.several_mechanics),
     Scenario("not taken", not_taken, Side.WORKER, shop=shops.several_mechanics),
+    Scenario("texted", texted, Side.WORKER),
+    Scenario("told again", told_again, Side.WORKER),
+    Scenario("referred", referred, Side.WORKER, visits=True),
+    Scenario("waited for", waited_for, Side.WORKER, alone=True),
+    Scenario("let pass", let_pass, Side.WORKER, alone=True),
     Scenario("completed", completed, Side.API),
     Scenario("refused at first", refused_at_first, Side.API),
     Scenario("erased", erased, Side.API),
@@ -347,4 +426,8 @@ SCENARIOS = (
     Scenario("agreed", agreed, Side.API, shop=shops.yard),
     Scenario("other time", other_time, Side.API, shop=shops.yard),
     Scenario("taken", taken, Side.API, shop=shops.several_mechanics),
+    Scenario("texted", texted, Side.API),
+    Scenario("told again", told_again, Side.API),
+    Scenario("referred", referred, Side.API, visits=True),
+    Scenario("waited for", waited_for, Side.API, alone=True),
 )

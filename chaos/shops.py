@@ -19,21 +19,22 @@ async def others(connection: Connection, slug: str) -> dict[Trade, Offer]:
     """All but the sessions that are booked online for a time."""
     return {
         Trade.VISIT: await seed.visits(connection, plan.IN_PERSON_MECHANICS, plan.BAYS, buffer=1, slug=f"{slug}-visit"),
-        Trade.YARD: await _yard(connection, slug, plan.MECHANICS, minutes=1),
+        Trade.YARD: await _yard(connection, slug, plan.MECHANICS),
+        Trade.QUEUE: await seed.minutes(connection, plan.MECHANICS, buffer=1, slug=f"{slug}-queue"),
         Trade.AT_ONCE: await seed.minutes(connection, plan.AT_ONCE_MECHANICS, buffer=1, slug=f"{slug}-at-once"),
     }
 
 
 async def yard(connection: Connection, slug: str) -> Offer:
-    """A workshop that is asked, and has two hours to answer."""
-    return await _yard(connection, slug, 2, minutes=120)
+    """Sessions of a minute in a workshop that wants to be asked."""
+    return await _yard(connection, slug, 2)
 
 
-async def _yard(connection: Connection, slug: str, mechanics: int, minutes: int) -> Offer:
-    """So many mechanics, a bay for each, and the keeper, who comes last; an answer is waited for so many minutes."""
+async def _yard(connection: Connection, slug: str, mechanics: int) -> Offer:
+    """So many mechanics, a bay for each, and the keeper, who comes last."""
     offer = await seed.visits(connection, mechanics + 1, mechanics, buffer=1, slug=f"{slug}-yard")
     await connection.execute(_KEEPER, offer.mechanics[-1])
-    await connection.execute(_ASKED, offer.mechanics[-1], minutes)
+    await connection.execute(_ASKED, offer.mechanics[-1], _ANSWER_MINUTES)
     return offer
 
 
@@ -54,6 +55,15 @@ async def _with_cheaper_plan(connection: Connection, offer: Offer) -> Offer:
 
 
 _CHEAPER = "INSERT INTO plans (id, service_id, slug, name, amount) VALUES ($1, $2, 'cheaper', 'Cheaper', 5000)"
+
+
+# A session that begins sooner is answered for by its start.
+_ANSWER_MINUTES = 120
+
+
+async def workshop(connection: Connection, slug: str) -> Offer:
+    """Sessions of a minute in a workshop that need not be asked."""
+    return await seed.visits(connection, 2, 2, buffer=1, slug=slug)
 
 
 # Opens a service of this name, with mechanics of its own.

@@ -29,8 +29,8 @@ from chaos.world import CALLER, Spans, World, without_grace
 from pitstop.devstack.names import ROOT
 from pitstop.devstack.stackfile import Stack
 
-LONG = Spans(hold=20, grace=3, reminders=(25, 12), sweep=5, wave=3, search=20)
-SHORT = Spans(hold=8, grace=2, reminders=(12, 6), sweep=2, wave=1, search=8)
+LONG = Spans(hold=20, grace=3, reminders=(25, 12), sweep=5, wave=3, search=20, offer=15)
+SHORT = Spans(hold=8, grace=2, reminders=(12, 6), sweep=2, wave=1, search=8, offer=8)
 # How long all may take to come to rest: the sessions that begin soon, the longest pause between two tries of a step
 # (30 s), and a busy machine.
 REST_SECONDS = 420.0

@@ -12,7 +12,7 @@ from temporalio.client import Client
 from bench.seed import Offer
 from chaos.plan import Booking, Trade
 from chaos.stack import Reachable
-from chaos.story import Story
+from chaos.story import Story, phone_of
 from pitstop.devstack.description import SUBJECTS
 
 # Who books, as the product names callers: a service, for its customers.
@@ -24,7 +24,8 @@ _TOKEN_SECONDS = 86_400
 class Spans:
     """The product's spans in this run, in seconds; `settings` tells them to it.
 
-    `wave`: from one wave of offers of an immediate session to the next, `search`: of all of them.
+    `wave`: from one wave of offers of an immediate session to the next, `search`: of all of them; `offer`: how long the
+    waitlist holds a slot.
     """
 
     hold: float
@@ -34,6 +35,7 @@ class Spans:
     closing: float = 1
     wave: float = 60
     search: float = 600
+    offer: float = 1800
 
     def settings(self) -> dict[str, str]:
         return {
@@ -45,6 +47,10 @@ class Spans:
             "PITSTOP_IMMEDIATE_PREFERRED_SECONDS": str(self.wave),
             "PITSTOP_IMMEDIATE_WAVE_SECONDS": str(self.wave),
             "PITSTOP_IMMEDIATE_SECONDS": str(self.search),
+            "PITSTOP_WAITLIST_OFFER_SECONDS": str(self.offer),
+            # Whatever time it is, nobody is spared.
+            "PITSTOP_SMS_QUIET_FROM": "00:00",
+            "PITSTOP_SMS_QUIET_UNTIL": "00:00",
         }
 
 
@@ -105,6 +111,7 @@ class World:
         """A new one, that will be checked."""
         key = f"{self.name}-{booking.number}-{booking.rival}"
         start = self.first_minute + timedelta(minutes=booking.minute)
-        story = Story(plan=booking, key=key, start=start, email=f"chaos-{key}@example.com")
+        phone = phone_of(key) if booking.wants_texts else None
+        story = Story(plan=booking, key=key, start=start, email=f"chaos-{key}@example.com", phone=phone)
         self.stories.append(story)
         return story

@@ -205,7 +205,7 @@ class Dealer(Buyer):
         return answer.status_code not in PASSING
 
     async def is_offered_a_slot(self) -> bool:
-        """Waits for an offer that can be paid for; False when it was not seen in time, or patience has come to an end."""
+        """Waits for an offer that can be paid for; False when it was not seen in time, or never came."""
         began = time.monotonic()
         while self._patient(began):
             entry = await self._reads(f"/v1/waitlist/{self.story.entry}")

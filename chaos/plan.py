@@ -169,8 +169,8 @@ class Booking(_Planned):
 
     @property
     def wants_texts(self) -> bool:
-        """Those of whom texts are the point, and of the others every third customer."""
-        return self.kind in _TEXTED or self.number % 3 == 0
+        """Those of whom texts are the point, who wait for somebody at once, and of the others every third customer."""
+        return self.kind in _TEXTED or self.trade is Trade.AT_ONCE or self.number % 3 == 0
 
 
 class Fault(_Planned):

@@ -379,6 +379,8 @@ class Scenario:
     play: Callable[[Trial], Awaitable[None]]
     side: Side
     spans: Spans = field(default=LIKE_THE_PRODUCT)
+    # The point that tells most of it, at which it dies when there is no time for all.
+    dies: str | None = None
     shop: Shop = shops.one_mechanic
     visits: bool = False
     # Nothing else is played meanwhile: what comes free is offered by whoever is told of it first.
@@ -386,48 +388,72 @@ class Scenario:
 
 
 SCENARIOS = (
-    Scenario("completed", completed, Side.WORKER),
-    Scenario("declined", declined, Side.WORKER),
-    Scenario("refunded", refunded, Side.WORKER, _EXPIRES_AT_ONCE),
-    Scenario("called off", called_off, Side.WORKER),
-    Scenario("called off unpaid", called_off_unpaid, Side.WORKER),
+    Scenario("completed", completed, Side.WORKER, dies="confirm_booking: after PostgresSaga.confirm"),
+    Scenario("declined", declined, Side.WORKER, dies="record_decline: after PostgresSaga.record_decline"),
+    Scenario("refunded", refunded, Side.WORKER, _EXPIRES_AT_ONCE, dies="refund_payment: after StripePayments.refund"),
+    Scenario("called off", called_off, Side.WORKER, dies="call_off_booking: after PostgresSaga.call_off"),
+    Scenario(
+        "called off unpaid", called_off_unpaid, Side.WORKER, dies="cancel_payment: after StripePayments.cancel_intent"
+    ),
     Scenario("refused at first", refused_at_first, Side.WORKER),
-    Scenario("erased", erased, Side.WORKER),
-    Scenario("moved", moved, Side.WORKER),
+    Scenario("erased", erased, Side.WORKER, dies="erase_at_stripe: after StripePayments.forget_address"),
+    Scenario("moved", moved, Side.WORKER, dies="change 1: after PostgresChanges.apply"),
     Scenario("cancelled in part", cancelled_in_part, Side.WORKER),
     Scenario("held session", held_session, Side.WORKER),
-    Scenario("missed", missed, Side.WORKER),
-    Scenario("left alone", left_alone, Side.WORKER),
+    Scenario("missed", missed, Side.WORKER, dies="change 1: reported"),
+    Scenario("left alone", left_alone, Side.WORKER, dies="complete_session: after PostgresChanges.close"),
     Scenario("handed over", handed_over, Side.WORKER, shop=shops.several_mechanics),
-    Scenario("proposed", proposed, Side.WORKER),
-    Scenario("proposal lapsed", proposal_lapsed, Side.WORKER),
-    Scenario("cheaper", cheaper, Side.WORKER, shop=shops.several_mechanics),
+    Scenario("proposed", proposed, Side.WORKER, dies="change 2: after PostgresChanges.apply"),
+    Scenario("proposal lapsed", proposal_lapsed, Side.WORKER, dies="read_terms: after PostgresChanges.terms"),
+    Scenario(
+        "cheaper",
+        cheaper,
+        Side.WORKER,
+        shop=shops.several_mechanics,
+        dies="refund_payment: after StripePayments.refund",
+    ),
     Scenario("agreed", agreed, Side.WORKER, shop=shops.yard),
-    Scenario("other time", other_time, Side.WORKER, shop=shops.yard),
-    Scenario("no other time", no_other_time, Side.WORKER, shop=shops.yard),
-    Scenario("turned away", turned_away, Side.WORKER, shop=shops.yard),
-    Scenario("no word", no_word, Side.WORKER, shop=shops.yard),
-    Scenario("taken", taken, Side.WORKER, shop=shops.several_mechanics),
-    Scenario("not taken", not_taken, Side.WORKER, shop=shops.several_mechanics),
-    Scenario("texted", texted, Side.WORKER),
+    Scenario("other time", other_time, Side.WORKER, shop=shops.yard, dies="change 2: after PostgresChanges.apply"),
+    Scenario("no other time", no_other_time, Side.WORKER, shop=shops.yard, dies="change 2: reported"),
+    Scenario("turned away", turned_away, Side.WORKER, shop=shops.yard, dies="change 1: after PostgresChanges.apply"),
+    Scenario("no word", no_word, Side.WORKER, shop=shops.yard, dies="read_terms: after PostgresChanges.terms"),
+    Scenario("taken", taken, Side.WORKER, shop=shops.several_mechanics, dies="change 2: after PostgresChanges.apply"),
+    Scenario(
+        "not taken",
+        not_taken,
+        Side.WORKER,
+        shop=shops.several_mechanics,
+        dies="offer_session: after PostgresChanges.offer",
+    ),
+    Scenario("texted", texted, Side.WORKER, dies="send_notice (reminder): after TwilioMessages.send"),
     Scenario("told again", told_again, Side.WORKER),
     Scenario("referred", referred, Side.WORKER, visits=True),
-    Scenario("waited for", waited_for, Side.WORKER, alone=True),
-    Scenario("let pass", let_pass, Side.WORKER, alone=True),
+    Scenario(
+        "waited for", waited_for, Side.WORKER, alone=True, dies="offer_freed_slots: after PostgresWaitlist.next_offer"
+    ),
+    Scenario("let pass", let_pass, Side.WORKER, alone=True, dies="close_unpaid: after PostgresSaga.close_unpaid"),
     Scenario("completed", completed, Side.API),
-    Scenario("refused at first", refused_at_first, Side.API),
+    Scenario("refused at first", refused_at_first, Side.API, dies="POST /v1/bookings: after BookingDesk.open"),
     Scenario("erased", erased, Side.API),
     Scenario("moved", moved, Side.API),
-    Scenario("cancelled in part", cancelled_in_part, Side.API),
-    Scenario("held session", held_session, Side.API),
-    Scenario("handed over", handed_over, Side.API, shop=shops.several_mechanics),
+    Scenario(
+        "cancelled in part", cancelled_in_part, Side.API, dies="POST /v1/bookings/…/cancel: after TemporalEngine.change"
+    ),
+    Scenario("held session", held_session, Side.API, dies="POST /v1/bookings/…/start: after BookingDesk.ask"),
+    Scenario(
+        "handed over",
+        handed_over,
+        Side.API,
+        shop=shops.several_mechanics,
+        dies="POST /v1/bookings/…/hand-over: after TemporalEngine.change",
+    ),
     Scenario("proposed", proposed, Side.API),
     Scenario("cheaper", cheaper, Side.API, shop=shops.several_mechanics),
-    Scenario("agreed", agreed, Side.API, shop=shops.yard),
+    Scenario("agreed", agreed, Side.API, shop=shops.yard, dies="POST /v1/bookings/…/waiver: after Waivers.sign"),
     Scenario("other time", other_time, Side.API, shop=shops.yard),
     Scenario("taken", taken, Side.API, shop=shops.several_mechanics),
     Scenario("texted", texted, Side.API),
-    Scenario("told again", told_again, Side.API),
-    Scenario("referred", referred, Side.API, visits=True),
+    Scenario("told again", told_again, Side.API, dies="POST /v1/bookings/…/notices/resend: after NoticeBoard.resend"),
+    Scenario("referred", referred, Side.API, visits=True, dies="POST /v1/bookings/…/referral: after Referrals.refer"),
     Scenario("waited for", waited_for, Side.API, alone=True),
 )

@@ -209,7 +209,9 @@ def _bookings(dice: random.Random, count: int, seconds: float, calm: float, soon
     moments = sorted(dice.uniform(0, seconds) for _ in range(count))
     quiet = [moment for moment in moments if moment < calm]
     wanted = [kind for kind in Kind if kind not in BY_OTHERS and (soon or kind not in SOON)]
-    kinds = [Kind.PAID] * len(quiet) + _shuffled(dice, islice(cycle(wanted), count - len(quiet)))
+    # Where there are fewer bookings than kinds, the dice say which.
+    played = islice(cycle(_shuffled(dice, iter(wanted))), count - len(quiet))
+    kinds = [Kind.PAID] * len(quiet) + _shuffled(dice, played)
     slots = _Slots()
     for number, (moment, kind) in enumerate(zip(moments, kinds, strict=True)):
         half = kind in _TEXTED or (number % 2 == 0 and kind not in _FAR)

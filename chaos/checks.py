@@ -242,12 +242,15 @@ def once_in_the_timeline(evidence: Evidence) -> Found:
         if count > refunds[booking]:
             yield violation("I4", booking, f"{count} times in the timeline: refund_issued, for {refunds[booking]}")
     counts = Counter((row["booking_id"], row["event"]) for row in evidence.events if row["event"] in single)
-    counts += Counter(
-        (row["booking_id"], f"{row['event']} {row['detail']}") for row in evidence.events if row["event"] == "mail_sent"
-    )
     for (booking, event), count in counts.items():
         if count > 1:
             yield violation("I4", booking, f"{count} times in the timeline: {event}")
+    sendings = {row["key"]: row["sending"] for row in evidence.notices}
+    sent = [row for row in evidence.events if row["event"] in ("mail_sent", "text_sent")]
+    keys = Counter((row["booking_id"], json.loads(row["detail"])["key"]) for row in sent)
+    for (booking, key), count in keys.items():
+        if count > sendings.get(key, 0):
+            yield violation("I4", booking, f"{count} times in the timeline: {key} was sent")
 
 
 def nothing_left_undone(evidence: Evidence) -> Found:

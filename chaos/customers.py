@@ -139,7 +139,7 @@ class Customer(Dealer):
 
     async def is_sent_on(self) -> None:
         """From a session that has begun to a workshop; the link is used twice at once, and good for one booking."""
-        if not (await self.is_paid() and await self.asks("start", operator=True)):
+        if not (await self.is_paid_for_certain() and await self.asks("start", operator=True)):
             return
         token = await self.is_referred(self._world.offer_of(Trade.VISIT))
         await self.ends("complete", operator=True)
@@ -199,7 +199,7 @@ class Customer(Dealer):
 
     async def holds_its_session(self) -> None:
         """In the waiting room, started, and completed before its time."""
-        if await self.is_paid():
+        if await self.is_paid_for_certain():
             await self.asks("check-in")
             if await self.asks("start", operator=True):
                 await self.ends("complete", operator=True)

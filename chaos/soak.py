@@ -64,6 +64,7 @@ class Results(BaseModel):
     bookings: dict[str, int]
     endings: dict[str, int]
     answers: dict[str, int]
+    deeds: dict[str, int]
     faults: dict[str, int]
     left_out: int
     spans: list[Span]
@@ -183,6 +184,7 @@ def _results(
         bookings=dict(Counter(str(story.plan.kind) for story in stories)),
         endings=dict(Counter(str(row["status"]) for row in found.bookings)),
         answers=dict(sorted(answers.items())),
+        deeds=_deeds(found),
         faults=dict(sorted(saboteur.injected.items())),
         left_out=saboteur.left_out,
         spans=_spans(stories, found),
@@ -190,6 +192,14 @@ def _results(
         violations=violations(found, stories, CALLER),
         audit=audit,
     )
+
+
+def _deeds(found: Evidence) -> dict[str, int]:
+    """What else came about with the bookings: changes as they were decided on, places in line, text messages."""
+    changes = Counter(f"{row['kind'].replace('_', ' ')}: {row['outcome']}" for row in found.changes)
+    line = Counter(f"in line: {row['status']}" for row in found.entries)
+    texts = Counter(f"text message: {row['status']}" for row in found.texts)
+    return dict(sorted((changes + line + texts).items()))
 
 
 def _spans(stories: Sequence[Story], found: Evidence) -> list[Span]:

@@ -110,6 +110,7 @@ def _erased(found: Evidence) -> list[Story]:
         row = rows.get(booking_id(CALLER, key))
         if row:
             opened = {"id": str(row["id"]), "payment": None, "amount": row["amount"]}
+            opened["mechanic_id"] = str(row["mechanic_id"])
             told = {"start": row["starts_at"], "email": f"chaos-{key}@example.com", "opened": opened, "erased": True}
             stories.append(Story(plan=planned, key=key, **told))
     return stories

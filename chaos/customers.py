@@ -134,7 +134,7 @@ class Customer(Dealer):
             await self.says_stop()
 
     async def is_told_once_more(self) -> None:
-        if await self.is_paid():
+        if await self.is_paid_for_certain():
             await self.is_told_again("confirmation")
 
     async def is_sent_on(self) -> None:

@@ -177,6 +177,8 @@ async def _restless(stack: Stack, temporal: Client) -> list[str]:
 
 
 async def gather(stack: Stack, http: httpx.AsyncClient, temporal: Client) -> Evidence:
+    # Before the database, which then knows at least as much of them.
+    texts = {name: await _told(stack, http, what) for name, what in _OF_TWILIO.items()}
     connection = await asyncpg.connect(stack.database_url)
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
@@ -188,9 +190,7 @@ async def gather(stack: Stack, http: httpx.AsyncClient, temporal: Client) -> Evi
         intents=[intent async for intent in _listed(stack, http, "payment_intents")],
         stripe_refunds=[refund async for refund in _listed(stack, http, "refunds")],
         mails=(await http.get(f"{stack.mail_url}/api/messages", timeout=60)).raise_for_status().json(),
-        texts=await _told(stack, http, "messages"),
-        text_calls=await _told(stack, http, "calls"),
-        text_news=await _told(stack, http, "callbacks"),
+        **texts,
         workflows=await _workflows(temporal),
     )
 
@@ -207,6 +207,9 @@ async def _listed(stack: Stack, http: httpx.AsyncClient, kind: str) -> AsyncIter
         if not page["has_more"]:
             return
         after = {"starting_after": page["data"][-1]["id"]}
+
+
+_OF_TWILIO = {"text_news": "callbacks", "text_calls": "calls", "texts": "messages"}
 
 
 async def _told(stack: Stack, http: httpx.AsyncClient, what: str) -> list[Row]:

@@ -13,17 +13,34 @@ _ONE_TRY = timedelta(seconds=15)
 
 
 def once_by_text(evidence: Evidence, stories: Sequence[Story], caller: str) -> Found:
-    """Every message that Twilio took is on record for one notice, and every one that is on record as sent is there."""
+    """Every message that Twilio took is on record for one notice, and every one that is on record as sent is there.
+
+    But for the try of one whose moment passed before its answer came: it is on record as given up.
+    """
     known = Counter(row["message_sid"] for row in _notices(evidence) if row["message_sid"])
     taken = {row["sid"]: row for row in evidence.texts if row["direction"] != "inbound"}
+    given_up = _given_up(evidence, stories)
     for sid, message in taken.items():
-        if known[sid] != 1:
+        if known[sid] == 0 and given_up[message["to"]]:
+            given_up[message["to"]] -= 1
+        elif known[sid] != 1:
             yield violation("I4", None, f"{sid} to {message['to']} is on record {known[sid]} times: {message['body']}")
     for row in _notices(evidence):
         if row["status"] == "sent" and row["message_sid"] not in taken:
             yield violation(
                 "I4", row["booking_id"], f"{row['key']} is on record as sent, and Twilio has no such message"
             )
+
+
+def _given_up(evidence: Evidence, stories: Sequence[Story]) -> Counter[str | None]:
+    """How many messages to each number were tried, and are on record as not sent."""
+    number = {str(row["id"]): row["customer_phone"] for row in evidence.bookings}
+    number |= {story.opened["id"]: story.phone for story in stories if story.opened}
+    return Counter(
+        number.get(str(row["booking_id"]))
+        for row in _notices(evidence)
+        if row["status"] in ("skipped", "failed") and row["attempts"] and row["message_sid"] is None
+    )
 
 
 def only_to_who_wants_them(evidence: Evidence, stories: Sequence[Story], caller: str) -> Found:

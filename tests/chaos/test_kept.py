@@ -45,7 +45,8 @@ def _hold(booking: UUID, status: str, **times: Any) -> dict[str, Any]:
 
 
 def _notice(booking: UUID, kind: str, channel: str = "email", **told: Any) -> dict[str, Any]:
-    known = {"key": f"{booking}/{kind}", "status": "sent", "sending": 1, "message_sid": None, "delivery_status": None}
+    known = {"key": f"{booking}/{kind}", "status": "sent", "attempts": 1, "sending": 1, "message_sid": None}
+    known |= {"delivery_status": None}
     return {"booking_id": booking, "kind": kind, "channel": channel, **known, **told}
 
 
@@ -167,6 +168,15 @@ def test_what_is_planted_is_found(check: Check, part: str, plant: Plant) -> None
     changed: dict[str, Any] = {part: plant(getattr(CLEAN, part))}
     planted = dataclasses.replace(CLEAN, **changed)
     assert list(check(planted, [], CALLER)) != []
+
+
+@pytest.mark.parametrize(("attempts", "found"), [(1, False), (0, True)])
+def test_a_text_that_was_given_up_may_have_been_taken(attempts: int, found: bool) -> None:
+    """Its answer was lost, and then its moment had passed; one that was never tried has not come from here."""
+    given_up = _notice(TAKEN, "reminder", "sms", status="skipped", attempts=attempts)
+    texts = [*CLEAN.texts, CLEAN.texts[0] | {"sid": "SM_3"}]
+    planted = dataclasses.replace(CLEAN, texts=texts, notices=[*CLEAN.notices, given_up])
+    assert bool(list(texting.once_by_text(planted, [], CALLER))) is found
 
 
 def _story(kind: Kind, booking: UUID, **told: Any) -> Story:

@@ -257,6 +257,8 @@ async def waited_for(trial: Trial) -> None:
     customer, first, second = await _in_line(trial)
     await customer.ends("cancel")
     await first.is_offered_a_slot()
+    # Whoever pays at once needs no mail about the offer.
+    await trial.has_its_mails(first)
     await first.pays_with(GOOD_CARD)
     await trial.becomes(first, "confirmed")
     await second.leaves_the_line()

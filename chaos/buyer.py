@@ -6,12 +6,13 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import httpx
 from temporalio.service import RPCError, RPCStatusCode
 
-from chaos.plan import Kind
+from chaos.plan import Trade
 from chaos.story import Json, Story, customer_id
 from chaos.world import CALLER, World
 from pitstop.domain.identity import booking_id
@@ -23,9 +24,9 @@ PATIENCE_SECONDS = 120.0
 _CALL_SECONDS = 30.0
 _PAUSE_SECONDS = 0.5
 _LOOK_SECONDS = 0.4
-_DEFINITE = frozenset((200, 201, 409, 422))
+_DEFINITE = frozenset((200, 201, 202, 204, 409, 422))
 # What the API may answer while something is down; everything else is a mistake of its own.
-_PASSING = frozenset((429, 503))
+PASSING = frozenset((429, 503))
 
 
 class Buyer:
@@ -33,7 +34,7 @@ class Buyer:
 
     def __init__(self, world: World, story: Story) -> None:
         self._world = world
-        self._dice = random.Random(f"{world.name}/{story.plan.number}")  # noqa: S311 - no secret
+        self.dice = random.Random(f"{world.name}/{story.plan.number}")  # noqa: S311 - no secret
         self.story = story
 
     @property
@@ -69,7 +70,7 @@ class Buyer:
             self.story.answers.append(None)
             return None
         self.story.answers.append(answer.status_code)
-        if answer.status_code not in _DEFINITE | _PASSING:
+        if answer.status_code not in _DEFINITE | PASSING:
             self.story.complaints.append(f"answered {answer.status_code}: {answer.text[:300]}")
         return answer
 
@@ -86,7 +87,7 @@ class Buyer:
     async def _leaves(self) -> None:
         """Hangs up while the API is at it."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(self._dice.uniform(0.005, 0.15)):
+            async with asyncio.timeout(self.dice.uniform(0.005, 0.15)):
                 await self._asks(_CALL_SECONDS)
 
     async def pays_with(self, card: str) -> None:
@@ -133,6 +134,18 @@ class Buyer:
 
         await self._insists(order, "ordering a fault")
 
+    async def says_stop(self) -> None:
+        """Replies to a text message that no more are wanted."""
+
+        async def reply() -> bool:
+            url = f"{self._world.stack.now.twilio_api_url}/_control/inbound"
+            body = {"from": self.story.phone, "body": "STOP"}
+            (await self._world.http.post(url, json=body, timeout=8)).raise_for_status()
+            self.story.stopped_at = datetime.now(UTC)
+            return True
+
+        await self._insists(reply, "replying STOP")
+
     async def calls_off(self) -> None:
         """As an operator cancels the run in the engine's UI."""
         assert self.story.opened is not None
@@ -148,24 +161,33 @@ class Buyer:
 
         await self._insists(cancel, "calling off")
 
-    async def asks(self, what: str, *, operator: bool = False, **sent: str) -> Json | None:
-        """Asks for a change until there is an answer that says what became of it; None: it was refused, or nothing."""
+    async def asks(
+        self, what: str, *, operator: bool = False, mechanic: UUID | None = None, gone: bool = False, **sent: Any
+    ) -> Json | None:
+        """Asks for a change until there is an answer that says what became of it; None: it was refused, or nothing.
+
+        As the customer's service, unless it is an operator or this mechanic who asks. `gone`: once it is done, whoever
+        has asked does not see the booking any more.
+        """
+        definite = _DEFINITE | ({httpx.codes.NOT_FOUND} if gone else set())
+        own = await self._world.token_of(mechanic) if mechanic else None
         answered: list[httpx.Response] = []
 
         async def post() -> bool:
             assert self.story.opened is not None
             now = self._world.stack.now
-            token = now.tokens.operator if operator else now.tokens.service
+            token = own or (now.tokens.operator if operator else now.tokens.service)
             url = f"{now.api_url}/v1/bookings/{self.story.opened['id']}/{what}"
             headers = {"Authorization": f"Bearer {token}"}
             answer = await self._world.http.post(url, json=sent or None, headers=headers, timeout=_CALL_SECONDS)
-            if answer.status_code not in _DEFINITE | _PASSING:
+            if answer.status_code not in definite | PASSING:
                 self.story.complaints.append(f"{what} answered {answer.status_code}: {answer.text[:300]}")
             answered.append(answer)
-            return answer.status_code in _DEFINITE
+            return answer.status_code in definite
 
         await self._insists(post, what)
-        body: Json | None = answered[-1].json() if answered and answered[-1].status_code == httpx.codes.OK else None
+        done = answered and answered[-1].is_success and answered[-1].content
+        body: Json | None = answered[-1].json() if done else None
         return body
 
     async def moves(self, start: datetime) -> bool:
@@ -174,8 +196,8 @@ class Buyer:
             self.story.moved_to = datetime.fromisoformat(body["start"])
         return body is not None
 
-    async def ends(self, what: str, *, operator: bool = False) -> None:
-        body = await self.asks(what, operator=operator)
+    async def ends(self, what: str, *, operator: bool = False, mechanic: UUID | None = None) -> None:
+        body = await self.asks(what, operator=operator, mechanic=mechanic)
         if body is not None:
             self.story.ended = body["status"]
 
@@ -192,27 +214,36 @@ class Buyer:
                 self.story.erased = True
                 if answer.json()["bookings"] != 1:
                     self.story.complaints.append(f"the erasure speaks of {answer.json()['bookings']} bookings")
-            elif answer.status_code not in _PASSING | {httpx.codes.CONFLICT}:
+            elif answer.status_code not in PASSING | {httpx.codes.CONFLICT}:
                 self.story.complaints.append(f"the erasure answered {answer.status_code}: {answer.text[:300]}")
             return self.story.erased
 
         await self._insists(erase, "the erasure")
 
-    async def _sees(self, status: str, seconds: float) -> None:
-        """Waits for the status, as a page does that asks again and again; goes on without it in the end."""
+    async def _sees(self, *statuses: str, seconds: float) -> str | None:
+        """Waits for one of them, as a page does that asks again and again; goes on without it in the end."""
         assert self.story.opened is not None
         until = time.monotonic() + seconds
         while time.monotonic() < until:
-            now = self._world.stack.now
-            headers = {"Authorization": f"Bearer {now.tokens.service}"}
-            with suppress(httpx.TransportError):
-                url = f"{now.api_url}/v1/bookings/{self.story.opened['id']}"
-                answer = await self._world.http.get(url, headers=headers, timeout=8)
-                if answer.status_code == 200 and answer.json()["status"] == status:
-                    return
-                if answer.status_code not in _PASSING | {200}:
-                    self.story.complaints.append(f"reading answered {answer.status_code}: {answer.text[:300]}")
+            read = await self._reads(f"/v1/bookings/{self.story.opened['id']}")
+            if read is not None and read["status"] in statuses:
+                return str(read["status"])
             await asyncio.sleep(_LOOK_SECONDS)
+        return None
+
+    async def _reads(self, path: str, mechanic: UUID | None = None, also: int = httpx.codes.OK) -> Json | None:
+        """None while it cannot be had. As the customer's service, or as this mechanic. `also` is no mistake either."""
+        own = await self._world.token_of(mechanic) if mechanic else None
+        now = self._world.stack.now
+        headers = {"Authorization": f"Bearer {own or now.tokens.service}"}
+        with suppress(httpx.TransportError):
+            answer = await self._world.http.get(f"{now.api_url}{path}", headers=headers, timeout=8)
+            if answer.status_code in (httpx.codes.OK, also):
+                body: Json = answer.json()
+                return body
+            if answer.status_code not in PASSING:
+                self.story.complaints.append(f"reading answered {answer.status_code}: {answer.text[:300]}")
+        return None
 
     async def _insists(self, act: Callable[[], Awaitable[bool]], what: str) -> None:
         began = time.monotonic()
@@ -224,16 +255,29 @@ class Buyer:
         self.story.complaints.append(f"{what} did not get through in {PATIENCE_SECONDS:.0f} s")
 
     def _order(self) -> Json:
-        story, visit = self.story, self.story.plan.kind is Kind.BAY_RIVALS
-        offer = self._world.visits if visit and self._world.visits else self._world.offer
-        identity = customer_id(story.key)
+        story, trade = self.story, self.story.plan.trade
+        offer = self._world.offer_of(trade)
+        anybody = trade is Trade.VISIT or (trade is Trade.AT_ONCE and story.plan.number % 2 == 0)
         return {
             "service_id": str(offer.service_id),
             "plan_id": str(offer.plan_id),
-            "mechanic_id": None if visit else str(offer.mechanics[story.plan.mechanic]),
-            "start": story.start.isoformat(),
+            "mechanic_id": None if anybody else str(offer.mechanics[story.plan.mechanic % len(offer.mechanics)]),
+            "start": None if trade is Trade.AT_ONCE else story.start.isoformat(),
             "timezone": "America/Toronto",
-            "customer": {"id": str(identity), "name": "Camille Roy", "email": story.email},
+            **({"referral": story.referral} if story.referral else {}),
+            **self._own(),
+        }
+
+    def _own(self) -> Json:
+        """What is the customer's own, whatever is asked for."""
+        return {
+            "customer": {
+                "id": str(customer_id(self.story.of or self.story.key)),
+                "name": "Camille Roy",
+                "email": self.story.email,
+                "phone": self.story.phone,
+                "sms_consent": self.story.phone is not None,
+            },
             "location": {"country": "CA", "city": "Toronto", "postal_code": "M5V 2T6"},
             "intake": {"vehicle": "2019 Civic", "problem": "Squeals when braking"},
         }

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from chaos import promises
+from chaos import promises, texting, waiting
 from chaos.evidence import Evidence, Row
 from chaos.story import Story
 from chaos.violation import ENDS, KEEPS_MONEY, Found, Violation, violation
@@ -21,7 +21,8 @@ def violations(evidence: Evidence, stories: Sequence[Story], caller: str) -> lis
     """`caller` is whom the bookings were made as (`service:<subject>`)."""
     addressed = _with_erased_addresses(evidence, stories)
     found = [each for check in _CHECKS for each in check(addressed)]
-    return found + [each for check in promises.CHECKS for each in check(evidence, stories, caller)]
+    kept = (*promises.CHECKS, *waiting.CHECKS, *texting.CHECKS)
+    return found + [each for check in kept for each in check(evidence, stories, caller)]
 
 
 def _with_erased_addresses(evidence: Evidence, stories: Sequence[Story]) -> Evidence:
@@ -54,6 +55,7 @@ def money_has_its_slot(evidence: Evidence) -> Found:
     status = {str(row["id"]): row["status"] for row in evidence.bookings}
     agreed = {str(row["id"]): row["kept_amount"] or 0 for row in evidence.bookings if row["status"] in ENDS}
     recorded = {row["payment_intent_id"]: row for row in evidence.payments}
+    differences = _differences(evidence)
     kept: Counter[str] = Counter()
     for intent in evidence.intents:
         booking, paid = intent["metadata"].get("booking_id"), intent["status"] == "succeeded"
@@ -65,8 +67,9 @@ def money_has_its_slot(evidence: Evidence) -> Found:
         if not paid or back == intent["amount"]:
             continue
         kept[booking] += 1
-        if back and booking not in agreed:
-            yield violation("I2", booking, f"{intent['id']}: {back} of {intent['amount']} went back")
+        if booking not in agreed and back != differences[booking]:
+            told = f"{back} of {intent['amount']} went back, {differences[booking]} were owed"
+            yield violation("I2", booking, f"{intent['id']}: {told}")
         if not stands:
             yield violation("I2", booking, f"{intent['id']} is paid and kept, the booking is {status.get(booking)}")
         if intent["id"] not in recorded:
@@ -74,6 +77,16 @@ def money_has_its_slot(evidence: Evidence) -> Found:
     for booking, count in kept.items():
         if count > 1:
             yield violation("I2", booking, f"paid {count} times")
+
+
+def _differences(evidence: Evidence) -> Counter[str]:
+    """What has to go back of each booking because it was moved to something cheaper, by what it costs now."""
+    now = {str(row["id"]): row["amount"] for row in evidence.bookings}
+    owed: Counter[str] = Counter()
+    for intent in evidence.intents:
+        booking = intent["metadata"].get("booking_id")
+        owed[booking] = intent["amount"] - now.get(booking, intent["amount"])
+    return owed
 
 
 def refunds_by_policy(evidence: Evidence) -> Found:
@@ -85,7 +98,7 @@ def refunds_by_policy(evidence: Evidence) -> Found:
             moved[event["booking_id"]].append((datetime.fromisoformat(detail["from"]), event["at"], detail["by"]))
     back = Counter[UUID]()
     for refund in evidence.refunds:
-        back[refund["booking_id"]] += refund["amount"]
+        back[refund["booking_id"]] += refund["amount"] if not _is_difference(refund) else 0
     rows = {row["id"]: row for row in evidence.bookings}
     confirmed = {row["booking_id"] for row in evidence.sessions}
     for event in evidence.events:
@@ -93,10 +106,14 @@ def refunds_by_policy(evidence: Evidence) -> Found:
         if event["event"] != "cancelled" or row["id"] not in confirmed:
             continue
         times = [(row["starts_at"], event["at"], by), *moved[row["id"]]]
-        shares = [_share(row, start, at) for start, at, who in times if who in ("customer", "service")]
-        owed = -(-row["amount"] * (min(shares) if by in ("customer", "service") else 100) // 100)
+        shares = [_share(row, start, at) for start, at, who in times if who in _CUSTOMERS and start is not None]
+        by_policy = by in _CUSTOMERS and row["workshop_status"] in (None, "confirmed")
+        owed = -(-row["amount"] * (min(shares, default=100) if by_policy else 100) // 100)
         if back[row["id"]] != owed:
             yield violation("I9", row["id"], f"cancelled by {by}: {back[row['id']]} go back, {owed} were agreed")
+
+
+_CUSTOMERS = ("customer", "service")
 
 
 def _share(row: Row, start: datetime, at: datetime) -> int:
@@ -109,16 +126,28 @@ def moves_are_counted(evidence: Evidence) -> Found:
     """Row, timeline, changes that were done and the invite's number name the same moves."""
     told = Counter(row["booking_id"] for row in evidence.events if row["event"] == "rescheduled")
     cancelled = {row["booking_id"] for row in evidence.events if row["event"] == "cancelled"}
-    done = Counter(
-        row["booking_id"]
-        for row in evidence.changes
-        if (row["kind"], row["outcome"]) == ("reschedule", "done") and "unchanged" not in row["detail"]
-    )
+    done = _done(evidence, "reschedule", "accept_proposal")
+    handed, told_handed = _done(evidence, "hand_over"), Counter(_events(evidence, "handed_over"))
     for row in evidence.bookings:
         id = row["id"]
-        counts = (row["moves"], told[id], done[id], row["invite_sequence"] - (id in cancelled))
+        counts = (row["moves"], told[id], done[id], row["invite_sequence"] - handed[id] - (id in cancelled))
         if len(set(counts)) > 1:
             yield violation("I7", id, f"moved (row, timeline, changes, invite): {counts}")
+        if handed[id] != told_handed[id]:
+            yield violation("I7", id, f"handed over {handed[id]} times, {told_handed[id]} times in the timeline")
+
+
+def _events(evidence: Evidence, event: str) -> list[UUID]:
+    return [row["booking_id"] for row in evidence.events if row["event"] == event]
+
+
+def _done(evidence: Evidence, *kinds: str) -> Counter[UUID]:
+    """How often changes of these kinds were made of each booking."""
+    return Counter(
+        row["booking_id"]
+        for row in evidence.changes
+        if row["kind"] in kinds and row["outcome"] == "done" and "unchanged" not in row["detail"]
+    )
 
 
 def slot_has_its_money(evidence: Evidence) -> Found:
@@ -126,6 +155,9 @@ def slot_has_its_money(evidence: Evidence) -> Found:
     payment = {row["booking_id"]: row for row in evidence.payments}
     sessions = Counter(row["booking_id"] for row in evidence.sessions)
     confirmed = Counter(row["booking_id"] for row in evidence.reservations if row["status"] == "confirmed")
+    differences = Counter[UUID]()
+    for refund in evidence.refunds:
+        differences[refund["booking_id"]] += refund["amount"] if _is_difference(refund) else 0
     for row in evidence.bookings:
         if row["status"] not in KEEPS_MONEY:
             continue
@@ -133,7 +165,8 @@ def slot_has_its_money(evidence: Evidence) -> Found:
         intent = intents.get(paid["payment_intent_id"]) if paid else None
         if row["status"] in ENDS and row["kept_amount"] is None:
             yield violation("I2", row["id"], f"{row['status']}, and nothing says what is kept")
-        if intent is None or intent["status"] != "succeeded" or intent["amount_received"] != row["amount"]:
+        agreed = row["amount"] + differences[row["id"]]
+        if intent is None or intent["status"] != "succeeded" or intent["amount_received"] != agreed:
             yield violation("I2", row["id"], f"{row['status']} without its money: {intent and intent['status']}")
         if sessions[row["id"]] != 1 or confirmed[row["id"]] != 1:
             counts = f"{sessions[row['id']]} sessions, {confirmed[row['id']]} confirmed reservations"
@@ -161,13 +194,14 @@ def nobody_can_pay_what_has_ended(evidence: Evidence) -> Found:
 
 
 def once_at_stripe(evidence: Evidence) -> Found:
-    """One PaymentIntent for each hold, one refund for each PaymentIntent."""
+    """One PaymentIntent for each hold, one refund for each PaymentIntent and each difference."""
+    differences = Counter(row["payment_intent_id"] for row in evidence.refunds if _is_difference(row))
     holds = Counter(intent["metadata"].get("reservation_id") for intent in evidence.intents)
     for intent in evidence.intents:
         booking = intent["metadata"].get("booking_id")
         if holds[intent["metadata"].get("reservation_id")] > 1:
             yield violation("I4", booking, "two PaymentIntents for one hold")
-        if len(refunds := _refunds(evidence, intent)) > 1:
+        if len(refunds := _refunds(evidence, intent)) > 1 + differences[intent["id"]]:
             yield violation("I4", booking, f"{len(refunds)} refunds of {intent['id']}")
     issued = {row["stripe_refund_id"] for row in evidence.refunds}
     for refund in evidence.stripe_refunds:
@@ -188,25 +222,45 @@ def once_by_mail(evidence: Evidence) -> Found:
             yield violation("I7", None, f"{message} to {to} came with different contents")
 
 
+def nothing_that_nobody_owes(evidence: Evidence) -> Found:
+    """As many mails have come as are on record to be sent, those that were to be sent again counted again."""
+    of = {row["id"]: row["customer_email"] for row in evidence.bookings}
+    owed: Counter[str] = Counter()
+    for row in evidence.notices:
+        if row["channel"] == "email" and row["kind"] != "workshop_request":
+            owed[of[row["booking_id"]]] += row["sending"]
+    came = Counter(to for to, _ in {(mail["to"], mail["message_id"]) for mail in evidence.mails})
+    for to, count in came.items():
+        if to in of.values() and count > owed[to]:
+            yield violation("I4", None, f"{count} mails came to {to}, {owed[to]} were owed")
+
+
 def once_in_the_timeline(evidence: Evidence) -> Found:
-    single = {"hold_placed", "awaiting_payment", "payment_succeeded", "confirmed", "refund_issued", *ENDS}
+    single = {"hold_placed", "awaiting_payment", "payment_succeeded", "confirmed", *ENDS}
+    refunds = Counter(row["booking_id"] for row in evidence.refunds)
+    for booking, count in Counter(_events(evidence, "refund_issued")).items():
+        if count > refunds[booking]:
+            yield violation("I4", booking, f"{count} times in the timeline: refund_issued, for {refunds[booking]}")
     counts = Counter((row["booking_id"], row["event"]) for row in evidence.events if row["event"] in single)
-    counts += Counter(
-        (row["booking_id"], f"{row['event']} {row['detail']}") for row in evidence.events if row["event"] == "mail_sent"
-    )
     for (booking, event), count in counts.items():
         if count > 1:
             yield violation("I4", booking, f"{count} times in the timeline: {event}")
+    sendings = {row["key"]: row["sending"] for row in evidence.notices}
+    sent = [row for row in evidence.events if row["event"] in ("mail_sent", "text_sent")]
+    keys = Counter((row["booking_id"], json.loads(row["detail"])["key"]) for row in sent)
+    for (booking, key), count in keys.items():
+        if count > sendings.get(key, 0):
+            yield violation("I4", booking, f"{count} times in the timeline: {key} was sent")
 
 
 def nothing_left_undone(evidence: Evidence) -> Found:
     """At rest no request is half made, no event is unapplied, no mail is neither sent nor skipped."""
     for row in evidence.bookings:
-        if row["status"] in ("holding", "awaiting_payment"):
+        if row["status"] in ("holding", "awaiting_payment", "pending"):
             yield violation("I5", row["id"], f"is {row['status']} for good: its key stays in progress")
     for row in evidence.unapplied:
         yield violation("I5", row["booking_id"], f"{row['event_id']} ({row['type']}) is stored and not applied")
-    over = {row["id"] for row in evidence.bookings if row["ends_at"] < row["read_at"]}
+    over = {row["id"] for row in evidence.bookings if row["ends_at"] and row["ends_at"] < row["read_at"]}
     for row in evidence.notices:
         # A mail of which nobody could make use any more was given up, and that is on record.
         given_up = row["status"] == "failed" and row["booking_id"] in over
@@ -236,7 +290,8 @@ def reminders_in_their_time(evidence: Evidence) -> Found:
         if not mail["subject"].startswith("Reminder"):
             continue
         came, booking = datetime.fromisoformat(mail["received_at"]), of.get(mail["to"])
-        if booking is None or came > start[mail["to"]] + REMINDER_SLACK:
+        begins = start.get(mail["to"])
+        if begins is None or came > begins + REMINDER_SLACK:
             yield violation("I6", booking, f"a reminder to {mail['to']} came at {came}, after the session began")
         if booking in ended and came > ended[booking] + REMINDER_SLACK:
             yield violation("I6", booking, f"a reminder came at {came}, after the booking had ended")
@@ -245,21 +300,38 @@ def reminders_in_their_time(evidence: Evidence) -> Found:
 def every_mail_is_there(evidence: Evidence) -> Found:
     """What is on record as sent has arrived, and what a booking is owed by where it stands is on record."""
     arrived = Counter(mail["message_id"] for mail in evidence.mails)
-    sent = [row for row in evidence.notices if row["status"] == "sent"]
+    sent = [row for row in evidence.notices if row["status"] == "sent" and row["channel"] == "email"]
     kinds = defaultdict(set)
     for row in evidence.notices:
         kinds[row["booking_id"]].add(row["kind"])
+    handed = _done(evidence, "hand_over")
     if len(arrived) < len(sent):
         yield violation("I4", None, f"{len(sent)} mails are on record as sent, {len(arrived)} have arrived")
     for row in evidence.bookings:
-        if row["status"] in KEEPS_MONEY and not {"confirmation", "reminder"} <= kinds[row["id"]]:
+        if row["workshop_status"] == "lapsed" and "workshop_declined" not in kinds[row["id"]]:
+            yield violation("I6", row["id"], "the workshop has not answered, and no mail says so")
+        if row["status"] in KEEPS_MONEY and not _owed_by(row) <= kinds[row["id"]]:
             yield violation("I6", row["id"], f"stands, and only these mails are on record: {kinds[row['id']]}")
-        if row["status"] == "refunded" and "refund" not in kinds[row["id"]]:
+        if row["status"] == "refunded" and not kinds[row["id"]] & {"refund", "not_taken"}:
             yield violation("I4", row["id"], "refunded, and no mail says so")
+        if handed[row["id"]] and "handed_over" not in kinds[row["id"]]:
+            yield violation("I6", row["id"], "handed over, and no mail says so")
         if row["moves"] and "rescheduled" not in kinds[row["id"]]:
             yield violation("I6", row["id"], "moved, and no mail says so")
         if row["status"] == "no_show" and "no_show" not in kinds[row["id"]]:
             yield violation("I6", row["id"], "missed, and no mail says so")
+
+
+def _owed_by(row: Row) -> set[str]:
+    """What a booking that stands has told its customer; one at once has neither time to confirm nor to remind of.
+
+    One to which a workshop had to agree is confirmed when it has, or has been moved where the workshop wanted it.
+    """
+    if row["duration_minutes"]:
+        return {"taken"}
+    if row["workshop_status"] is None:
+        return {"confirmation", "reminder"}
+    return {"workshop_asked", "reminder", "rescheduled" if row["moves"] else "confirmation"}
 
 
 def invites_keep_their_name(evidence: Evidence) -> Found:
@@ -274,13 +346,19 @@ def invites_keep_their_name(evidence: Evidence) -> Found:
             continue
         number = next((int(line.removeprefix("SEQUENCE:")) for line in lines if line.startswith("SEQUENCE:")), -1)
         cancels = "METHOD:CANCEL" in lines
-        right = number == booking["invite_sequence"] if cancels else last[mail["to"]] <= number <= booking["moves"]
+        most = booking["invite_sequence"] - (booking["status"] == "cancelled")
+        right = number == booking["invite_sequence"] if cancels else last[mail["to"]] <= number <= most
         last[mail["to"]] = number
         if not right:
             yield violation("I7", booking["id"], f"the invite {mail['subject']!r} has SEQUENCE {number}")
 
 
 # Small change
+
+
+def _is_difference(refund: Row) -> bool:
+    """Whether it goes back because the booking has become cheaper, and not because of its end."""
+    return "/move/" in refund["idempotency_key"]
 
 
 def _refunds(evidence: Evidence, intent: Row) -> list[Row]:
@@ -308,6 +386,7 @@ _CHECKS: tuple[Callable[[Evidence], Found], ...] = (
     nobody_can_pay_what_has_ended,
     once_at_stripe,
     once_by_mail,
+    nothing_that_nobody_owes,
     once_in_the_timeline,
     nothing_left_undone,
     runs_match,

@@ -10,7 +10,8 @@ import inspect
 import os
 import re
 import signal
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,17 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, 
 import worker
 from api import composition
 from api.app import create_app
+from pitstop.contracts import names
+from pitstop.gateways import temporal_engine
 from pitstop.gateways.temporal_engine import connect
 from pitstop.settings import Settings
 
+# How a point of a scenario's own begins: the change that is made there is of another kind in each.
+CHANGE = "change "
 # By then a result has reached the workflow and the server, and an answer its client.
 _REPORTED_SECONDS = 0.1
-_step: ContextVar[str] = ContextVar("step", default="outside")
+# None where something is only read, which has no effect that could be lost.
+_step: ContextVar[str | None] = ContextVar("step", default=None)
 
 Factory = Callable[..., Any]
 Scope = MutableMapping[str, Any]
@@ -40,6 +46,7 @@ class Points:
         self._fatal = fatal
         self._log = log
         self._passed: set[str] = set()
+        self._changes = 0
 
     def reach(self, point: str) -> None:
         if point not in self._passed:
@@ -50,8 +57,12 @@ class Points:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def begin(self, step: str) -> None:
-        _step.set(step)
+        """Changes of a booking are of many kinds, which their step does not name: they are numbered."""
         self.reach(f"{step}: before it")
+        if step == names.APPLY_CHANGE:
+            self._changes += 1
+            step = f"{CHANGE}{self._changes}"
+        _step.set(step)
 
     def end(self) -> None:
         point = f"{_step.get()}: reported"
@@ -76,7 +87,8 @@ class _Tapped:
 
         async def call(*arguments: Any, **options: Any) -> Any:
             result = await found(*arguments, **options)
-            self._points.reach(f"{_step.get()}: after {type(self._target).__name__}.{name}")
+            if (step := _step.get()) is not None:
+                self._points.reach(f"{step}: after {type(self._target).__name__}.{name}")
             return result
 
         return call
@@ -90,6 +102,7 @@ OF_THE_WORKER = (
     "PostgresNotices",
     "PostgresInbox",
     "PostgresErasure",
+    "PostgresWaitlist",
     "StripePayments",
     "SmtpMailer",
 )
@@ -124,14 +137,37 @@ def work(settings: Settings, fatal: str | None, log: Path) -> None:
 async def _work(settings: Settings, points: Points) -> None:
     for name in OF_THE_WORKER:
         setattr(worker, name, points.tapping(getattr(worker, name)))
+    engine = "TemporalEngine"
+    setattr(temporal_engine, engine, points.tapping(getattr(temporal_engine, engine)))
+    messenger = "twilio_messages"
+    setattr(worker, messenger, _tapped_texts(getattr(worker, messenger), points))
     async with worker.at_work(await connect(settings), settings, [_Interceptor(points)]):
         await asyncio.Event().wait()
 
 
+def _tapped_texts(opened: Factory, points: Points) -> Factory:
+    @asynccontextmanager
+    async def tapped(settings: Settings) -> AsyncIterator[Any]:
+        async with opened(settings) as messages:
+            yield _Tapped(messages, points)
+
+    return tapped
+
+
 # The API
 
-OF_THE_API = ("BookingDesk", "PostgresInbox", "TemporalEngine")
+OF_THE_API = (
+    "BookingDesk",
+    "PostgresInbox",
+    "TemporalEngine",
+    "Waivers",
+    "WaitlistDesk",
+    "TextNews",
+    "NoticeBoard",
+    "Referrals",
+)
 
+_WRITING = ("POST", "PUT", "DELETE")
 # A path has another booking's or customer's id in each run.
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 Receive = Callable[[], Awaitable[Scope]]
@@ -149,12 +185,12 @@ def serve(settings: Settings, port: int, fatal: str | None, log: Path) -> None:
 
 
 def _watched(app: App, points: Points) -> App:
-    """Each writing request is a step: what is read has no effect that could be lost."""
+    """Each writing request is a step."""
 
     async def call(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] != "POST":
+        if scope["type"] != "http" or scope["method"] not in _WRITING:
             return await app(scope, receive, send)
-        points.begin(f"POST {_ID.sub('…', scope['path'])}")
+        points.begin(f"{scope['method']} {_ID.sub('…', scope['path'])}")
         await app(scope, receive, send)
         points.end()
 

@@ -4,15 +4,17 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
-from chaos.buyer import DECLINED_CARD, GOOD_CARD, Buyer
-from chaos.plan import Kind
+from chaos import at_once, in_line, in_the_yard
+from chaos.buyer import DECLINED_CARD, GOOD_CARD
+from chaos.dealer import Dealer
+from chaos.plan import Kind, Trade
 
 # Where a booking moves to, so many minutes on: no other kind has a session there.
 _MINUTES = 30 * 1440 + 1
 _A_SLOT = timedelta(minutes=_MINUTES)
 
 
-class Customer(Buyer):
+class Customer(Dealer):
     """One customer with one wish."""
 
     async def live(self) -> None:
@@ -45,7 +47,9 @@ class Customer(Buyer):
         if not await self.opens():
             return
         await self._lets_the_hold_lapse()
-        await self._rival().pays()
+        rival = self.another(1)
+        if await rival.opens():
+            await rival.pays_with(GOOD_CARD)
         await self.pays_with(GOOD_CARD)
 
     async def pays_without_a_webhook(self) -> None:
@@ -86,13 +90,13 @@ class Customer(Buyer):
 
     async def is_called_off_unpaid(self) -> None:
         if await self.opens():
-            await asyncio.sleep(self._dice.uniform(0, 2))
+            await asyncio.sleep(self.dice.uniform(0, 2))
             await self.calls_off()
 
     async def is_called_off_paid(self) -> None:
         if await self.opens():
             await self.pays_with(GOOD_CARD)
-            if self._dice.random() < 0.7:
+            if self.dice.random() < 0.7:
                 await self._sees("confirmed", seconds=self._world.spans.hold)
             await self.calls_off()
 
@@ -111,53 +115,99 @@ class Customer(Buyer):
 
     async def is_moved(self) -> None:
         """Twice, each time to a time that nobody else wants."""
-        if await self._is_confirmed():
+        if await self.is_paid():
             await self.moves(self.story.start + _A_SLOT)
             await self.moves(self.story.start + _A_SLOT + timedelta(days=10))
 
     async def is_moved_to_a_rivals(self) -> None:
         """Both want it at one moment; one has it."""
-        if await self._is_confirmed():
+        if await self.is_paid():
             minute = self.story.plan.minute + _MINUTES
             wanted = self.story.plan.model_copy(update={"rival": 1, "minute": minute})
             rival = Customer(self._world, self._world.story(wanted))
             await asyncio.gather(self.moves(self.story.start + _A_SLOT), rival.pays())
+
+    async def wants_no_more_texts(self) -> None:
+        """Says so at some time between the confirmation and the last reminder."""
+        if await self.is_paid():
+            await asyncio.sleep(self.dice.uniform(0, 90))
+            await self.says_stop()
+
+    async def is_told_once_more(self) -> None:
+        if await self.is_paid_for_certain():
+            await self.is_told_again("confirmation")
+
+    async def is_sent_on(self) -> None:
+        """From a session that has begun to a workshop; the link is used twice at once, and good for one booking."""
+        if not (await self.is_paid_for_certain() and await self.asks("start", operator=True)):
+            return
+        token = await self.is_referred(self._world.offer_of(Trade.VISIT))
+        await self.ends("complete", operator=True)
+        if token is not None:
+            await asyncio.gather(*(self._books_by(token, rival) for rival in (1, 2)))
+
+    async def _books_by(self, token: str, rival: int) -> None:
+        booker = self.by_referral(rival, token)
+        if await booker.opens():
+            await booker.pays_with(GOOD_CARD)
+
+    async def is_handed_over_to_a_rivals(self) -> None:
+        """The other mechanic is wanted by a rival for the same time, in the same moment: one has it."""
+        if await self.is_paid():
+            wanted = self.story.plan.model_copy(update={"rival": 1, "mechanic": self.spare()})
+            rival = Customer(self._world, self._world.story(wanted))
+            await asyncio.gather(self.is_handed_over(), rival.pays())
+
+    async def is_handed_over_alone(self) -> None:
+        if await self.is_paid():
+            await self.is_handed_over()
+
+    async def takes_another_time(self) -> None:
+        """One of two that its mechanic would rather have."""
+        if await self.is_paid():
+            wanted = self.story.start + _A_SLOT
+            await self.is_proposed(wanted + timedelta(days=10), wanted)
+            await self.takes_proposal(wanted)
+
+    async def wants_no_other_time(self) -> None:
+        if await self.is_paid() and await self.is_proposed(self.story.start + _A_SLOT):
+            await self.asks("proposal/decline")
+
+    async def moves_to_what_is_cheaper(self) -> None:
+        """What is left of the price goes back while the booking stands."""
+        if await self.is_paid():
+            await self.becomes_cheaper(self.story.start + _A_SLOT)
+
+    async def is_cheaper_and_cancelled(self) -> None:
+        """Far ahead: all goes back, in two parts."""
+        if await self.is_paid():
+            await self.becomes_cheaper(self.story.start + _A_SLOT)
+            await self.ends("cancel")
 
     async def is_cancelled_unpaid(self) -> None:
         if await self.opens():
             await self.ends("cancel")
 
     async def is_cancelled(self) -> None:
-        if await self._is_confirmed():
+        if await self.is_paid():
             await self.ends("cancel")
 
     async def is_moved_and_cancelled(self) -> None:
         """Far ahead: what goes back is what went back before the move."""
-        if await self._is_confirmed() and await self.moves(self.story.start + timedelta(days=40)):
+        if await self.is_paid() and await self.moves(self.story.start + timedelta(days=40)):
             await self.ends("cancel")
 
     async def holds_its_session(self) -> None:
         """In the waiting room, started, and completed before its time."""
-        if await self._is_confirmed():
+        if await self.is_paid_for_certain():
             await self.asks("check-in")
             if await self.asks("start", operator=True):
                 await self.ends("complete", operator=True)
 
     async def does_not_come(self) -> None:
-        if await self._is_confirmed():
+        if await self.is_paid():
             await asyncio.sleep(max(0.0, (self.story.start - datetime.now(UTC)).total_seconds() + 1))
             await self.ends("no-show", operator=True)
-
-    async def _is_confirmed(self) -> bool:
-        """Paid, and told so; or not in time, because something is down: then it goes on all the same."""
-        if not await self.opens():
-            return False
-        await self.pays_with(GOOD_CARD)
-        await self._sees("confirmed", seconds=self._world.spans.hold)
-        return True
-
-    def _rival(self) -> "Customer":
-        return Customer(self._world, self._world.story(self.story.plan.model_copy(update={"rival": 1})))
 
 
 _WAYS: dict[Kind, Callable[[Customer], Awaitable[None]]] = {
@@ -188,4 +238,17 @@ _WAYS: dict[Kind, Callable[[Customer], Awaitable[None]]] = {
     Kind.MOVED_AND_CANCELLED: Customer.is_moved_and_cancelled,
     Kind.HELD_SESSION: Customer.holds_its_session,
     Kind.MISSED: Customer.does_not_come,
+    Kind.HANDED_OVER: Customer.is_handed_over_alone,
+    Kind.HANDED_OVER_TO_A_RIVALS: Customer.is_handed_over_to_a_rivals,
+    Kind.PROPOSED: Customer.takes_another_time,
+    Kind.PROPOSED_DECLINED: Customer.wants_no_other_time,
+    Kind.CHEAPER: Customer.moves_to_what_is_cheaper,
+    Kind.CHEAPER_CANCELLED: Customer.is_cheaper_and_cancelled,
+    **at_once.WAYS,
+    **in_the_yard.WAYS,
+    Kind.TEXTED: Customer.pays,
+    Kind.TEXTED_STOP: Customer.wants_no_more_texts,
+    Kind.RESENT: Customer.is_told_once_more,
+    Kind.REFERRED: Customer.is_sent_on,
+    **in_line.WAYS,
 }

@@ -1,4 +1,4 @@
-"""What is there when a run is over, read straight from PostgreSQL, Stripe's server, the mail sink and Temporal.
+"""What is there when a run is over, read straight from PostgreSQL, Temporal and the servers of Stripe, mail and Twilio.
 
 Nothing of the product's own reading is used: what is checked with this does not share its mistakes.
 """
@@ -34,6 +34,12 @@ class Evidence:
     notices: list[Row] = field(default_factory=list)
     events: list[Row] = field(default_factory=list)
     changes: list[Row] = field(default_factory=list)
+    offers: list[Row] = field(default_factory=list)
+    signatures: list[Row] = field(default_factory=list)
+    entries: list[Row] = field(default_factory=list)
+    texts: list[Row] = field(default_factory=list)
+    text_calls: list[Row] = field(default_factory=list)
+    text_news: list[Row] = field(default_factory=list)
     unapplied: list[Row] = field(default_factory=list)
     erasures: list[Row] = field(default_factory=list)
     intents: list[Row] = field(default_factory=list)
@@ -41,13 +47,22 @@ class Evidence:
     mails: list[Row] = field(default_factory=list)
     workflows: dict[str, list[str]] = field(default_factory=dict)
 
-    def of(self, mechanics: Collection[UUID]) -> "Evidence":
-        """The part that concerns these mechanics, where others have bookings on the same stack."""
-        bookings = [row for row in self.bookings if row["mechanic_id"] in mechanics]
+    def of(self, services: Collection[UUID], mechanics: Collection[UUID]) -> "Evidence":
+        """The part that concerns these services and their mechanics, where others have bookings on the same stack."""
+        bookings = [row for row in self.bookings if row["service_id"] in services]
         ids = {row["id"] for row in bookings}
         addresses = {row["customer_email"] for row in bookings}
-        intents = [row for row in self.intents if row["metadata"].get("mechanic_id") in set(map(str, mechanics))]
+        # That of a request which was taken back names no booking that is there, and an immediate session's no mechanic.
+        intents = [
+            row
+            for row in self.intents
+            if row["metadata"].get("mechanic_id") in set(map(str, mechanics))
+            or row["metadata"].get("booking_id") in set(map(str, ids))
+        ]
         paid = {row["id"] for row in intents}
+        numbers = {row["customer_phone"] for row in bookings}
+        texts = [row for row in self.texts if row["to"] in numbers or row["from"] in numbers]
+        messages = {row["sid"] for row in texts}
 
         def about(rows: list[Row]) -> list[Row]:
             return [row for row in rows if row["booking_id"] in ids]
@@ -63,6 +78,12 @@ class Evidence:
             notices=about(self.notices),
             events=about(self.events),
             changes=about(self.changes),
+            offers=about(self.offers),
+            signatures=about(self.signatures),
+            texts=texts,
+            text_calls=[row for row in self.text_calls if row["params"].get("To") in numbers],
+            text_news=[row for row in self.text_news if row["message"] in messages],
+            entries=[row for row in self.entries if row["service_id"] in services],
             unapplied=about(self.unapplied),
             erasures=[row for row in self.erasures if row["customer_id"] in {each["customer_id"] for each in bookings}],
             intents=intents,
@@ -82,6 +103,8 @@ _QUERIES = {
             ON (a.mechanic_id = b.mechanic_id OR a.bay_id = b.bay_id) AND a.id < b.id AND a.blocked && b.blocked
         WHERE a.status IN ('reserved', 'confirmed') AND (a.status = 'confirmed' OR a.expires_at > now())
             AND b.status IN ('reserved', 'confirmed') AND (b.status = 'confirmed' OR b.expires_at > now())
+            -- A time that a workshop proposes may touch the one that was booked.
+            AND (a.booking_id <> b.booking_id OR (a.proposal_id IS NULL AND b.proposal_id IS NULL))
     """,
     "without_bay": """
         SELECT r.booking_id FROM slot_reservations AS r
@@ -95,6 +118,9 @@ _QUERIES = {
     "notices": "SELECT * FROM notifications",
     "events": "SELECT * FROM booking_events ORDER BY id",
     "changes": "SELECT * FROM booking_changes",
+    "offers": "SELECT * FROM session_offers",
+    "entries": "SELECT * FROM waitlist_entries",
+    "signatures": "SELECT booking_id, accepted_at FROM waiver_signatures",
     "unapplied": "SELECT event_id, type, booking_id FROM webhook_inbox WHERE applied_at IS NULL",
     "erasures": "SELECT * FROM erasures",
 }
@@ -102,7 +128,7 @@ _QUERIES = {
 # What still has to happen: nothing of it when all is at rest. A reminder that is due later is not.
 _RESTLESS = """
 SELECT 'booking ' || id || ' is ' || status FROM bookings
-WHERE status IN ('holding', 'awaiting_payment', 'in_progress')
+WHERE status IN ('holding', 'awaiting_payment', 'pending', 'in_progress')
     OR (status = 'confirmed' AND ends_at < now())
 UNION ALL
 SELECT 'a hold of ' || booking_id || ' has not ended' FROM slot_reservations WHERE status = 'reserved'
@@ -115,6 +141,11 @@ UNION ALL
 -- Reminders and the end of a session that begins soon are waited for.
 SELECT 'the session of ' || id || ' begins soon' FROM bookings
 WHERE status = 'confirmed' AND starts_at < now() + interval '1 hour'
+UNION ALL
+SELECT 'the word on ' || id || ' is waited for' FROM bookings
+WHERE status = 'confirmed' AND workshop_status IN ('awaiting', 'proposed')
+UNION ALL
+SELECT 'the time that has come free of ' || mechanic_id || ' is not looked at' FROM freed_slots
 UNION ALL
 SELECT 'the event ' || event_id || ' is not applied' FROM webhook_inbox WHERE applied_at IS NULL
 UNION ALL
@@ -146,6 +177,8 @@ async def _restless(stack: Stack, temporal: Client) -> list[str]:
 
 
 async def gather(stack: Stack, http: httpx.AsyncClient, temporal: Client) -> Evidence:
+    # Before the database, which then knows at least as much of them.
+    texts = {name: await _told(stack, http, what) for name, what in _OF_TWILIO.items()}
     connection = await asyncpg.connect(stack.database_url)
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
@@ -157,6 +190,7 @@ async def gather(stack: Stack, http: httpx.AsyncClient, temporal: Client) -> Evi
         intents=[intent async for intent in _listed(stack, http, "payment_intents")],
         stripe_refunds=[refund async for refund in _listed(stack, http, "refunds")],
         mails=(await http.get(f"{stack.mail_url}/api/messages", timeout=60)).raise_for_status().json(),
+        **texts,
         workflows=await _workflows(temporal),
     )
 
@@ -173,6 +207,16 @@ async def _listed(stack: Stack, http: httpx.AsyncClient, kind: str) -> AsyncIter
         if not page["has_more"]:
             return
         after = {"starting_after": page["data"][-1]["id"]}
+
+
+_OF_TWILIO = {"text_news": "callbacks", "text_calls": "calls", "texts": "messages"}
+
+
+async def _told(stack: Stack, http: httpx.AsyncClient, what: str) -> list[Row]:
+    """What the Twilio server was asked, what it took, and whom it has told."""
+    answer = await http.get(f"{stack.twilio_api_url}/_control/{what}", params={"limit": 100_000}, timeout=60)
+    rows: list[Row] = answer.raise_for_status().json()
+    return rows
 
 
 async def _workflows(temporal: Client) -> dict[str, list[str]]:

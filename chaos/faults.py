@@ -1,4 +1,4 @@
-"""Carries a plan's faults out: kills, pauses, and orders to the Stripe server and the mail server to misbehave."""
+"""Carries a plan's faults out: kills, pauses, and orders to the servers of Stripe, mail and Twilio to misbehave."""
 
 import asyncio
 import signal
@@ -15,7 +15,7 @@ from chaos.stack import Broken
 from pitstop.devstack import control
 
 # What is needed by others comes back first: a worker does not start without Temporal.
-_ORDER = ("postgres", "temporal", "stripe", "mail", "worker", "api")
+_ORDER = ("postgres", "temporal", "stripe", "mail", "twilio", "worker", "api")
 _PAUSES = (FaultKind.PAUSE, FaultKind.PAUSE_TOGETHER)
 _PROCESSES = (FaultKind.KILL, FaultKind.KILL_TOGETHER, *_PAUSES)
 _TRIES = 5
@@ -58,10 +58,10 @@ class Saboteur:
         await self.make_peace()
 
     async def make_peace(self) -> None:
-        """No rule of the Stripe server and of the mail server is left in force."""
+        """No rule of the servers of Stripe, mail and Twilio is left in force."""
         now = self._stack.now
         rules = (f"{now.stripe_api_url}/_control/{kind}" for kind in ("faults", "webhooks"))
-        for url in (*rules, f"{now.mail_url}/api/faults"):
+        for url in (*rules, f"{now.mail_url}/api/faults", f"{now.twilio_api_url}/_control/rules"):
             await self._insist("DELETE", url)
 
     async def kill(self, *names: str) -> None:
@@ -127,6 +127,14 @@ class Saboteur:
                 {"mode": fault.what, "times": fault.times, "seconds": fault.seconds},
             ),
             FaultKind.MAIL: (f"{now.mail_url}/api/faults", {"kind": fault.what, "times": fault.times}),
+            FaultKind.TEXTS: (
+                f"{now.twilio_api_url}/_control/faults",
+                {"kind": fault.what, "times": fault.times, "seconds": fault.seconds},
+            ),
+            FaultKind.TEXT_NEWS: (
+                f"{now.twilio_api_url}/_control/callbacks",
+                {"mode": fault.what, "times": fault.times, "seconds": fault.seconds},
+            ),
         }[fault.kind]
         await self._insist("POST", url, rule)
         self.injected[_label(fault)] += fault.times

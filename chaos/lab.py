@@ -26,7 +26,9 @@ from temporalio.testing import TimeSkipper, TimeSkippingConfig
 
 from bench import seed
 from bench.seed import Offer
-from chaos import crash_points
+from chaos import crash_points, shops
+from chaos.plan import Trade
+from chaos.shops import Shop
 from chaos.world import without_grace
 from pitstop.devstack.stackfile import Stack
 from pitstop.gateways.temporal_engine import connect
@@ -151,8 +153,10 @@ class Pair:
     @classmethod
     @asynccontextmanager
     async def running(cls, lab: Lab, **changes: object) -> AsyncIterator["Pair"]:
-        settings = lab.settings(task_queue=f"points-{uuid4().hex[:12]}", **changes)
-        pair = cls(lab, settings, _free_port(), lab.folder)
+        port = _free_port()
+        # By this address Twilio tells it how messages fare.
+        own = {"task_queue": f"points-{uuid4().hex[:12]}", "public_url": f"http://127.0.0.1:{port}"}
+        pair = cls(lab, lab.settings(**own, **changes), port, lab.folder)
         watching: asyncio.Task[None] | None = None
         try:
             for side in Side:
@@ -171,6 +175,8 @@ class Case:
 
     lab: Lab
     offer: Offer
+    # What else is booked in this case, beside that.
+    others: dict[Trade, Offer] = field(default_factory=dict)
 
     def workflow(self, booking: str) -> WorkflowHandle[Any, Any]:
         return self.lab.temporal.get_workflow_handle(f"booking/{booking}")
@@ -213,19 +219,20 @@ class Case:
 
     @classmethod
     @asynccontextmanager
-    async def on(cls, lab: Lab) -> AsyncIterator["Case"]:
+    async def on(cls, lab: Lab, shop: Shop = shops.one_mechanic, *, visits: bool = False) -> AsyncIterator["Case"]:
         """On the stack's own worker and API."""
         async with seed.superuser(lab.stack.database_url) as connection:
-            offer = await seed.minutes(connection, 1, slug=f"chaos-{uuid4().hex[:12]}")
+            offer = await shop(connection, f"chaos-{uuid4().hex[:12]}")
             await without_grace(connection, offer.service_id)
-        yield cls(lab, offer)
+            others = {Trade.VISIT: await shops.workshop(connection, f"chaos-{uuid4().hex[:12]}")} if visits else {}
+        yield cls(lab, offer, others)
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, pair: Pair) -> AsyncIterator["Case"]:
+    async def opened(cls, pair: Pair, shop: Shop, *, visits: bool) -> AsyncIterator["Case"]:
         """On this pair, which also gets its webhooks."""
         secret = pair.lab.stack.stripe_webhook_secret
-        async with cls.on(pair.lab) as case:
+        async with cls.on(pair.lab, shop, visits=visits) as case:
             endpoint = await case.order("endpoints", {"url": f"{pair.url}/webhooks/stripe", "secret": secret})
             try:
                 yield case

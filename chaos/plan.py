@@ -11,10 +11,16 @@ from itertools import cycle, islice
 from pydantic import BaseModel, ConfigDict
 
 PARTS = ("worker", "api", "temporal", "postgres", "stripe")
+# Those that are struck by themselves.
+ALONE = (*PARTS, "mail", "twilio")
 MECHANICS = 24
+# Those of them who are there for what is handed over: none is booked otherwise.
+SPARE_MECHANICS = 4
 # Those of a workshop, and the bays that they share.
 IN_PERSON_MECHANICS = 4
 BAYS = 2
+# Who takes a session at once is not free for the next one for two minutes.
+AT_ONCE_MECHANICS = 16
 # A session of one minute and a minute's buffer after it: neighbours touch, so that any overlap is a real one.
 SLOT_MINUTES = 2
 _DAY = 1440
@@ -54,16 +60,74 @@ class Kind(StrEnum):
     MOVED_AND_CANCELLED = "moved, then cancelled, half goes back"
     HELD_SESSION = "started and completed"
     MISSED = "customer did not come"
+    HANDED_OVER = "handed over to another mechanic"
+    HANDED_OVER_TO_A_RIVALS = "handed over to a mechanic whom a rival wants"
+    PROPOSED = "another time proposed, and taken"
+    PROPOSED_DECLINED = "another time proposed, and declined"
+    CHEAPER = "moved to a cheaper plan"
+    CHEAPER_CANCELLED = "moved to a cheaper plan, then cancelled"
+    WORD_GIVEN = "the workshop confirms; signed, started and completed"
+    WORD_OTHER_TIME = "the workshop proposes another time, which is taken"
+    WORD_OTHER_TIME_DECLINED = "the workshop proposes another time, which is declined"
+    WORD_DECLINED = "the workshop declines"
+    WORD_LAPSED = "the workshop does not answer"
+    WORD_NOT_AWAITED = "cancelled before the workshop has answered"
+    WAITED_FOR = "waited for and given back; the first in line pays"
+    WAITED_FOR_TWICE = "waited for and given back; the first in line lets it pass"
+    WAITED_LEFT = "waited for and given back; the first in line leaves"
+    TEXTED = "reminded by text message"
+    TEXTED_STOP = "reminded by text message, replies STOP"
+    RESENT = "paid, and told once more"
+    REFERRED = "started, and referred to a workshop"
+    BY_REFERRAL = "booked by a referral, rivals for it"
+    AT_ONCE = "at once, several mechanics want it"
+    AT_ONCE_LAPSED = "at once, nobody takes it"
+    AT_ONCE_LAST_MOMENT = "at once, taken in the last moment or not"
+    AT_ONCE_CANCELLED = "at once, cancelled while somebody takes it"
 
 
-# Whose session has to begin before anything can be seen of them: no part of a short run.
-SOON = frozenset((Kind.MISSED,))
+class Trade(StrEnum):
+    """With whom a booking is made: each has a service and mechanics of its own."""
+
+    ONLINE = "online"
+    VISIT = "visit"
+    AT_ONCE = "at once"
+    YARD = "yard"
+    QUEUE = "queue"
+
+
+# Those of the others are online.
+_TRADES = {
+    Trade.VISIT: (Kind.BAY_RIVALS, Kind.BY_REFERRAL),
+    # A workshop that wants to be asked.
+    Trade.YARD: (
+        Kind.WORD_GIVEN,
+        Kind.WORD_OTHER_TIME,
+        Kind.WORD_OTHER_TIME_DECLINED,
+        Kind.WORD_DECLINED,
+        Kind.WORD_LAPSED,
+        Kind.WORD_NOT_AWAITED,
+    ),
+    Trade.QUEUE: (Kind.WAITED_FOR, Kind.WAITED_FOR_TWICE, Kind.WAITED_LEFT),
+    Trade.AT_ONCE: (Kind.AT_ONCE, Kind.AT_ONCE_LAPSED, Kind.AT_ONCE_LAST_MOMENT, Kind.AT_ONCE_CANCELLED),
+}
+TRADE = {kind: trade for trade, kinds in _TRADES.items() for kind in kinds}
+
+# What comes of another customer's booking.
+BY_OTHERS = frozenset((Kind.BY_REFERRAL,))
+_TEXTED = (Kind.TEXTED, Kind.TEXTED_STOP)
+# Of whom nothing can be seen before a minute is over: no part of a short run.
+SOON = frozenset((Kind.MISSED, Kind.WORD_LAPSED))
 # How many minutes ahead their sessions are, where that is the point of them. None that a run would have to wait for.
 _AHEAD = {
     Kind.CANCELLED_IN_PART: 5 * 60,
     Kind.MOVED_AND_CANCELLED: 5 * 60,
     Kind.CANCELLED_LATE: 90,
     Kind.HELD_SESSION: 8,
+    Kind.WORD_GIVEN: 8,
+    Kind.REFERRED: 8,
+    Kind.WORD_NOT_AWAITED: 5 * 60,
+    Kind.WORD_LAPSED: 1,
     Kind.MISSED: 1,
 }
 
@@ -76,6 +140,8 @@ class FaultKind(StrEnum):
     STRIPE = "stripe"
     WEBHOOKS = "webhooks"
     MAIL = "mail"
+    TEXTS = "texts"
+    TEXT_NEWS = "text news"
 
 
 class _Planned(BaseModel):
@@ -96,6 +162,15 @@ class Booking(_Planned):
     mechanic: int
     minute: int
     calm: bool = False
+
+    @property
+    def trade(self) -> Trade:
+        return TRADE.get(self.kind, Trade.ONLINE)
+
+    @property
+    def wants_texts(self) -> bool:
+        """Those of whom texts are the point, who wait for somebody at once, and of the others every third customer."""
+        return self.kind in _TEXTED or self.trade is Trade.AT_ONCE or self.number % 3 == 0
 
 
 class Fault(_Planned):
@@ -133,11 +208,14 @@ def _bookings(dice: random.Random, count: int, seconds: float, calm: float, soon
     """Every kind in turn, in an order of the dice. The calm ones are those whose ways are the same each time."""
     moments = sorted(dice.uniform(0, seconds) for _ in range(count))
     quiet = [moment for moment in moments if moment < calm]
-    wanted = [kind for kind in Kind if soon or kind not in SOON]
-    kinds = [Kind.PAID] * len(quiet) + _shuffled(dice, islice(cycle(wanted), count - len(quiet)))
+    wanted = [kind for kind in Kind if kind not in BY_OTHERS and (soon or kind not in SOON)]
+    # Where there are fewer bookings than kinds, the dice say which.
+    played = islice(cycle(_shuffled(dice, iter(wanted))), count - len(quiet))
+    kinds = [Kind.PAID] * len(quiet) + _shuffled(dice, played)
     slots = _Slots()
     for number, (moment, kind) in enumerate(zip(moments, kinds, strict=True)):
-        early = _AHEAD.get(kind, 0 if soon and number % 2 == 0 and kind not in _FAR else None)
+        half = kind in _TEXTED or (number % 2 == 0 and kind not in _FAR)
+        early = _AHEAD.get(kind, 0 if soon and half else None)
         near = slots.near(int(moment // 60) + _LEAD_MINUTES + early) if early is not None else None
         mechanic, minute = near or slots.far()
         booking = Booking(
@@ -150,7 +228,24 @@ def _bookings(dice: random.Random, count: int, seconds: float, calm: float, soon
 
 
 # They get all of their money back, or move on by some slots of their mechanic's that nobody else is given.
-_FAR = frozenset((Kind.MOVED, Kind.MOVED_TO_A_RIVALS, Kind.CANCELLED))
+_FAR = frozenset(
+    (
+        Kind.MOVED,
+        Kind.MOVED_TO_A_RIVALS,
+        Kind.CANCELLED,
+        Kind.HANDED_OVER,
+        Kind.HANDED_OVER_TO_A_RIVALS,
+        Kind.PROPOSED,
+        Kind.PROPOSED_DECLINED,
+        Kind.CHEAPER,
+        Kind.CHEAPER_CANCELLED,
+        Kind.WORD_OTHER_TIME,
+        Kind.WORD_OTHER_TIME_DECLINED,
+        Kind.WORD_DECLINED,
+        *_TRADES[Trade.QUEUE],
+        *_TRADES[Trade.AT_ONCE],
+    )
+)
 
 
 class _Slots:
@@ -188,6 +283,8 @@ _TOGETHER = (("worker", "api"), ("temporal", "worker"), ("postgres", "temporal")
 _STRIPE = ("error_500", "error_429", "timeout_after", "error_after", "delay")
 _WEBHOOKS = ("drop", "delay", "duplicate", "reorder")
 _MAIL = ("reject_4xx", "accept_then_drop_connection")
+_TEXTS = ("error_500", "error_429", "timeout_after", "error_after", "delay")
+_TEXT_NEWS = ("drop", "delay", "duplicate", "reverse")
 
 
 def _faults(dice: random.Random, first: float, last: float, quick: bool) -> list[Fault]:
@@ -197,6 +294,8 @@ def _faults(dice: random.Random, first: float, last: float, quick: bool) -> list
         *_calls(dice, FaultKind.STRIPE, _STRIPE, first, last, every=2.0, once=quick),
         *_calls(dice, FaultKind.WEBHOOKS, _WEBHOOKS, first, last, every=2.5, once=quick),
         *_calls(dice, FaultKind.MAIL, _MAIL, first, last, every=5.0, once=quick),
+        *_calls(dice, FaultKind.TEXTS, _TEXTS, first, last, every=5.0, once=quick),
+        *_calls(dice, FaultKind.TEXT_NEWS, _TEXT_NEWS, first, last, every=8.0, once=quick),
     ]
 
 
@@ -214,9 +313,9 @@ def _processes(dice: random.Random, first: float, last: float, quick: bool) -> I
 
 
 def _episodes(dice: random.Random, quick: bool) -> list[tuple[FaultKind, tuple[str, ...]]]:
-    kills = [(FaultKind.KILL, (part,)) for part in (*PARTS, "mail")]
+    kills = [(FaultKind.KILL, (part,)) for part in ALONE]
     together = [(FaultKind.KILL_TOGETHER, parts) for parts in _TOGETHER]
-    pauses = [(FaultKind.PAUSE, (part,)) for part in (*PARTS, "mail")]
+    pauses = [(FaultKind.PAUSE, (part,)) for part in ALONE]
     all_at_once = [(FaultKind.PAUSE_TOGETHER, parts) for parts in _TOGETHER]
     if quick:
         return _mixed(dice, [*kills, dice.choice(together), dice.choice(pauses), dice.choice(all_at_once)])
@@ -247,6 +346,8 @@ def _calls(
             kind=kind,
             what=name,
             at=dice.uniform(first, last),
-            seconds=dice.choice((1.0, 3.0, 12.0)) if kind is FaultKind.STRIPE else dice.uniform(1, 4),
+            seconds=dice.choice((1.0, 3.0, 12.0))
+            if kind in (FaultKind.STRIPE, FaultKind.TEXTS)
+            else dice.uniform(1, 4),
             times=dice.randint(1, 4),
         )

@@ -6,15 +6,17 @@ have without.
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
 from pydantic import BaseModel
 
+from bench.seed import Offer
 from chaos import evidence
 from chaos.checks import violations
+from chaos.crash_points import CHANGE
 from chaos.lab import Case, Lab, NotRight, Pair, Side, until
 from chaos.scenarios import SCENARIOS, Scenario, Trial
 from chaos.story import Story
@@ -54,11 +56,11 @@ class Attempt:
     death: Death
     points: list[str]
     stories: list[Story]
-    mechanic: UUID
+    offers: list[Offer]
 
 
-async def run(stack: Stack, say: Callable[[str], None], every: int = 1) -> PointResults:
-    """Learns the points of the scenarios, then dies at each, or at every so many-th of them."""
+async def run(stack: Stack, say: Callable[[str], None], *, short: bool = False) -> PointResults:
+    """Learns the points of the scenarios, then dies at each. `short`: each scenario dies once, where it says."""
     async with Lab.opened(stack) as lab, AsyncExitStack() as exits:
         pairs = _Pairs(lab, exits)
 
@@ -66,39 +68,62 @@ async def run(stack: Stack, say: Callable[[str], None], every: int = 1) -> Point
             async with pairs.one(scenario.spans) as pair:
                 return await _attempt(pair, scenario, fatal)
 
-        learned = await asyncio.gather(*(one(scenario, None) for scenario in SCENARIOS))
-        planned = _points(learned)[::every]
+        planned: list[tuple[Scenario, str | None]]
+        if short:
+            planned = [(scenario, scenario.dies) for scenario in SCENARIOS if scenario.dies]
+        else:
+            planned = _points(await _all(one, [(scenario, None) for scenario in SCENARIOS]))
         say(f"{len(planned)} points of {len(SCENARIOS)} scenarios to die at, {_ABREAST} at a time")
-        attempts = list(await asyncio.gather(*(one(scenario, point) for scenario, point in planned)))
-        await _swept(lab, [attempt.mechanic for attempt in attempts])
+        attempts = await _all(one, planned)
+        offers = [offer for attempt in attempts for offer in attempt.offers]
+        await _swept(lab, [offer.service_id for offer in offers])
         found = await evidence.gather(stack, lab.http, lab.temporal)
-    mine = found.of({attempt.mechanic for attempt in attempts})
+    mine = found.of({offer.service_id for offer in offers}, {id for offer in offers for id in offer.mechanics})
     stories = [story for attempt in attempts for story in attempt.stories]
     return PointResults(deaths=[attempt.death for attempt in attempts], violations=violations(mine, stories, CALLER))
 
 
-def _points(learned: Sequence[Attempt]) -> list[tuple[Scenario, str]]:
-    """Each point once, in the first scenario that has it."""
-    planned: dict[tuple[Side, str], Scenario] = {}
+async def _all(
+    play: Callable[[Scenario, str | None], Coroutine[None, None, Attempt]],
+    wanted: Sequence[tuple[Scenario, str | None]],
+) -> list[Attempt]:
+    """In their order; those that are to be played alone after the others, one after another."""
+    turn = asyncio.Lock()
+    together = [asyncio.create_task(play(*each)) for each in wanted if not each[0].alone]
+
+    async def attempt(scenario: Scenario, fatal: str | None) -> Attempt:
+        if together:
+            await asyncio.wait(together)
+        async with turn:
+            return await play(scenario, fatal)
+
+    others = iter(together)
+    return list(await asyncio.gather(*(attempt(*each) if each[0].alone else next(others) for each in wanted)))
+
+
+def _points(learned: Sequence[Attempt]) -> list[tuple[Scenario, str | None]]:
+    """Each point once, in the first scenario that has it; those of changes in each."""
+    planned: dict[tuple[Side, str, str], Scenario] = {}
     for scenario, lesson in zip(SCENARIOS, learned, strict=True):
         if lesson.death.wrong:
             raise NotRight(f"{scenario.name} does not even go well alone: {lesson.death.wrong}")
         for point in lesson.points:
-            planned.setdefault((scenario.side, point), scenario)
-    return [(scenario, point) for (_, point), scenario in planned.items()]
+            own = scenario.name if point.startswith(CHANGE) else ""
+            planned.setdefault((scenario.side, point, own), scenario)
+    return [(scenario, point) for (_, point, _), scenario in planned.items()]
 
 
-async def _swept(lab: Lab, mechanics: list[UUID]) -> None:
+async def _swept(lab: Lab, services: list[UUID]) -> None:
     """An event that could not be applied when it came is the sweep's, which the stack's own worker runs each minute."""
     sql = """
         SELECT NOT EXISTS (
             SELECT FROM webhook_inbox JOIN bookings ON bookings.id = webhook_inbox.booking_id
-            WHERE applied_at IS NULL AND mechanic_id = ANY($1)
+            WHERE applied_at IS NULL AND service_id = ANY($1)
         )
     """
 
     async def applied() -> bool:
-        return bool(await lab.database.fetchval(sql, mechanics))
+        return bool(await lab.database.fetchval(sql, services))
 
     await until(applied, "the sweep", _SWEEP_SECONDS)
 
@@ -130,6 +155,12 @@ class _Pairs:
             hold_grace_seconds=spans.grace,
             reminder_offsets_seconds=spans.reminders,
             closing_seconds=spans.closing,
+            immediate_preferred_seconds=spans.wave,
+            immediate_wave_seconds=spans.wave,
+            immediate_seconds=spans.search,
+            waitlist_offer_seconds=spans.offer,
+            sms_quiet_from="00:00",
+            sms_quiet_until="00:00",
         )
 
 
@@ -138,15 +169,16 @@ async def _attempt(pair: Pair, scenario: Scenario, fatal: str | None) -> Attempt
     lab = pair.lab
     pair.arm(scenario.side, fatal)
     await pair.is_up()
-    async with Case.opened(pair) as case:
-        world = World(_At(lab.stack, pair.url), lab.http, lab.temporal, case.offer, uuid4().hex[:12], scenario.spans)
+    async with Case.opened(pair, scenario.shop, visits=scenario.visits) as case:
+        at, name = _At(lab.stack, pair.url), uuid4().hex[:12]
+        world = World(at, lab.http, lab.temporal, case.offer, name, scenario.spans, case.others)
         try:
             await scenario.play(Trial(world, case))
         except NotRight as failure:
             death.wrong = str(failure)
         await _last_points(pair, fatal)
         death.died = pair.died
-        return Attempt(death, pair.points(), world.stories, case.offer.mechanics[0])
+        return Attempt(death, pair.points(), world.stories, [case.offer, *case.others.values()])
 
 
 async def _last_points(pair: Pair, fatal: str | None) -> None:

@@ -17,6 +17,7 @@ def soak(console: Console, results: Results) -> None:
     console.print(_counted("fault injected", "times", results.faults))
     console.print(_counted("booking of the kind", "customers", results.bookings))
     console.print(_counted("where the bookings are at rest", "bookings", results.endings))
+    console.print(_counted("what came about with them", "times", results.deeds))
     console.print(_counted("answer to POST /v1/bookings", "times", results.answers))
     console.print(_spans(results))
     for line in results.restless[:_MOST_SHOWN]:

@@ -17,7 +17,7 @@ from temporalio.client import Client
 
 from bench import seed as shop
 from bench.figures import percentile
-from chaos import evidence, plan
+from chaos import evidence, plan, shops
 from chaos.checks import violations
 from chaos.customers import Customer
 from chaos.evidence import Evidence
@@ -29,8 +29,8 @@ from chaos.world import CALLER, Spans, World, without_grace
 from pitstop.devstack.names import ROOT
 from pitstop.devstack.stackfile import Stack
 
-LONG = Spans(hold=20, grace=3, reminders=(25, 12), sweep=5)
-SHORT = Spans(hold=8, grace=2, reminders=(12, 6), sweep=2)
+LONG = Spans(hold=20, grace=3, reminders=(25, 12), sweep=5, wave=3, search=20, offer=15)
+SHORT = Spans(hold=8, grace=2, reminders=(12, 6), sweep=2, wave=1, search=8, offer=8)
 # How long all may take to come to rest: the sessions that begin soon, the longest pause between two tries of a step
 # (30 s), and a busy machine.
 REST_SECONDS = 420.0
@@ -64,6 +64,7 @@ class Results(BaseModel):
     bookings: dict[str, int]
     endings: dict[str, int]
     answers: dict[str, int]
+    deeds: dict[str, int]
     faults: dict[str, int]
     left_out: int
     spans: list[Span]
@@ -113,13 +114,12 @@ async def run(stack: Broken, order: Order, say: Say) -> Results:
 
 async def _open(stack: Broken, http: httpx.AsyncClient, temporal: Client, order: Order) -> World:
     async with shop.superuser(stack.now.database_url) as connection:
-        offer = await shop.minutes(connection, plan.MECHANICS, buffer=1, slug=order.slug)
-        workshop = (plan.IN_PERSON_MECHANICS, plan.BAYS)
+        offer = await shops.online(connection, order.slug)
         await without_grace(connection, offer.service_id)
-        visits = await shop.visits(connection, *workshop, buffer=1, slug=f"{order.slug}-visit")
+        others = await shops.others(connection, order.slug)
         if order.before:
             await connection.execute(order.before)
-    return World(stack, http, temporal, offer, str(order.plan.seed), order.spans, visits)
+    return World(stack, http, temporal, offer, str(order.plan.seed), order.spans, others)
 
 
 async def _break(world: World, saboteur: Saboteur, planned: plan.Plan, began: float) -> None:
@@ -184,6 +184,7 @@ def _results(
         bookings=dict(Counter(str(story.plan.kind) for story in stories)),
         endings=dict(Counter(str(row["status"]) for row in found.bookings)),
         answers=dict(sorted(answers.items())),
+        deeds=_deeds(found),
         faults=dict(sorted(saboteur.injected.items())),
         left_out=saboteur.left_out,
         spans=_spans(stories, found),
@@ -191,6 +192,14 @@ def _results(
         violations=violations(found, stories, CALLER),
         audit=audit,
     )
+
+
+def _deeds(found: Evidence) -> dict[str, int]:
+    """What else came about with the bookings: changes as they were decided on, places in line, text messages."""
+    changes = Counter(f"{row['kind'].replace('_', ' ')}: {row['outcome']}" for row in found.changes)
+    line = Counter(f"in line: {row['status']}" for row in found.entries)
+    texts = Counter(f"text message: {row['status']}" for row in found.texts)
+    return dict(sorted((changes + line + texts).items()))
 
 
 def _spans(stories: Sequence[Story], found: Evidence) -> list[Span]:

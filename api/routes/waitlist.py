@@ -140,8 +140,11 @@ async def _found(rooms: Rooms, caller: Caller, id: UUID) -> dict[str, Any]:
 
 
 async def _give_back(rooms: Rooms, caller: Caller, booking_id: UUID) -> None:
-    """Its time to pay ends now. If it cannot be ended now, or is another's to end, it ends by itself."""
+    """Its time to pay ends now. If it cannot be ended now, or is another's to end, it ends by itself.
+
+    One that has been paid for meanwhile stays: whoever leaves the line does not cancel what it has.
+    """
     if caller.role is Role.LINK and caller.subject != str(booking_id):
         return
     with suppress(EngineUnavailable, Problem):
-        await change_booking(rooms, caller, booking_id, ChangeKind.CANCEL)
+        await change_booking(rooms, caller, booking_id, ChangeKind.CANCEL, {"unpaid": True})

@@ -143,7 +143,7 @@ class TemporalEngine:
         operation = self._start(standing, summary, lasts)
         # The operation has a failure of its own, which is logged at some later time unless somebody has seen it.
         started = asyncio.ensure_future(operation.workflow_handle())
-        started.add_done_callback(lambda seen: seen.cancelled() or seen.exception())
+        started.add_done_callback(_seen)
         try:
             answered: Answer = await self._client.execute_update_with_start_workflow(
                 update, argument, result_type=answer, start_workflow_operation=operation
@@ -155,6 +155,7 @@ class TemporalEngine:
     async def _while_reachable(self, asking: Coroutine[Any, Any, Answer]) -> Answer:
         """The answer, for which a busy worker is given its time; but nobody waits for a server that hangs."""
         task = asyncio.create_task(asking)
+        task.add_done_callback(_seen)
         try:
             async with asyncio.timeout(self._hold_limit.total_seconds()):
                 missed = 0
@@ -283,3 +284,9 @@ def _search_attributes(standing: Standing) -> TypedSearchAttributes:
     if standing.start is not None:
         known.append(SearchAttributePair(names.SCHEDULED_FOR, standing.start))
     return TypedSearchAttributes(known)
+
+
+def _seen(task: asyncio.Future[Any]) -> None:
+    """Nobody waits for it any more: how it ends is not to be logged as an error that nobody has seen."""
+    if not task.cancelled():
+        task.exception()

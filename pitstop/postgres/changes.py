@@ -131,6 +131,8 @@ async def _cancel(asked: Asked) -> dict[str, Any]:
     """Frees the slot; what goes back is said by the frozen policy, and is owed from here on."""
     if asked.is_in(BookingStatus.AWAITING_PAYMENT):
         return await _call_off(asked, 100)
+    if asked.wanted.get("unpaid"):
+        raise Refused(ChangeRefusal.NOT_CANCELLABLE, "It has been paid for.")
     if not asked.is_in(BookingStatus.CONFIRMED, BookingStatus.PENDING):
         raise Refused(ChangeRefusal.NOT_CANCELLABLE, f"The booking is {asked.booking['status']}.")
     if asked.for_customer and asked.is_in(BookingStatus.CONFIRMED) and asked.start <= asked.now:

@@ -1,6 +1,7 @@
 """Temporal away: creating is refused and leaves nothing behind, reading works, webhooks are kept; then all goes on."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from uuid import uuid4
@@ -127,3 +128,31 @@ async def test_it_has_gone_when_it_was_not_there_twice_in_turn(
     else:
         with pytest.raises(EngineUnavailable):
             await engine._while_reachable(_slow_answer())
+
+
+async def _ends_badly_when_given_up() -> HoldAnswer:
+    """As the engine's client does: whoever cancels it gets an error of its own."""
+    try:
+        await asyncio.sleep(60)
+    except asyncio.CancelledError:
+        raise RuntimeError("cancelled while waiting for the update") from None
+    return HoldAnswer()
+
+
+async def test_what_is_given_up_is_no_error_that_nobody_has_seen(
+    stack: Stack, temporal: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The API answers 503 and says so once; the log has no traceback beside it."""
+    engine, unseen = temporal_engine.TemporalEngine(temporal, settings(stack)), list[str]()
+
+    async def is_reachable() -> bool:
+        return False
+
+    monkeypatch.setattr(engine, "is_reachable", is_reachable)
+    monkeypatch.setattr(temporal_engine, "_LOOK_SECONDS", 0.05)
+    asyncio.get_running_loop().set_exception_handler(lambda _, about: unseen.append(about["message"]))
+    with pytest.raises(EngineUnavailable):
+        await engine._while_reachable(_ends_badly_when_given_up())
+    await asyncio.sleep(0.1)
+    gc.collect()
+    assert unseen == []

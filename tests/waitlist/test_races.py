@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +10,10 @@ import asyncpg
 import pytest
 
 from pitstop.devstack.stackfile import Stack
+from pitstop.domain.changes import ChangeRefusal
+from pitstop.domain.course import Course
 from pitstop.domain.waitlist import Offer
+from pitstop.postgres.changes import PostgresChanges
 from tests.waitlist.line import LASTS, Line, Open, lines, moment
 
 Pool = Any
@@ -256,3 +260,26 @@ async def test_what_stripe_refuses_leaves_nothing(make: Open) -> None:
     assert await line.database.fetchval("SELECT count(*) FROM notifications WHERE booking_id = $1", id) == 0
     assert await line.serve() == [("only", 0)]
     assert await line.status(entry) == "waiting"
+
+
+_GIVE_BACK = """
+INSERT INTO booking_changes (id, booking_id, kind, asked_by_role, asked_by, wanted)
+VALUES (gen_random_uuid(), $1, 'cancel', 'customer', 'somebody', '{"unpaid": true}') RETURNING id
+"""
+
+
+@pytest.mark.parametrize(("paid_first", "becomes"), [(True, "confirmed"), (False, "cancelled")])
+async def test_who_leaves_and_has_paid_meanwhile_keeps_it(make: Open, paid_first: bool, becomes: str) -> None:
+    """Leaving gives back what is offered; it cancels nothing that its customer has."""
+    line = await make(1)
+    entry = await line.join("first")
+    await line.free(0)
+    await line.serve()
+    booking = await line.offer_of(entry)
+    assert booking
+    if paid_first:
+        await line.pay(booking)
+    given_back = await line.database.fetchval(_GIVE_BACK, booking)
+    outcome = await PostgresChanges(line.saga._pool).apply(booking, given_back, Course((), timedelta()), moment())
+    assert outcome.refusal == (ChangeRefusal.NOT_CANCELLABLE if paid_first else None)
+    assert await line.database.fetchval("SELECT status FROM bookings WHERE id = $1", booking) == becomes

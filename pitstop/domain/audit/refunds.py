@@ -10,6 +10,8 @@ from pitstop.domain.policy import Policy, part_of
 
 # Whoever speaks for the customer, in the words of the timeline: the policy's refunds are theirs.
 FOR_CUSTOMER = ("customer", "link", "service")
+# No workshop has to be asked, or it has said yes.
+_AGREED = (None, "confirmed")
 
 
 def kept_differs(case: Case, at: Moment) -> Iterator[Finding]:
@@ -52,16 +54,33 @@ def percent_owed(record: BookingRecord, policy: Policy, ended: TrailEntry) -> in
         return 100
     if record.starts_at is None:
         return 100
-    return min(policy.percent_back(record.starts_at, ended.at), *_at_moves(record, policy), 100)
+    at_the_end = policy.percent_back(record.starts_at, ended.at) if record.workshop_status in _AGREED else 100
+    return min(at_the_end, *_at_moves(record, policy), 100)
 
 
 def _at_moves(record: BookingRecord, policy: Policy) -> list[int]:
     """What the policy gave when the customer moved the booking is the most that it gives after."""
     return [
         policy.percent_back(entry.start_before, entry.at)
-        for entry in record.trail
-        if entry.start_before is not None and entry.by in FOR_CUSTOMER
+        for place, entry in enumerate(record.trail)
+        if entry.start_before is not None and entry.by in FOR_CUSTOMER and _is_agreed(record, record.trail[:place])
     ]
+
+
+def _is_agreed(record: BookingRecord, before: tuple[TrailEntry, ...]) -> bool:
+    """Whether the workshop had given its word by then: until it has, a customer loses nothing. A time that the customer
+    has chosen needs it anew, one that the workshop has proposed does not."""
+    if record.workshop_status is None:
+        return True
+    agreed, by_workshop = False, False
+    for entry in before:
+        if entry.event == "workshop_confirmed":
+            agreed = True
+        elif entry.event in ("proposed", "workshop_proposed"):
+            by_workshop = entry.event == "workshop_proposed"
+        elif entry.start_before is not None:
+            agreed = entry.by == "operator" or (entry.by not in FOR_CUSTOMER and by_workshop)
+    return agreed
 
 
 CHECKS = (kept_differs, refund_not_by_policy)

@@ -129,7 +129,7 @@ WITH live AS MATERIALIZED (
     JOIN bookings AS b ON b.id = r.booking_id
     JOIN mechanics AS m ON m.id = r.mechanic_id
     WHERE r.mechanic_id = $1 AND r.status IN ('reserved', 'confirmed') AND (r.status = 'confirmed' OR r.expires_at > $2)
-        AND r.proposal_id IS NULL
+        AND r.proposal_id IS NULL AND r.supplement_id IS NULL
         -- No session is longer than a day; those of the first day that count are complete.
         AND r.starts_at > $2::timestamptz - interval '3 days'
 ),

@@ -34,6 +34,7 @@ _TABLES = {
     "bookings": "id",
     "slot_reservations": "booking_id",
     "sessions": "booking_id",
+    "supplements": "booking_id",
     "payments": "booking_id",
     "refunds": "booking_id",
     "webhook_inbox": "booking_id",

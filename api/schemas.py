@@ -211,9 +211,9 @@ class ReferralOut(BaseModel):
 class SupplementOut(BaseModel):
     """A move to a dearer plan: what is to be paid beside what was paid, for which the new time is held meanwhile.
 
-    `open`: it may be paid until `expires_at`. `applied`: it was paid, and the booking moved. `lapsed`: the time is over.
-    `replaced`, `closed`: the booking was changed otherwise, or has ended. `lost`: it was paid, and the booking could not
-    be moved. `withdrawn`: the payment provider was away. What is paid and not applied goes back in full.
+    `open`: it may be paid until `expires_at`. `applied`: it was paid, and the booking moved. `lapsed`: the time is
+    over. `replaced`, `closed`: the booking was changed otherwise, or has ended. `lost`: it was paid, and the booking
+    could not be moved. `withdrawn`: the payment provider was away. What is paid and not applied goes back in full.
     """
 
     id: UUID
@@ -281,6 +281,11 @@ class RescheduleIn(Sent):
     service_id: ServiceId | None = Field(default=None, description="Another service, with one of its plans.")
     plan_id: PlanId | None = Field(
         default=None, validate_default=True, description="Another plan, at its price of today."
+    )
+    waive_difference: bool = Field(
+        default=False,
+        strict=True,
+        description="For operators: what a dearer plan costs more is nobody's to pay. The price stays what was paid.",
     )
     version: Version
     reason: Reason

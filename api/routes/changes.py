@@ -29,11 +29,14 @@ async def reschedule(id: BookingId, sent: RescheduleIn, caller: Reader, rooms: I
 
     409 `slot_unavailable`, `version_conflict`, `not_reschedulable`, 422 `slot_not_offered`: the booking is as it was.
     A mechanic cannot move what a customer has booked: its call proposes that time, and the customer decides.
-    Of a cheaper plan the difference goes back. 409 `price_differs`: it is cheaper and so late that a customer who cancels
-    does not get all of the money back; it is dearer by less than can be charged; or an operator asks for a dearer one.
-    A customer who asks for a dearer plan pays the difference first: the answer is the booking as it stands, with what is
-    to be paid as `supplement`. The new time is held for 15 minutes. Once it is paid the booking moves; otherwise it stays.
+    Of a cheaper plan the difference goes back. A customer who asks for a dearer one pays the difference first: the
+    answer is the booking as it stands, with what is to be paid as `supplement`. The new time is held for 15 minutes; once
+    it is paid the booking moves, otherwise it stays. An operator may `waive_difference`: then it moves at once.
+    409 `price_differs`: it is cheaper, and so late that a customer who cancels does not get all of the money back; or
+    dearer by less than can be charged; or an operator has not said who pays. 503 `payment_unavailable`: Stripe is away.
     """
+    if sent.waive_difference and caller.role is not Role.OPERATOR:
+        raise forbidden("Operators waive a difference.")
     if caller.role is Role.MECHANIC:
         return await propose_times(rooms, caller, id, as_proposal(sent))
     return await change_booking(

@@ -22,11 +22,15 @@ _SAGA = queries.load("saga")
 
 @dataclass(frozen=True, slots=True)
 class Aim:
-    """Where a booking is to go. `offer`: another service or plan, with its terms of this moment; None: those agreed."""
+    """Where a booking is to go. `offer`: another service or plan, with its terms of this moment; None: those agreed.
+
+    `waived`: the price stays what was paid, though that of the offer is higher.
+    """
 
     start: datetime
     mechanic_id: UUID
     offer: asyncpg.Record | None = None
+    waived: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,7 @@ async def move(
         length_of(asked, aim),
     )
     if aim.offer is not None:
-        await _resell(asked, aim.offer, difference)
+        await _resell(asked, aim.offer, difference, asked.booking["amount"] - difference)
     await steps.let_go_of_flags(asked.connection, asked.booking_id, Resolution.RESCHEDULED, asked.now)
     moved = await _told_of_move(asked, aim, moves, difference, by or asked.by)
     await workshop_words.after_move(asked, moves, agreed=agreed or asked.role is Role.OPERATOR)
@@ -130,21 +134,21 @@ async def look(asked: Asked, aim: Aim) -> asyncpg.Record | None:
 def _difference(asked: Asked, aim: Aim, counted: bool) -> int:
     """What goes back because the new plan is cheaper. A customer does not get back more by it than by cancelling."""
     difference: int = asked.booking["amount"] - aim.offer["amount"] if aim.offer else 0
+    if difference < 0 and aim.waived:
+        return 0
     if difference < 0:
-        why = (
-            f"It costs {-difference} more (in minor units) than was paid. The customer can choose it, and pay the rest."
-        )
-        raise Refused(ChangeRefusal.PRICE_DIFFERS, why)
+        why = f"It costs {-difference} more (in minor units) than was paid. The customer can ask for it and pay that; "
+        raise Refused(ChangeRefusal.PRICE_DIFFERS, why + "or an operator waives the difference.")
     if difference and counted and asked.policy.percent_back(asked.start, asked.now) < 100:
         why = "It is cheaper, and so shortly before the start not all of the money goes back. Ask us to change it."
         raise Refused(ChangeRefusal.PRICE_DIFFERS, why)
     return difference
 
 
-async def _resell(asked: Asked, offer: asyncpg.Record, difference: int) -> None:
+async def _resell(asked: Asked, offer: asyncpg.Record, difference: int, price: int) -> None:
     """Price and policy are those of this moment, for what is new; what was agreed otherwise stays."""
-    await asked.do("resell_booking", offer["service_id"], offer["plan_id"], offer["amount"], offer["policy"])
-    await asked.do("resell_session", offer["kind"], offer["plan_id"], offer["amount"])
+    await asked.do("resell_booking", offer["service_id"], offer["plan_id"], price, offer["policy"])
+    await asked.do("resell_session", offer["kind"], offer["plan_id"], price)
     if difference > 0:
         cause = f"move/{asked.change_id}"
         await steps.owe_refund(asked.connection, asked.booking_id, difference, "price_difference", asked.now, cause)

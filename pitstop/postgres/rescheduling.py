@@ -22,14 +22,15 @@ async def reschedule(asked: Asked) -> dict[str, Any]:
     require_version(asked)
     if not asked.is_in(BookingStatus.CONFIRMED):
         raise Refused(ChangeRefusal.NOT_RESCHEDULABLE, f"The booking is {asked.booking['status']}.")
-    aim = Aim(start, mechanic, await _offer(asked))
-    if aim == Aim(asked.start, asked.mechanic_id):
+    offer = await _offer(asked)
+    aim = Aim(start, mechanic, offer, waived=bool(asked.wanted.get("waive_difference")) and not asked.for_customer)
+    if (start, mechanic, offer) == (asked.start, asked.mechanic_id, None):
         return {"to": start.isoformat(), "unchanged": True}
     require_not_begun(asked)
     if asked.for_customer:
         _require_customer_may_move(asked)
-        if aim.offer is not None and aim.offer["amount"] > asked.booking["amount"]:
-            return await supplements.ask_for(asked, aim, aim.offer)
+        if offer is not None and offer["amount"] > asked.booking["amount"]:
+            return await supplements.ask_for(asked, aim, offer)
     return await move(asked, aim, counted=asked.for_customer)
 
 

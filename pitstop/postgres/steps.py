@@ -143,7 +143,7 @@ async def skip_notices(connection: Connection, booking_id: UUID, why: str, *kind
 async def owe_refund(
     connection: Connection, booking_id: UUID, amount: int | None, reason: str, now: datetime, cause: str = "full"
 ) -> None:
-    """Money that goes back is on record, once for its cause: the end of a booking (`full`), which comes once, or a move.
+    """Money that goes back is on record, once for its cause: the end of a booking (`full`), or a move.
 
     `amount` None: all that is still there.
     """

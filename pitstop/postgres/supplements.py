@@ -30,11 +30,17 @@ LEAST_CHARGE = 50
 
 
 async def ask_for(asked: Asked, aim: Aim, offer: asyncpg.Record) -> dict[str, Any]:
-    """The booking stands as it is; the new time is held beside its own until the customer has paid, or has not."""
+    """The booking stands as it is; the new time is held beside its own until the customer has paid, or has not.
+
+    Asked for again, it is the same as long as it may be paid.
+    """
     difference: int = offer["amount"] - asked.booking["amount"]
     if difference < LEAST_CHARGE:
         why = f"It costs {difference} more (in minor units), which is less than can be charged. Ask us to change it."
         raise Refused(ChangeRefusal.PRICE_DIFFERS, why)
+    same = (offer["service_id"], offer["plan_id"], offer["amount"], aim.mechanic_id, aim.start)
+    if (open := await _do(asked, "open_as_asked", *same, asked.now)) is not None:
+        return {"unchanged": True, "supplement_id": str(open)}
     target, refusal = await judged(asked, aim)
     if refusal is not None:
         raise taken()

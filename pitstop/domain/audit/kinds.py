@@ -206,7 +206,7 @@ SUPPLEMENT_OVERDUE = Kind(
     "supplement_overdue",
     "I3",
     "the time to pay the difference of a dearer plan is over for long, and it has neither lapsed nor moved the booking",
-    "Look at the run's pending activity `void_supplement`, which names the error. `--repair` starts a run that is gone.",
+    "Look at the run's pending activity `void_supplement`: it names the error. `--repair` starts a run that is gone.",
     Remedy.REVIVE,
 )
 SUPPLEMENT_NOT_VOIDED = Kind(

@@ -10,6 +10,12 @@ SELECT
     $2, b.id, $3, b.currency, $4, $5, b.amount + $3, $6, $7, $8::timestamptz, $8::timestamptz + $9::interval, $10, $11, $12, $13, $14
 FROM bookings AS b WHERE b.id = $1
 
+-- name: open_as_asked
+-- One that may still be paid, for just that.
+SELECT id FROM supplements
+WHERE booking_id = $1 AND service_id = $2 AND plan_id = $3 AND price = $4 AND mechanic_id = $5 AND starts_at = $6
+    AND status = 'open' AND expires_at > $7
+
 -- name: hold_for_supplement
 -- The new time, beside the booking's own, under the id of the change. The constraints decide; no row comes back where there is no
 -- bay.

@@ -197,7 +197,6 @@ class BookingWorkflow:
     async def _through_session(self, terms: Terms) -> BookingEnding:
         """Does what is due by the clock and what is asked for, whichever comes first, until the booking has ended."""
         self._confirmed = True
-        self._pass_on_events()
         while not terms.status.is_end:
             if self._supplements.are_unasked(terms):
                 terms = await self._ask_for_difference(terms)
@@ -205,6 +204,7 @@ class BookingWorkflow:
             self._take(terms)
             self._pay_back(terms)
             self._supplements.look_after(terms)
+            self._pass_on_events()
             self._post(due_notices(terms, self._letters.posted, workflow.now()), terms)
             moment, step = next_step(self._supplements.on_the_clock(terms), self._spans.closing, workflow.now())
             coming = next_notice(terms, self._letters.posted, moment)

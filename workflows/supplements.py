@@ -48,8 +48,8 @@ class Supplements:
 
     def concern(self, event: PaymentEvent) -> bool:
         """Of a PaymentIntent that is not the booking's own. One that this run has not heard of may be on record: a task
-        of the run was done again, and whoever had asked was gone."""
-        return event.payment_intent_id in self._known or workflow.patched("supplements")
+        of the run was done again, and whoever had asked was gone. A run of an earlier release waits until it has."""
+        return event.payment_intent_id in self._known or self._spans.to_pay_difference is not None
 
     def hear(self, event: PaymentEvent) -> None:
         self._heard.append(_Heard(event.payment_intent_id, event.kind, event))

@@ -30,8 +30,8 @@ async def reschedule(id: BookingId, sent: RescheduleIn, caller: Reader, rooms: I
     409 `slot_unavailable`, `version_conflict`, `not_reschedulable`, 422 `slot_not_offered`: the booking is as it was.
     A mechanic cannot move what a customer has booked: its call proposes that time, and the customer decides.
     Of a cheaper plan the difference goes back. A customer who asks for a dearer one pays the difference first: the
-    answer is the booking as it stands, with what is to be paid as `supplement`. The new time is held for 15 minutes; once
-    it is paid the booking moves, otherwise it stays. An operator may `waive_difference`: then it moves at once.
+    answer is the booking as it stands, with what is to be paid as `supplement`. The new time is held for 15 minutes;
+    once it is paid the booking moves, otherwise it stays. An operator may `waive_difference`: then it moves at once.
     409 `price_differs`: it is cheaper, and so late that a customer who cancels does not get all of the money back; or
     dearer by less than can be charged; or an operator has not said who pays. 503 `payment_unavailable`: Stripe is away.
     """

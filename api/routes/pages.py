@@ -239,7 +239,7 @@ def _option(option: dict[str, Any], facts: BookingFacts) -> dict[str, str]:
 
 
 def _supplement(asked: dict[str, Any], facts: BookingFacts, zone: ZoneInfo) -> str | None:
-    """What is to be paid for a move, or what has become of that; a booking that was changed otherwise tells by itself."""
+    """What is to be paid for a move, or has become of that; a booking that was changed otherwise tells by itself."""
     start, end = (datetime.fromisoformat(asked[name]) for name in ("start", "end"))
     there = replace(facts, service_name=one_line(asked["service"]), start=start, end=end)
     when = session_time(there, facts.customer_timezone)

@@ -41,6 +41,7 @@ async def ask_for(asked: Asked, aim: Aim, offer: asyncpg.Record) -> dict[str, An
     same = (offer["service_id"], offer["plan_id"], offer["amount"], aim.mechanic_id, aim.start)
     if (open := await _do(asked, "open_as_asked", *same, asked.now)) is not None:
         return {"unchanged": True, "supplement_id": str(open)}
+    await _require_not_left_unpaid_too_often(asked)
     target, refusal = await judged(asked, aim)
     if refusal is not None:
         raise taken()
@@ -52,6 +53,14 @@ async def ask_for(asked: Asked, aim: Aim, offer: asyncpg.Record) -> dict[str, An
     pays = {"supplement_id": str(asked.change_id), "difference": difference, "expires_at": expires.isoformat()}
     await asked.note("supplement_requested", **pays, **to)
     return {"supplement": True, **pays}
+
+
+async def _require_not_left_unpaid_too_often(asked: Asked) -> None:
+    """Each holds somebody's time for nothing: as often as the customer may move the booking, and no more."""
+    left: int = await _do(asked, "left_unpaid")
+    if left >= asked.policy.reschedule_limit:
+        why = f"A dearer plan was asked for and not paid {left} times, which is as often as that may be."
+        raise Refused(ChangeRefusal.NOT_RESCHEDULABLE, why)
 
 
 async def _open(asked: Asked, aim: Aim, offer: asyncpg.Record, difference: int) -> datetime:

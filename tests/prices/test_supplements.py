@@ -347,3 +347,18 @@ async def test_an_operator_waives_the_difference(
     cancelled = await customer.ask(booking, "cancel")
     assert cancelled.json()["amount_refunded"] == shop.amount
     await books.agree(booking)
+
+
+async def test_as_often_as_it_may_be_left_unpaid(
+    customer: Customer, rival: Customer, shop: Shop, to_pay: ToPay, dear: UUID
+) -> None:
+    """Each choice holds somebody's time: five that are not paid are as many as the policy has moves."""
+    start = shop.start(days=3)
+    asked = await to_pay(start, start + DAY)
+    for hours in range(1, 6):
+        asked = await asked_for(customer, asked, start + DAY + 2 * hours * HOUR, dear)
+    again = await customer.ask(asked, "reschedule", start=(start + DAY).isoformat(), plan_id=str(dear))
+    assert (again.status_code, again.json()["code"]) == (409, "not_reschedulable")
+    # What may be paid stays so, and other moves are as before.
+    await customer.pay(due(asked))
+    await customer.sees(asked, "confirmed", "rescheduled")

@@ -16,6 +16,9 @@ SELECT id FROM supplements
 WHERE booking_id = $1 AND service_id = $2 AND plan_id = $3 AND price = $4 AND mechanic_id = $5 AND starts_at = $6
     AND status = 'open' AND expires_at > $7
 
+-- name: left_unpaid
+SELECT count(*) FROM supplements WHERE booking_id = $1 AND status IN ('lapsed', 'replaced')
+
 -- name: hold_for_supplement
 -- The new time, beside the booking's own, under the id of the change. The constraints decide; no row comes back where there is no
 -- bay.

@@ -25,6 +25,7 @@ from tests.support.shops import add_plan
 from tests.support.stripe_control import StripeControl
 from tests.support.sweep import sweep
 from tests.support.time import Clock
+from tests.support.webhooks import event_about, signed
 
 DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
 _CRASHING = "tests.support.crashing_worker"
@@ -415,3 +416,70 @@ async def test_the_worker_is_killed(
     assert events(moved).count("rescheduled") == 1
     assert len(await stripe.calls("/v1/payment_intents", moved["supplement"]["id"])) <= 2
     await books.agree(booking)
+
+
+async def test_asked_for_twice_at_once(
+    customer: Customer, shop: Shop, booked: Booked, dear: UUID, database: Any, books: Books
+) -> None:
+    start = shop.start(days=3)
+    booking = await booked(start)
+    answers = await asyncio.gather(*(asked_for(customer, booking, start + DAY, dear) for _ in range(3)))
+    assert len({answer["supplement"]["id"] for answer in answers}) == 1
+    assert await database.fetchval("SELECT count(*) FROM payments WHERE booking_id = $1", UUID(booking["id"])) == 2
+    await customer.pay(due(answers[0]))
+    assert (await customer.sees(booking, "confirmed", "rescheduled"))["moves"] == 1
+    await books.agree(booking)
+
+
+async def test_a_rival_wants_the_new_time_at_once(
+    customer: Customer, rival: Customer, shop: Shop, booked: Booked, dear: UUID, books: Books
+) -> None:
+    """One of the two has it; whoever comes too late is told so."""
+    for number in range(3):
+        start = shop.start(days=3, hours=6 * number)
+        booking = await booked(start)
+        wanted = start + 3 * HOUR
+        asked, taken = await asyncio.gather(
+            customer.ask(booking, "reschedule", start=wanted.isoformat(), plan_id=str(dear)),
+            rival.post(rival.request(shop, wanted)),
+        )
+        assert {asked.status_code, taken.status_code} <= {200, 201, 409}, (asked.text, taken.text)
+        assert (asked.status_code == 200) != (taken.status_code == 201), (asked.text, taken.text)
+        await books.agree(booking)
+
+
+async def test_other_money_moves_nothing(
+    customer: Customer, shop: Shop, to_pay: ToPay, stack: Stack, clock: Clock, database: Any
+) -> None:
+    """Signed news of another amount than was agreed: it is objected to, and the rest of the time stays."""
+    start = shop.start(days=3)
+    asked = await to_pay(start, start + DAY)
+    event = event_about({"id": asked["id"], **due(asked)}, shop, amount=MORE - 1, amount_received=MORE - 1)
+    secret = stack.environment["PITSTOP_STRIPE_WEBHOOK_SECRET"]
+    told = await customer.http.post(
+        f"{stack.api_url}/webhooks/stripe", content=event, headers={"Stripe-Signature": signed(event, secret)}
+    )
+    assert told.status_code == 204
+    outcome = await database.fetchval("SELECT outcome FROM webhook_inbox WHERE event_id = $1", f"evt_{asked['id']}")
+    assert outcome == f"not as agreed: {MORE - 1} cad instead of {MORE} cad"
+    assert (await customer.read(asked))["supplement"]["status"] == "open"
+    await customer.pay(due(asked))
+    assert (await customer.sees(asked, "confirmed", "rescheduled"))["moves"] == 1
+
+
+async def test_the_customer_is_erased(
+    customer: Customer, operator: Customer, shop: Shop, to_pay: ToPay, clock: Clock, database: Any
+) -> None:
+    """Not while the booking is open; afterwards neither payment has a secret or an address any more."""
+    start = shop.start(days=3)
+    asked = await to_pay(start, start + DAY)
+    await customer.pay(due(asked))
+    await customer.sees(asked, "confirmed", "rescheduled")
+    path = f"{customer.api_url}/v1/customers/{customer.id}/erasure"
+    assert (await customer.http.post(path, headers=operator.headers)).status_code == 409
+    assert (await customer.ask(asked, "cancel")).status_code == 200
+    await clock.workflow(asked).result()
+    erased = await customer.http.post(path, headers=operator.headers)
+    assert erased.status_code in (200, 202), erased.text
+    rows = await database.fetch("SELECT client_secret FROM payments WHERE booking_id = $1", UUID(asked["id"]))
+    assert [row["client_secret"] for row in rows] == ["", ""]

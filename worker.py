@@ -22,6 +22,7 @@ from activities.changes import ChangeActivities
 from activities.heartbeats import Heartbeats
 from activities.notices import ByMail, ByText, NoticeActivities
 from activities.privacy import ErasureActivities, SealActivities
+from activities.supplements import SupplementActivities
 from activities.sweep import SweepActivities
 from activities.waitlist import AfterLettingGo, WaitlistActivities, WaitlistRounds
 from pitstop import logs
@@ -53,6 +54,7 @@ from pitstop.postgres.inbox import PostgresInbox
 from pitstop.postgres.notices import PostgresNotices
 from pitstop.postgres.pool import Pool, open_pool
 from pitstop.postgres.saga import PostgresSaga
+from pitstop.postgres.supplements import PostgresSupplements
 from pitstop.postgres.waitlist import PostgresWaitlist
 from pitstop.settings import Settings, from_environment
 from workflows.audit import AuditWorkflow
@@ -118,6 +120,7 @@ def _worker(
     reservations = ReservationActivities(saga)
     changes = ChangeActivities(PostgresChanges(pool, texts))
     payments = PaymentActivities(saga, gateway, _decline_limits(settings))
+    supplements = SupplementActivities(PostgresSupplements(pool, texts), saga, gateway)
     notices = _notices(pool, messenger, settings)
     engine, waitlist = temporal_engine.TemporalEngine(client, settings), PostgresWaitlist(pool)
     offers = WaitlistActivities(waitlist, engine)
@@ -150,6 +153,10 @@ def _worker(
             payments.record_decline,
             payments.cancel,
             payments.refund,
+            supplements.request,
+            supplements.withdraw,
+            supplements.void,
+            supplements.settle,
             notices.send,
             notices.give_up,
             sweep.expire_lapsed_holds,

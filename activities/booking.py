@@ -93,15 +93,15 @@ class PaymentActivities:
 
     @activity.defn(name=names.RECORD_DECLINE)
     async def record_decline(self, decline: RecordDecline) -> None:
-        await self._store.record_decline(decline.booking_id, decline.failure_code, decline.now)
+        intent = decline.payment_intent_id
+        await self._store.record_decline(decline.booking_id, decline.failure_code, decline.now, intent)
         declines = await self._store.declines(decline.booking_id, self._limits.window)
         if declines.exceed(self._limits):
             _log.warning("booking %s: its payment is stopped after %s", decline.booking_id, declines)
-            await self._stop(decline.booking_id)
+            await self._stop(decline.booking_id, intent or await self._store.intent_of(decline.booking_id))
 
-    async def _stop(self, booking_id: UUID) -> None:
-        """Nobody can pay any more; Stripe's event about that ends the booking. One who has just paid has paid."""
-        intent = await self._store.intent_of(booking_id)
+    async def _stop(self, booking_id: UUID, intent: str | None) -> None:
+        """Nobody can pay any more; Stripe's event about that ends the waiting. One who has just paid has paid."""
         try:
             async with asyncio.timeout(_PATIENCE_TO_STOP_SECONDS):
                 await self._payments.cancel_intent(str(intent), awaited=False)

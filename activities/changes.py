@@ -18,7 +18,8 @@ class ChangeActivities:
 
     @activity.defn(name=names.APPLY_CHANGE)
     async def apply(self, change: ApplyChange) -> ChangeOutcome:
-        course = Course(change.reminder_offsets, change.waiting_room, change.paid, change.offering)
+        times = (change.to_pay_difference, change.hold_grace)
+        course = Course(change.reminder_offsets, change.waiting_room, change.paid, change.offering, *times)
         return await self._store.apply(change.booking_id, change.change_id, course, change.now)
 
     @activity.defn(name=names.COMPLETE_SESSION)

@@ -21,7 +21,10 @@ _log = logging.getLogger("pitstop.waitlist")
 _REFUSALS = 3
 # Steps that may let time of a mechanic's go.
 _LETTING_GO = frozenset(
-    {names.CLOSE_UNPAID, names.CALL_OFF, names.APPLY_CHANGE, names.WITHDRAW_BOOKING, names.REFUND_PAYMENT}
+    {
+        *(names.CLOSE_UNPAID, names.CALL_OFF, names.APPLY_CHANGE, names.WITHDRAW_BOOKING, names.REFUND_PAYMENT),
+        *(names.SETTLE_SUPPLEMENT, names.WITHDRAW_SUPPLEMENT),
+    }
 )
 
 

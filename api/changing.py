@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 from api.callers import forbidden
 from api.composition import Rooms
-from api.problems import FieldError, Problem, not_found
+from api.problems import FieldError, Problem, not_found, unavailable
 from api.schemas import BookingOut
 from api.sheets import booking_out
 from pitstop.domain.caller import Caller
@@ -115,6 +115,8 @@ async def _decided(rooms: Rooms, caller: Caller, standing: Standing, wish: Wish)
         return known
     if outcome.refusal is ChangeRefusal.WITHDRAWN:
         raise EngineUnavailable
+    if outcome.refusal is ChangeRefusal.PAYMENT_UNAVAILABLE:
+        raise unavailable("payment_unavailable", "The payment provider")
     return outcome
 
 

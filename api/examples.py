@@ -96,6 +96,7 @@ SUMMARY: Json = {
 BOOKINGS: Json = {"items": [SUMMARY], "next_cursor": None}
 BOOKING: Json = SUMMARY | {
     "session_id": None,
+    "supplement": None,
     "flags": [],
     "proposal": None,
     "referred_from": None,
@@ -123,6 +124,30 @@ BOOKING: Json = SUMMARY | {
     "payment": {"payment_intent_id": _INTENT, "status": "requires_payment_method"},
     "waiver_status": "not_required",
     "timeline": _ENTRIES,
+}
+# A move to a dearer plan was asked for: it stands as it is until the difference is paid.
+TO_PAY: Json = BOOKING | {
+    "status": "confirmed",
+    "version": 5,
+    "session_id": "00000000-0000-4000-8000-0000000000d1",
+    "scheduled_for_original": "2026-12-01T15:00:00Z",
+    "payment": {"payment_intent_id": _INTENT, "status": "succeeded"},
+    "supplement": {
+        "id": "3d6f0f7a-7d0e-4a53-9a0c-0f4f0a2b7c55",
+        "status": "open",
+        "amount": 1000,
+        "currency": "cad",
+        "expires_at": "2026-11-24T15:15:00.100000Z",
+        "service_id": _SERVICE,
+        "plan_id": "00000000-0000-4000-8000-00000000b102",
+        "mechanic_id": _MECHANIC,
+        "start": "2026-12-02T15:00:00Z",
+        "end": "2026-12-02T16:00:00Z",
+        "payment_intent_id": "pi_3PqLxk2eZvKYlo2C0Wq2dE8s",
+        "payment_status": "requires_payment_method",
+        "client_secret": "pi_3PqLxk2eZvKYlo2C0Wq2dE8s_secret_Kd81",
+        "publishable_key": "pk_live_51Hx",
+    },
 }
 EVENTS = (
     "id: 41\nevent: hold_placed\n"

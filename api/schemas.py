@@ -208,8 +208,35 @@ class ReferralOut(BaseModel):
     booking_id: UUID | None
 
 
+class SupplementOut(BaseModel):
+    """A move to a dearer plan: what is to be paid beside what was paid, for which the new time is held meanwhile.
+
+    `open`: it may be paid until `expires_at`. `applied`: it was paid, and the booking moved. `lapsed`: the time is
+    over. `replaced`, `closed`: the booking was changed otherwise, or has ended. `lost`: it was paid, and the booking
+    could not be moved. `withdrawn`: the payment provider was away. What is paid and not applied goes back in full.
+    """
+
+    id: UUID
+    status: Literal["open", "applied", "lapsed", "replaced", "closed", "withdrawn", "lost"]
+    amount: int = Field(description="The difference.")
+    currency: str
+    expires_at: datetime
+    service_id: UUID
+    plan_id: UUID
+    mechanic_id: UUID
+    start: datetime
+    end: datetime
+    payment_intent_id: str | None
+    payment_status: str | None = Field(description="Stripe's word for it, as last heard.")
+    client_secret: str | None = Field(description="For Stripe's client library, while it may be paid, for who pays.")
+    publishable_key: str | None
+
+
 class BookingOut(BookingSummary):
     session_id: UUID | None
+    supplement: SupplementOut | None = Field(
+        description="What was last to be paid for a move to a dearer plan. null: nothing, or not for the caller."
+    )
     flags: list[FlagOut] = Field(description="What is in the way of the booking, as long as it stands.")
     proposal: ProposalOut | None = Field(description="Other times that wait for the customer's answer.")
     referred_from: UUID | None = Field(description="The virtual booking whose mechanic has recommended this one.")
@@ -254,6 +281,11 @@ class RescheduleIn(Sent):
     service_id: ServiceId | None = Field(default=None, description="Another service, with one of its plans.")
     plan_id: PlanId | None = Field(
         default=None, validate_default=True, description="Another plan, at its price of today."
+    )
+    waive_difference: bool = Field(
+        default=False,
+        strict=True,
+        description="For operators: what a dearer plan costs more is nobody's to pay. The price stays what was paid.",
     )
     version: Version
     reason: Reason

@@ -21,7 +21,8 @@ _CUSTOMERS_SIDE = (Role.CUSTOMER, Role.LINK, Role.SERVICE)
 class Sheet:
     """`was_confirmed`: there is a session, so that the customer has a calendar entry. `timeline` is oldest first.
 
-    `options`: other times that are proposed, each with start, id and name of the mechanic.
+    `options`: other times that are proposed, each with start, id and name of the mechanic. `supplement`: what was last
+    to be paid to have it moved.
     """
 
     facts: BookingFacts
@@ -29,6 +30,7 @@ class Sheet:
     hold_expires_at: datetime | None
     was_confirmed: bool
     options: list[dict[str, Any]] | None
+    supplement: dict[str, Any] | None
     timeline: list[dict[str, Any]]
 
     @property
@@ -51,9 +53,20 @@ async def booking_out(rooms: Rooms, caller: Caller, booking_id: UUID) -> Booking
     payment = None
     if row["payment_intent_id"]:
         payment = PaymentState(payment_intent_id=row["payment_intent_id"], status=row["payment_status"])
+    supplement = _supplement(rooms, caller, row["supplement"])
     waiting_room = timedelta(seconds=rooms.settings.waiting_room_seconds)
     opens = row["start"] - waiting_room if row["start"] else None
-    return BookingOut.model_validate({**row, "payment": payment, "waiting_room_opens_at": opens})
+    return BookingOut.model_validate(
+        {**row, "payment": payment, "supplement": supplement, "waiting_room_opens_at": opens}
+    )
+
+
+def _supplement(rooms: Rooms, caller: Caller, found: dict[str, Any] | None) -> dict[str, Any] | None:
+    """What is between the customer and us is no mechanic's. The secret is for who pays, as the database sees it."""
+    if found is None or caller.role is Role.MECHANIC:
+        return None
+    payable = found["client_secret"] is not None
+    return {**found, "publishable_key": rooms.settings.stripe_publishable_key if payable else None}
 
 
 async def sheet_of(rooms: Rooms, caller: Caller, booking_id: UUID) -> Sheet | None:
@@ -61,7 +74,10 @@ async def sheet_of(rooms: Rooms, caller: Caller, booking_id: UUID) -> Sheet | No
     row = await rooms.desk.sheet(caller, booking_id)
     if row is None:
         return None
-    own = {name: row.pop(name) for name in ("status", "hold_expires_at", "was_confirmed", "options", "timeline")}
+    own = {
+        name: row.pop(name)
+        for name in ("status", "hold_expires_at", "was_confirmed", "options", "supplement", "timeline")
+    }
     kind, link = SessionKind(row["kind"]), manage_url(rooms, caller, booking_id, row["end"]) or ""
     facts = BookingFacts(
         **row | {"kind": kind},

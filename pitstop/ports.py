@@ -23,6 +23,7 @@ from pitstop.domain.saga import (
     PaymentEvent,
     PaymentTerms,
     Standing,
+    SupplementNews,
     Terms,
 )
 from pitstop.domain.waitlist import Offer
@@ -167,7 +168,10 @@ class SagaStore(Protocol):
 
     async def record_intent(self, booking_id: UUID, intent: PaymentIntent, now: datetime) -> None: ...
 
-    async def record_decline(self, booking_id: UUID, failure_code: str, now: datetime) -> None: ...
+    async def record_decline(
+        self, booking_id: UUID, failure_code: str, now: datetime, payment_intent_id: str | None = None
+    ) -> None:
+        """Of the booking's own PaymentIntent, or of that of a supplement."""
 
     async def declines(self, booking_id: UUID, window: timedelta) -> Declines: ...
 
@@ -212,6 +216,24 @@ class ChangeStore(Protocol):
 
     async def close(self, booking_id: UUID, course: Course, now: datetime) -> Terms | None:
         """Ends a booking whose session's time is over, if nobody has ended it before."""
+
+
+class SupplementStore(Protocol):
+    """What a dearer plan costs more: each call is one transaction, and safe to repeat."""
+
+    async def to_be_paid(self, booking_id: UUID, supplement_id: UUID) -> PaymentTerms | None:
+        """None when nobody is to pay it any more."""
+
+    async def record_intent(self, booking_id: UUID, supplement_id: UUID, intent: PaymentIntent, now: datetime) -> None:
+        """Also of one that was closed meanwhile: then its run is told to void it."""
+
+    async def withdraw(self, booking_id: UUID, supplement_id: UUID, now: datetime) -> Terms | None:
+        """Closes one that has no PaymentIntent."""
+
+    async def agreed(self, booking_id: UUID, payment_intent_id: str) -> AgreedPayment | None: ...
+
+    async def settle(self, booking_id: UUID, news: SupplementNews, course: Course, now: datetime) -> Terms | None:
+        """Paid in time, the booking moves; paid otherwise, all of it is owed back. Not paid: what is open lapses."""
 
 
 class NoticeStore(Protocol):

@@ -33,7 +33,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from pitstop.domain.agenda import Step, course_of, due_notices, next_notice, next_step, unposted, useful_until
     from pitstop.domain.booking import BookingStatus
-    from pitstop.domain.changes import ChangeKind, ChangeOutcome
+    from pitstop.domain.changes import ChangeKind, ChangeOutcome, ChangeRefusal
     from pitstop.domain.notices import NoticeKind
     from pitstop.domain.reminders import plan_reminders
     from pitstop.domain.saga import (
@@ -48,6 +48,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.early_releases import confirmed_by_0_1, ended_by_0_1
     from workflows.letters import PATIENCE, SHORTEST_PATIENCE, Letters
     from workflows.policies import local, local_or_none, local_while_customer_waits, persistent, readable
+    from workflows.supplements import Supplements
 
 # What an operator can also query by BookingStatus, besides the booking's own states.
 AWAITING_REFUND = "awaiting_refund"
@@ -83,6 +84,7 @@ class BookingWorkflow:
         # The run has nothing left to decide: whoever asks for a change is answered at once.
         self._is_over = False
         self._letters = Letters(order.booking_id, self._spans.mail_activity, self._spans.database_activity)
+        self._supplements = Supplements(order.booking_id, self._spans)
         self._to_answer: list[tuple[_Asked, ChangeAnswer]] = []
         # A difference that goes back while the booking stands.
         self._paying: asyncio.Task[None] | None = None
@@ -119,6 +121,8 @@ class BookingWorkflow:
     def payment_event(self, event: PaymentEvent) -> None:
         """A verified event of Stripe. It may come before the hold is answered, late, twice, or out of order."""
         self._events.append(event)
+        if self._confirmed or self._is_over:
+            self._pass_on_events()
 
     @workflow.update(name=names.CHANGE_UPDATE)
     async def change(self, change: Change) -> ChangeAnswer:
@@ -194,14 +198,21 @@ class BookingWorkflow:
         """Does what is due by the clock and what is asked for, whichever comes first, until the booking has ended."""
         self._confirmed = True
         while not terms.status.is_end:
+            if self._supplements.are_unasked(terms):
+                terms = await self._ask_for_difference(terms)
+                continue
             self._take(terms)
             self._pay_back(terms)
+            self._supplements.look_after(terms)
+            self._pass_on_events()
             self._post(due_notices(terms, self._letters.posted, workflow.now()), terms)
-            moment, step = next_step(terms, self._spans.closing, workflow.now())
+            moment, step = next_step(self._supplements.on_the_clock(terms), self._spans.closing, workflow.now())
             coming = next_notice(terms, self._letters.posted, moment)
             until = coming.due if coming and coming.due else moment
             if not await self._something_comes_before(until, _summary(coming) if coming else step):
                 terms = terms if coming else await self._move_on(terms, step)
+            elif self._supplements.has_news:
+                terms = await self._supplements.settle(self._course()) or terms
             elif self._asked:
                 terms = (await self._apply(self._asked.pop(0))).terms or terms
             else:
@@ -219,7 +230,7 @@ class BookingWorkflow:
         return self._is_wanted()
 
     def _is_wanted(self) -> bool:
-        return bool(self._asked) or self._has_news
+        return bool(self._asked) or self._has_news or self._supplements.has_news
 
     async def _move_on(self, terms: Terms, step: Step) -> Terms:
         match step:
@@ -227,6 +238,9 @@ class BookingWorkflow:
                 return await self._offer(terms)
             case Step.LAPSE:
                 return await self._news() or terms
+            case Step.PAY_DIFFERENCE:
+                self._supplements.end(terms)
+                return terms
             case Step.CLOSE:
                 return await self._close(terms)
 
@@ -249,8 +263,16 @@ class BookingWorkflow:
         self._is_over = True
         paying_back = [self._refund(None)] if terms.refund_due else []
         under_way = [self._paying] if self._paying is not None and not self._paying.done() else []
-        await asyncio.gather(*under_way, *paying_back, self._send_the_last(terms))
+        await asyncio.gather(*under_way, *paying_back, self._see_off(terms.voids), self._send_the_last(terms))
+        # What has been heard meanwhile.
+        await self._see_off(())
         return self._ended(terms.status)
+
+    async def _see_off(self, voids: Sequence[str]) -> None:
+        """Nobody is to pay a difference any more; what was paid all the same goes back."""
+        terms = await self._supplements.see_off(voids, self._course())
+        if terms is not None and terms.refund_due:
+            await self._refund(None)
 
     async def _send_the_last(self, terms: Terms) -> None:
         if terms.status is not BookingStatus.COMPLETED:
@@ -263,8 +285,10 @@ class BookingWorkflow:
     async def _after_the_end(self, terms: Terms) -> BookingEnding:
         """An earlier run has ended the booking. Nothing brings it back: money that came late goes back."""
         self._is_over = True
+        self._pass_on_events()
         if terms.refund_due or (self._is_paid() and not terms.paid):
-            await self._refund("booking_ended")
+            await self._refund(None if terms.paid else "booking_ended")
+        await self._see_off(terms.voids)
         for notice in ended_by_0_1(terms) if terms.notices is None else terms.notices:
             await self._letters.send(notice.kind, notice)
         return self._ended(terms.status)
@@ -281,6 +305,7 @@ class BookingWorkflow:
         called_off = await self._call_off(paid)
         if called_off.refund_due:
             await self._refund("called_off")
+        await self._see_off(called_off.voids)
         self._ended(called_off.status or BookingStatus.CANCELLED)
         if paid:
             await self._letters.send(NoticeKind.CANCELLATION)
@@ -389,6 +414,14 @@ class BookingWorkflow:
             return False
         return (event.amount, event.currency) == (self._terms.amount, self._terms.currency)
 
+    def _pass_on_events(self) -> None:
+        """Once the booking is paid, what comes of another PaymentIntent than its own is about a difference."""
+        others = [event for event in self._events if event.payment_intent_id != self._intent]
+        for event in others:
+            if self._supplements.concern(event):
+                self._events.remove(event)
+                self._supplements.hear(event)
+
     async def _void_payment(self) -> bool:
         """Sees to it that nobody can pay any more. True when somebody has: Stripe knows, even if no webhook came.
 
@@ -448,15 +481,24 @@ class BookingWorkflow:
             raise
         answer = ChangeAnswer(refusal=outcome.refusal, reason=outcome.reason, why=outcome.why)
         terms = outcome.terms
-        if terms is not None and terms.status.is_end and terms.refund_due and not self._is_over:
+        if terms is not None and not self._is_over and self._waits_for_stripe(terms):
             self._to_answer.append((asked, answer))
         else:
             asked.answer = answer
         return outcome
 
-    def _answer(self) -> None:
+    def _waits_for_stripe(self, terms: Terms) -> bool:
+        """Whoever has asked gets an answer when Stripe has been asked once."""
+        return (terms.status.is_end and terms.refund_due) or self._supplements.are_unasked(terms)
+
+    async def _ask_for_difference(self, terms: Terms) -> Terms:
+        after = await self._supplements.request(terms)
+        self._answer(None if after.supplement is not None else ChangeRefusal.PAYMENT_UNAVAILABLE)
+        return after
+
+    def _answer(self, refusal: ChangeRefusal | None = None) -> None:
         for asked, answer in self._to_answer:
-            asked.answer = answer
+            asked.answer = answer if refusal is None else ChangeAnswer(refusal=refusal)
         self._to_answer.clear()
 
     async def _news(self) -> Terms | None:
@@ -511,6 +553,8 @@ class BookingWorkflow:
             "reminder_offsets": self._spans.reminder_offsets,
             "waiting_room": self._spans.waiting_room,
             "offering": self._spans.offering,
+            "to_pay_difference": self._spans.to_pay_difference or self._spans.hold,
+            "hold_grace": self._spans.hold_grace,
         }
 
     def _take(self, terms: Terms) -> None:

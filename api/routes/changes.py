@@ -7,7 +7,7 @@ from fastapi import APIRouter, Body, Depends
 from api.callers import Authenticated, BookingId, Reader, forbidden
 from api.changing import accept_offer, change_booking, decline_offer
 from api.composition import InRooms
-from api.examples import BOOKING, shown
+from api.examples import BOOKING, TO_PAY, shown
 from api.openapi import problems
 from api.problems import Problem
 from api.reading import StrictRoute
@@ -23,15 +23,20 @@ _REFUSALS = problems(400, 401, 403, 404, 408, 409, 413, 415, 422, 503)
 _RESPONSES = {200: shown(BOOKING), **_REFUSALS}
 
 
-@router.post("/{id}/reschedule", responses=_RESPONSES)
+@router.post("/{id}/reschedule", responses={200: shown(TO_PAY), **_REFUSALS})
 async def reschedule(id: BookingId, sent: RescheduleIn, caller: Reader, rooms: InRooms) -> BookingOut:
     """Takes the new time as it lets the old one go: there is no moment without a slot, and none with two.
 
     409 `slot_unavailable`, `version_conflict`, `not_reschedulable`, 422 `slot_not_offered`: the booking is as it was.
     A mechanic cannot move what a customer has booked: its call proposes that time, and the customer decides.
-    Of a cheaper plan the difference goes back. 409 `price_differs`: it is dearer, or it is cheaper and so late that a
-    customer who cancels does not get all of the money back.
+    Of a cheaper plan the difference goes back. A customer who asks for a dearer one pays the difference first: the
+    answer is the booking as it stands, with what is to be paid as `supplement`. The new time is held for 15 minutes;
+    once it is paid the booking moves, otherwise it stays. An operator may `waive_difference`: then it moves at once.
+    409 `price_differs`: it is cheaper, and so late that a customer who cancels does not get all of the money back; or
+    dearer by less than can be charged; or an operator has not said who pays. 503 `payment_unavailable`: Stripe is away.
     """
+    if sent.waive_difference and caller.role is not Role.OPERATOR:
+        raise forbidden("Operators waive a difference.")
     if caller.role is Role.MECHANIC:
         return await propose_times(rooms, caller, id, as_proposal(sent))
     return await change_booking(

@@ -119,6 +119,14 @@ _EVENTS = {
     "proposal_declined": "You declined the proposed times.",
     "proposal_lapsed": "The time to answer the proposal ran out.",
     "rescheduled": "The booking was moved.",
+    "supplement_requested": "A dearer plan was chosen; the difference was to be paid.",
+    "supplement_applied": "The difference was paid.",
+    "supplement_lapsed": "The time to pay the difference ran out.",
+    "supplement_replaced": "Another choice took the place of the one that was to be paid.",
+    "supplement_closed": "The difference is not to be paid any more.",
+    "supplement_withdrawn": "The payment of the difference could not be prepared.",
+    "supplement_lost": "The booking could not be moved to what was paid for.",
+    "supplement_returned": "The difference that was paid goes back.",
     "checked_in": "Somebody came to the session.",
     "in_progress": "The session began.",
     "completed": "The session ended.",
@@ -131,6 +139,16 @@ _EVENTS = {
     "offered": "Mechanics who are online were asked.",
     "waiver_signed": "The waiver was signed.",
     "wrong_payment": "Money came that is not the agreed amount. Please get in touch with us.",
+}
+# What became of a move to a dearer plan: {amount} more until {until}, for {what}.
+_SUPPLEMENTS = {
+    "open": "Pay {amount} more until {until}, and your booking becomes {what}. Until then it stays as it is.",
+    "lapsed": "{amount} more was not paid in time, so your booking stays as it is.",
+    "lost": "Your booking could not be moved, and stays as it is: the {amount} that you paid goes back to you.",
+    "withdrawn": "The payment of {amount} more could not be prepared, so your booking stays as it is.",
+    "applied": "",
+    "replaced": "",
+    "closed": "",
 }
 _MAILS = {
     "confirmation": "the confirmation",
@@ -205,6 +223,7 @@ def _words(sheet: Sheet) -> dict[str, Any]:
         "calendars": _calendars(sheet),
         "refunded": money(facts.amount_refunded, facts.currency) if facts.amount_refunded else None,
         "options": [_option(each, facts) for each in sheet.options or ()],
+        "supplement": _supplement(sheet.supplement, facts, zone) if sheet.supplement else None,
         "timeline": [_entry(event, facts, zone) for event in sheet.timeline],
     }
 
@@ -217,6 +236,17 @@ def _option(option: dict[str, Any], facts: BookingFacts) -> dict[str, str]:
     other = one_line(option["mechanic"] or "")
     words = when if other == facts.mechanic_name else f"{when}, with {other}"
     return {"start": option["start"], "mechanic_id": option["mechanic_id"], "words": words}
+
+
+def _supplement(asked: dict[str, Any], facts: BookingFacts, zone: ZoneInfo) -> str | None:
+    """What is to be paid for a move, or has become of that; a booking that was changed otherwise tells by itself."""
+    start, end = (datetime.fromisoformat(asked[name]) for name in ("start", "end"))
+    there = replace(facts, service_name=one_line(asked["service"]), start=start, end=end)
+    when = session_time(there, facts.customer_timezone)
+    what = f"{there.service_name}, {one_line(asked['plan'])}, with {one_line(asked['mechanic'])}: {when}"
+    until = f"{datetime.fromisoformat(asked['until']).astimezone(zone):%H:%M %Z}"
+    amount = money(asked["amount"], facts.currency)
+    return _SUPPLEMENTS[asked["status"]].format(what=what, amount=amount, until=until) or None
 
 
 def _calendars(sheet: Sheet) -> list[tuple[str, str]]:

@@ -114,16 +114,20 @@ async def leave_waitlist(id: EntryId, caller: Waiting, rooms: InRooms) -> None:
     responses={200: shown(PAYMENT), **problems(401, 404, 409, 422, 503)},
 )
 async def read_payment(id: BookingId, caller: Reader, rooms: InRooms) -> PaymentToMake:
-    """What is needed to pay for a booking that waits for it, for whoever pays. 409 `nothing_to_pay`: it does not."""
+    """What is needed to pay for a booking that waits for it, or the difference of a dearer plan, for whoever pays.
+
+    409 `nothing_to_pay`: it waits for nothing.
+    """
     row = await rooms.desk.booking(caller, id)
     if row is None:
         raise not_found()
-    if row["status"] != "awaiting_payment" or not row["client_secret"]:
+    due = row if row["status"] == "awaiting_payment" else row["supplement"] or {}
+    if not due.get("client_secret"):
         detail = f"The booking is {row['status']}, or its payment is another's to make."
         raise Problem(409, "nothing_to_pay", "There is nothing to pay", detail)
     return PaymentToMake(
-        payment_intent_id=row["payment_intent_id"],
-        client_secret=row["client_secret"],
+        payment_intent_id=due["payment_intent_id"],
+        client_secret=due["client_secret"],
         publishable_key=rooms.settings.stripe_publishable_key,
     )
 

@@ -223,29 +223,31 @@ class _FirstLook:
     async def _of_stripe(
         self, records: dict[UUID, BookingRecord], known: list[StripeIntent], asked: bool
     ) -> dict[UUID, tuple[tuple[StripeIntent, ...], tuple[StripeRefund, ...], bool]]:
-        wanted = {
-            payment.payment_intent_id: id
+        named = {
+            id: [payment.payment_intent_id for payment in record.payments]
             for id, record in records.items()
-            for payment in record.payments
-            if asked or self._may_differ_at_stripe(record)
+            if record.payments and (asked or self._may_differ_at_stripe(record))
         }
+        wanted = {intent for of in named.values() for intent in of}
         there = {intent.id: intent for intent in known if intent.id in wanted}
         missing = [id for id in wanted if id not in there]
         there |= {intent.id: intent for intent in await self._ledger.intents(missing)}
         self.checked["payment_intents"] += len(there)
 
-        async def one(intent_id: str, id: UUID) -> tuple[UUID, tuple[StripeIntent, ...], tuple[StripeRefund, ...]]:
-            intents = (there[intent_id],) if intent_id in there else ()
+        async def one(id: UUID, of: list[str]) -> tuple[UUID, tuple[StripeIntent, ...], tuple[StripeRefund, ...]]:
+            intents = tuple(there[intent] for intent in of if intent in there)
             return id, intents, tuple(await refunds_of(self._ledger, records[id], intents))
 
-        found = await asyncio.gather(*(one(intent, id) for intent, id in wanted.items()))
+        found = await asyncio.gather(*(one(id, of) for id, of in named.items()))
         self.checked["refunds"] += sum(len(refunds) for _, _, refunds in found)
         return {id: (intents, refunds, True) for id, intents, refunds in found}
 
     def _may_differ_at_stripe(self, record: BookingRecord) -> bool:
         """A payment that has settled changes no more, but for a refund, and Stripe lists those."""
         since = self._scope.since
-        return since is None or record.updated_at >= since or record.status in UNPAID or record.owes
+        if since is None or record.updated_at >= since or record.status in UNPAID or record.owes:
+            return True
+        return any(each.closed_at is None or each.closed_at >= since for each in record.supplements)
 
     def _note(self, case: Case) -> None:
         self._suspect(case.booking_id, judge(case, self._at), case)

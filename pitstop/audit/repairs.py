@@ -43,11 +43,14 @@ class Repairs:
         return f"booking {id}: its workflow runs, left alone"
 
     async def _payment(self, id: UUID) -> PaymentEvent | None:
-        """The payment as Stripe has it now, told as its webhook would have told it."""
+        """The payment as Stripe has it now, told as its webhook would have told it: first one that is not on record."""
         async with self._records.snapshot() as snapshot:
             record = (await snapshot.facts([id])).get(id)
-        intents = await self._ledger.intents([each.payment_intent_id for each in (record.payments if record else ())])
-        return next((_event(intent) for intent in intents if intent.is_paid), None)
+        payments = record.payments if record else ()
+        intents = await self._ledger.intents([each.payment_intent_id for each in payments])
+        heard = {each.payment_intent_id for each in payments if each.paid_at is not None}
+        paid = sorted((intent for intent in intents if intent.is_paid), key=lambda intent: intent.id in heard)
+        return _event(paid[0]) if paid else None
 
     async def _is_told(self, id: UUID, payment: PaymentEvent) -> bool:
         try:

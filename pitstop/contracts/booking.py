@@ -25,7 +25,8 @@ class Spans(Payload):
 
     `waiting_room`: how long before the start one may come in. `closing`: how long after the end a session that nobody
     has closed is closed; None in bookings of 0.1.0, which end with their time. `offering`: how long an immediate
-    session waits for somebody who takes it.
+    session waits for somebody who takes it. `to_pay_difference`: how long the customer may pay the difference of a
+    dearer plan; None: as long as the slot was held.
     """
 
     hold: timedelta
@@ -38,6 +39,7 @@ class Spans(Payload):
     waiting_room: timedelta = timedelta(minutes=15)
     closing: timedelta | None = None
     offering: Patience = Patience()
+    to_pay_difference: timedelta | None = None
 
 
 class BookingOrder(Payload):
@@ -85,7 +87,10 @@ class PaymentRequested(Payload):
 
 
 class RecordDecline(BookingRef):
+    """`payment_intent_id`: that of a supplement; None: the booking's own."""
+
     failure_code: str
+    payment_intent_id: str | None = None
 
 
 class Confirmation(Payload):
@@ -158,6 +163,8 @@ class SessionStep(BookingRef):
     reminder_offsets: tuple[timedelta, ...]
     waiting_room: timedelta
     offering: Patience = Patience()
+    to_pay_difference: timedelta = timedelta(minutes=15)
+    hold_grace: timedelta = timedelta(seconds=30)
 
 
 class ApplyChange(SessionStep):
@@ -165,6 +172,28 @@ class ApplyChange(SessionStep):
 
     change_id: UUID
     paid: bool | None = None
+
+
+class SupplementRef(BookingRef):
+    """The difference that this change of the booking costs."""
+
+    supplement_id: UUID
+
+
+class VoidSupplement(BookingRef):
+    payment_intent_id: str
+
+
+class SettleSupplement(SessionStep):
+    """What Stripe says of the PaymentIntent of a difference: so much has come in (`paid`), or nobody can pay any more.
+
+    `amount` None: what came in was held against what was agreed before.
+    """
+
+    payment_intent_id: str
+    paid: bool
+    amount: int | None = None
+    currency: str | None = None
 
 
 class BookingEnding(Payload):

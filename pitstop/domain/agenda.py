@@ -12,6 +12,7 @@ class Step(StrEnum):
 
     OFFER = "ask further mechanics"
     LAPSE = "time to answer a proposal"
+    PAY_DIFFERENCE = "time to pay the difference"
     CLOSE = "end of the session"
 
 
@@ -35,9 +36,12 @@ def next_step(terms: Terms, closing: timedelta | None, now: datetime) -> tuple[d
     if terms.end is None:
         return terms.offers_due or now, Step.OFFER
     closes = terms.end + (closing or timedelta(0))
-    if terms.lapses is not None and terms.lapses <= closes:
-        return terms.lapses, Step.LAPSE
-    return closes, Step.CLOSE
+    moment, step = closes, Step.CLOSE
+    if terms.lapses is not None and terms.lapses <= moment:
+        moment, step = terms.lapses, Step.LAPSE
+    if terms.supplement is not None and terms.supplement.expires <= moment:
+        moment, step = terms.supplement.expires, Step.PAY_DIFFERENCE
+    return moment, step
 
 
 def useful_until(terms: Terms, now: datetime) -> datetime:
@@ -49,4 +53,8 @@ def course_of(terms: Terms) -> str:
     """Where the booking stands, in the words of an operator."""
     if terms.start is None or terms.end is None:
         return "A mechanic is looked for who takes the session at once."
-    return f"The session is from {terms.start:%Y-%m-%d %H:%M} to {terms.end:%H:%M} UTC."
+    session = f"The session is from {terms.start:%Y-%m-%d %H:%M} to {terms.end:%H:%M} UTC."
+    if terms.supplement is None:
+        return session
+    more = f"{terms.supplement.amount} {terms.supplement.currency} (minor units)"
+    return f"{session} It is moved if the customer pays {more} more until {terms.supplement.expires:%H:%M:%S} UTC."

@@ -44,6 +44,7 @@ class ChangeRefusal(StrEnum):
     NOT_TRANSFERABLE = "not_transferable"
     NO_PROPOSAL = "no_proposal"
     PRICE_DIFFERS = "price_differs"
+    PAYMENT_UNAVAILABLE = "payment_unavailable"
     ALREADY_TAKEN = "already_taken"
     NOT_ON_OFFER = "not_on_offer"
     NOT_AWAITED = "not_awaited"

@@ -39,12 +39,27 @@ class NoticeDue(Message):
     offset: timedelta | None = None
 
 
+class SupplementDue(Message):
+    """A difference in price that the customer may pay until it `expires`: then the booking moves to what is dearer.
+
+    `payment_intent_id` None: Stripe has not been asked for a PaymentIntent yet.
+    """
+
+    id: UUID
+    amount: int
+    currency: str
+    expires: datetime
+    payment_intent_id: str | None = None
+
+
 class Terms(Message):
     """What was agreed, as the database has it: the snapshot that the whole saga goes by.
 
     `reservation_id` is that of the live reservation. `refund_due`: money is owed to the customer and not yet sent.
     `notices`: all that are owed and unsent, earliest first; None in histories of 0.1.0, which had `unsent_reminders`
-    instead. `mechanic_id`: None there, too. `lapses`: when a proposal ends that nobody has answered.
+    instead. `mechanic_id`: None there, too. `lapses`: when a proposal ends that nobody has answered. `supplement`: what
+    may be paid at present to have it moved. `voids`: PaymentIntents of supplements that nobody is to pay any more, and
+    Stripe has not been told.
 
     An immediate session has neither start nor end nor mechanic until somebody takes it. While one is looked for,
     `offers_due` is when further mechanics are asked, or when the search is over.
@@ -66,6 +81,8 @@ class Terms(Message):
     mechanic_id: UUID | None = None
     lapses: datetime | None = None
     offers_due: datetime | None = None
+    supplement: SupplementDue | None = None
+    voids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,17 +106,22 @@ class HoldOutcome(Message):
 
 
 class CalledOff(Message):
-    """Where a booking stands once it was called off (None: there is none), and whether money is owed for it."""
+    """Where a booking stands once it was called off (None: there is none), and whether money is owed for it.
+
+    `voids`: as in its terms.
+    """
 
     status: BookingStatus | None
     refund_due: bool
+    voids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class PaymentTerms:
     """What a PaymentIntent is made from; `payment_intent_id` of the one that an earlier try has made.
 
-    An immediate session has no start, and no mechanic but the one who was asked for.
+    An immediate session has no start, and no mechanic but the one who was asked for. `change_id`: it is over the
+    difference that this change of the booking costs.
     """
 
     amount: int
@@ -109,6 +131,7 @@ class PaymentTerms:
     start: datetime | None
     service_name: str
     payment_intent_id: str | None = None
+    change_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +159,23 @@ class PaymentEvent(Message):
     amount: int
     currency: str
     failure_code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SupplementNews:
+    """That the PaymentIntent of a supplement is paid, or cannot be paid any more.
+
+    `amount` None: what came in was held against what was agreed before.
+    """
+
+    payment_intent_id: str
+    paid: bool
+    amount: int | None = None
+    currency: str | None = None
+
+    def is_for(self, amount: int, currency: str) -> bool:
+        """Whether it tells of this money: other money counts for nothing."""
+        return self.amount is None or (self.amount, self.currency) == (amount, currency)
 
 
 @dataclass(frozen=True, slots=True)

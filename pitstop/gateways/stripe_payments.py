@@ -129,6 +129,8 @@ def _metadata(booking_id: UUID, reservation_id: UUID, terms: PaymentTerms) -> di
         known["mechanic_id"] = str(terms.mechanic_id)
     if terms.start is not None:
         known["scheduled_for"] = terms.start.isoformat()
+    if terms.change_id is not None:
+        known["change_id"] = str(terms.change_id)
     return known
 
 

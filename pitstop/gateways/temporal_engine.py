@@ -62,6 +62,7 @@ def spans_of(settings: Settings) -> Spans:
             wave=timedelta(seconds=settings.immediate_wave_seconds),
             whole=timedelta(seconds=settings.immediate_seconds),
         ),
+        to_pay_difference=timedelta(seconds=settings.hold_seconds),
     )
 
 

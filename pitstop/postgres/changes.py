@@ -19,10 +19,10 @@ from pitstop.domain.saga import Terms
 from pitstop.postgres import (
     flags,
     hand_overs,
-    moves,
     offers,
     proposals,
     queries,
+    rescheduling,
     steps,
     workshop_proposals,
     workshop_words,
@@ -258,7 +258,7 @@ async def _nobody_came(asked: Asked, absent: Party) -> dict[str, Any]:
 
 
 _DEEDS: dict[ChangeKind, Callable[[Asked], Awaitable[dict[str, Any]]]] = {
-    ChangeKind.RESCHEDULE: moves.reschedule,
+    ChangeKind.RESCHEDULE: rescheduling.reschedule,
     ChangeKind.HAND_OVER: hand_overs.hand_over,
     ChangeKind.PROPOSE: proposals.propose,
     ChangeKind.ACCEPT_PROPOSAL: proposals.accept,

@@ -36,7 +36,7 @@ class PostgresInbox:
     async def objection(self, booking_id: UUID, payment: PaymentEvent) -> str | None:
         async with self._pool.acquire() as connection, connection.transaction():
             await connection.execute(_SQL["become_link"], str(booking_id))
-            row = await connection.fetchrow(_SQL["agreed"], booking_id)
+            row = await connection.fetchrow(_SQL["agreed"], booking_id, payment.payment_intent_id)
         return objection(payment, AgreedPayment(**row) if row else None)
 
     async def unapplied(self, limit: int) -> list[StoredEvent]:

@@ -8,13 +8,13 @@ from uuid import UUID
 import asyncpg
 
 from pitstop.domain import notice_plan
-from pitstop.domain.booking import BookingStatus, SlotRefusal
+from pitstop.domain.booking import SlotRefusal
 from pitstop.domain.caller import Role
 from pitstop.domain.changes import ChangeRefusal
 from pitstop.domain.flags import Resolution
 from pitstop.domain.notices import NoticeKind
 from pitstop.postgres import queries, steps, workshop_words
-from pitstop.postgres.asking import Asked, Refused, percent_back, require_version
+from pitstop.postgres.asking import Asked, Refused, percent_back
 
 _SQL = queries.load("changes")
 _SAGA = queries.load("saga")
@@ -22,36 +22,38 @@ _SAGA = queries.load("saga")
 
 @dataclass(frozen=True, slots=True)
 class Aim:
-    """Where a booking is to go. `offer`: another service or plan, with its terms of this moment; None: those agreed."""
+    """Where a booking is to go. `offer`: another service or plan, with its terms of this moment; None: those agreed.
+
+    `waived`: the price stays what was paid, though that of the offer is higher.
+    """
 
     start: datetime
     mechanic_id: UUID
     offer: asyncpg.Record | None = None
+    waived: bool = False
 
 
-async def reschedule(asked: Asked) -> dict[str, Any]:
-    """A booking that is there already stays as it is."""
-    start = datetime.fromisoformat(asked.wanted["start"]) if asked.wanted.get("start") else asked.start
-    mechanic = UUID(asked.wanted["mechanic_id"]) if asked.wanted.get("mechanic_id") else asked.mechanic_id
-    require_version(asked)
-    if not asked.is_in(BookingStatus.CONFIRMED):
-        raise Refused(ChangeRefusal.NOT_RESCHEDULABLE, f"The booking is {asked.booking['status']}.")
-    aim = Aim(start, mechanic, await _offer(asked))
-    if aim == Aim(asked.start, asked.mechanic_id):
-        return {"to": start.isoformat(), "unchanged": True}
-    require_not_begun(asked)
-    if asked.for_customer:
-        _require_customer_may_move(asked)
-    return await move(asked, aim, counted=asked.for_customer)
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """A dearer plan is paid for: the difference, and what a cancellation would have given back when it was asked for.
+
+    `held`: the time was held meanwhile, so that no rule is asked again.
+    """
+
+    difference: int
+    percent_at_most: int
+    held: bool
 
 
-async def move(asked: Asked, aim: Aim, *, counted: bool, by: str | None = None, agreed: bool = False) -> dict[str, Any]:
+async def move(
+    asked: Asked, aim: Aim, *, counted: bool, by: str | None = None, agreed: bool = False, paid: Paid | None = None
+) -> dict[str, Any]:
     """`counted`: the customer moves, so that it counts as such, and never makes more go back later than would now.
 
     `by`: who has wanted the move, if not who asks for it now. `agreed`: the workshop has proposed this time.
     """
-    difference = _difference(asked, aim, counted)
-    target = await take(asked, aim)
+    difference = -paid.difference if paid else _difference(asked, aim, counted)
+    target = await take(asked, aim, held=paid is not None and paid.held)
     await asked.do("move_session", aim.start, aim.mechanic_id)
     moves = await asked.do(
         "move_booking",
@@ -60,15 +62,21 @@ async def move(asked: Asked, aim: Aim, *, counted: bool, by: str | None = None, 
         target["buffer_before_minutes"],
         target["buffer_after_minutes"],
         1 if counted else 0,
-        percent_back(asked) if counted else 100,
-        _length(asked, aim),
+        _percent_at_most(asked, counted, paid),
+        length_of(asked, aim),
     )
     if aim.offer is not None:
-        await _resell(asked, aim.offer, difference)
+        await _resell(asked, aim.offer, difference, asked.booking["amount"] - difference)
     await steps.let_go_of_flags(asked.connection, asked.booking_id, Resolution.RESCHEDULED, asked.now)
     moved = await _told_of_move(asked, aim, moves, difference, by or asked.by)
     await workshop_words.after_move(asked, moves, agreed=agreed or asked.role is Role.OPERATOR)
     return moved
+
+
+def _percent_at_most(asked: Asked, counted: bool, paid: Paid | None) -> int:
+    if not counted:
+        return 100
+    return paid.percent_at_most if paid else percent_back(asked)
 
 
 def require_not_begun(asked: Asked) -> None:
@@ -76,83 +84,82 @@ def require_not_begun(asked: Asked) -> None:
         raise Refused(ChangeRefusal.NOT_RESCHEDULABLE, "The session's time has begun.")
 
 
-def _require_customer_may_move(asked: Asked) -> None:
-    if not asked.policy.may_be_moved(asked.start, asked.now):
-        why = f"It could be moved until {asked.policy.reschedule_minutes_before} minutes before its start."
-        raise Refused(ChangeRefusal.NOT_RESCHEDULABLE, why)
-    if asked.booking["customer_moves"] >= asked.policy.reschedule_limit:
-        why = f"It has been moved {asked.booking['customer_moves']} times, which is as often as it may be."
-        raise Refused(ChangeRefusal.NOT_RESCHEDULABLE, why)
+async def take(asked: Asked, aim: Aim, *, held: bool = False) -> asyncpg.Record:
+    """Moves the reservation there. Judged by the predicate that search and hold go by, the booking itself aside.
+
+    `held`: it has been judged, and held since; the constraints alone decide.
+    """
+    target, refusal = await judged(asked, aim, held=held)
+    place = (
+        aim.mechanic_id,
+        aim.start,
+        target["blocked"],
+        asked.now,
+        service_of(asked, aim.offer),
+        length_of(asked, aim),
+    )
+    if refusal or not await asked.do("move_reservation", *place):
+        raise taken()
+    return target
 
 
-async def take(asked: Asked, aim: Aim) -> asyncpg.Record:
-    """Moves the reservation there. Judged by the predicate that search and hold go by, the booking itself aside."""
+def taken() -> Refused:
+    return Refused(ChangeRefusal.SLOT_UNAVAILABLE, "Somebody else has this time.", SlotRefusal.TAKEN)
+
+
+async def judged(asked: Asked, aim: Aim, *, held: bool = False) -> tuple[asyncpg.Record, SlotRefusal | None]:
+    """What the booking would block there, and whether somebody else has it. Holds on it that have run out make way."""
     await keep_still(asked, {aim.mechanic_id}, aim.offer)
     target = await look(asked, aim)
-    refusal = SlotRefusal(target["refusal"]) if target and target["refusal"] else None
+    refusal = SlotRefusal(target["refusal"]) if target and target["refusal"] and not held else None
     if target is None or refusal not in (None, SlotRefusal.TAKEN):
         reason = refusal or SlotRefusal.NOT_OFFERED
         raise Refused(ChangeRefusal.SLOT_NOT_OFFERED, f"It cannot be had then: {reason}.", reason)
     await asked.connection.execute(_SAGA["lapse_rivals"], aim.mechanic_id, target["blocked"], asked.now)
-    place = (aim.mechanic_id, aim.start, target["blocked"], asked.now, _service(asked, aim.offer), _length(asked, aim))
-    if refusal or not await asked.do("move_reservation", *place):
-        raise Refused(ChangeRefusal.SLOT_UNAVAILABLE, "Somebody else has this time.", SlotRefusal.TAKEN)
-    return target
+    return target, refusal
 
 
 async def keep_still(asked: Asked, mechanics: set[UUID], offer: asyncpg.Record | None = None) -> None:
     """These mechanics, and the booking's own, get no other booking and no other rules before this transaction ends."""
     concerned = sorted({*mechanics, asked.mechanic_id})
-    await asked.connection.execute(_SQL["keep_all_still"], concerned, _service(asked, offer))
+    await asked.connection.execute(_SQL["keep_all_still"], concerned, service_of(asked, offer))
 
 
 async def look(asked: Asked, aim: Aim) -> asyncpg.Record | None:
     """What the booking would block there, and why it cannot be had; None where the mechanic does not offer it."""
     place = (asked.booking_id, aim.mechanic_id, aim.start, asked.now)
-    return await asked.connection.fetchrow(_SQL["target"], *place, _service(asked, aim.offer), _length(asked, aim))
-
-
-async def _offer(asked: Asked) -> asyncpg.Record | None:
-    """The other plan that is asked for; None where it is the one that was agreed."""
-    plan = asked.wanted.get("plan_id")
-    service = UUID(asked.wanted.get("service_id") or str(asked.booking["service_id"]))
-    if plan is None or (service, UUID(plan)) == (asked.booking["service_id"], asked.booking["plan_id"]):
-        return None
-    offer = await asked.connection.fetchrow(_SQL["offer"], service, UUID(plan))
-    if offer is None or offer["currency"] != asked.booking["currency"]:
-        why = "There is no such plan of this service."
-        raise Refused(ChangeRefusal.SLOT_NOT_OFFERED, why, SlotRefusal.NOT_OFFERED)
-    return offer
+    return await asked.connection.fetchrow(_SQL["target"], *place, service_of(asked, aim.offer), length_of(asked, aim))
 
 
 def _difference(asked: Asked, aim: Aim, counted: bool) -> int:
     """What goes back because the new plan is cheaper. A customer does not get back more by it than by cancelling."""
     difference: int = asked.booking["amount"] - aim.offer["amount"] if aim.offer else 0
+    if difference < 0 and aim.waived:
+        return 0
     if difference < 0:
-        why = (
-            f"It costs {-difference} more (in minor units) than was paid. Cancel this booking, and book the other one."
-        )
-        raise Refused(ChangeRefusal.PRICE_DIFFERS, why)
+        why = f"It costs {-difference} more (in minor units) than was paid. The customer can ask for it and pay that; "
+        raise Refused(ChangeRefusal.PRICE_DIFFERS, why + "or an operator waives the difference.")
     if difference and counted and asked.policy.percent_back(asked.start, asked.now) < 100:
         why = "It is cheaper, and so shortly before the start not all of the money goes back. Ask us to change it."
         raise Refused(ChangeRefusal.PRICE_DIFFERS, why)
     return difference
 
 
-async def _resell(asked: Asked, offer: asyncpg.Record, difference: int) -> None:
+async def _resell(asked: Asked, offer: asyncpg.Record, difference: int, price: int) -> None:
     """Price and policy are those of this moment, for what is new; what was agreed otherwise stays."""
-    await asked.do("resell_booking", offer["service_id"], offer["plan_id"], offer["amount"], offer["policy"])
-    await asked.do("resell_session", offer["kind"], offer["plan_id"], offer["amount"])
-    if difference:
-        await asked.do("owe_difference", asked.change_id, difference, asked.now)
+    await asked.do("resell_booking", offer["service_id"], offer["plan_id"], price, offer["policy"])
+    await asked.do("resell_session", offer["kind"], offer["plan_id"], price)
+    if difference > 0:
+        cause = f"move/{asked.change_id}"
+        await steps.owe_refund(asked.connection, asked.booking_id, difference, "price_difference", asked.now, cause)
 
 
-def _service(asked: Asked, offer: asyncpg.Record | None) -> UUID:
+def service_of(asked: Asked, offer: asyncpg.Record | None) -> UUID:
     service: UUID = offer["service_id"] if offer else asked.booking["service_id"]
     return service
 
 
-def _length(asked: Asked, aim: Aim) -> timedelta:
+def length_of(asked: Asked, aim: Aim) -> timedelta:
     """A service that stays keeps the length that was agreed."""
     if aim.offer is None or aim.offer["service_id"] == asked.booking["service_id"]:
         return asked.length

@@ -122,10 +122,12 @@ class PostgresSaga:
     async def record_intent(self, booking_id: UUID, intent: PaymentIntent, now: datetime) -> None:
         await self._pool.execute(_SQL["record_intent"], booking_id, intent.id, intent.client_secret, intent.status, now)
 
-    async def record_decline(self, booking_id: UUID, failure_code: str, now: datetime) -> None:
+    async def record_decline(
+        self, booking_id: UUID, failure_code: str, now: datetime, payment_intent_id: str | None = None
+    ) -> None:
         async with self._pool.acquire() as connection, connection.transaction():
             await connection.execute(_SQL["wait_for_booking"], booking_id)
-            await connection.execute(_SQL["record_decline"], booking_id, failure_code, now)
+            await connection.execute(_SQL["record_decline"], booking_id, failure_code, now, payment_intent_id)
 
     async def declines(self, booking_id: UUID, window: timedelta) -> Declines:
         row = await self._pool.fetchrow(_SQL["declines"], booking_id, window)
@@ -215,7 +217,8 @@ class PostgresSaga:
             if had_session or paid:
                 kind = NoticeKind.CANCELLATION if had_session else NoticeKind.REFUND
                 await steps.owe(connection, booking_id, notice_plan.told_now(booking_id, kind))
-            return CalledOff(status=BookingStatus.CANCELLED, refund_due=paid)
+            voids = await _voids(connection, booking_id)
+            return CalledOff(status=BookingStatus.CANCELLED, refund_due=paid, voids=voids)
 
     async def owed_refunds(self, booking_id: UUID, reason: str | None, now: datetime) -> list[OwedRefund]:
         async with self._pool.acquire() as connection, connection.transaction():
@@ -303,7 +306,13 @@ async def _ended_before(
     if came_late:
         await connection.execute(_SQL["record_payment"], booking["booking_id"], now)
         await steps.owe_refund(connection, booking["booking_id"], None, reason, now)
-    return CalledOff(status=BookingStatus(booking["status"]), refund_due=came_late or booking["refund_due"])
+    refund_due = came_late or booking["refund_due"]
+    return CalledOff(status=BookingStatus(booking["status"]), refund_due=refund_due, voids=tuple(booking["voids"]))
+
+
+async def _voids(connection: Connection, booking_id: UUID) -> tuple[str, ...]:
+    booking = await steps.lock(connection, booking_id)
+    return tuple(booking["voids"]) if booking is not None else ()
 
 
 async def _held_before(connection: Connection, booking: asyncpg.Record, reservation_id: UUID) -> HoldOutcome:

@@ -23,6 +23,7 @@ _SQL = queries.load("saga")
 _FLAGS = queries.load("flags")
 _PROPOSALS = queries.load("proposals")
 _CHANGES = queries.load("changes")
+_SUPPLEMENTS = queries.load("supplements")
 # The outcome of a change that was made.
 DONE = "done"
 # Notices that are of no use once the session has begun, or has another time.
@@ -76,9 +77,18 @@ async def end(
 
 
 async def let_go_of_flags(connection: Connection, booking_id: UUID, how: Resolution, now: datetime) -> None:
-    """The booking is not what was flagged any more, nor what another time was proposed for."""
+    """The booking is not what was flagged any more, nor what another time was proposed for, or is to be paid for."""
     await connection.execute(_FLAGS["resolve_flags"], booking_id, how, now)
     await close_proposal(connection, booking_id, "closed", now)
+    await close_supplement(connection, booking_id, "closed", now)
+
+
+async def close_supplement(connection: Connection, booking_id: UUID, how: str, now: datetime) -> None:
+    """The open one, if there is one: nobody is to pay it any more, and its run sees to it that nobody can."""
+    closed = await connection.fetchval(_SUPPLEMENTS["close_supplement"], booking_id, how, now)
+    if closed is not None:
+        detail = {"supplement_id": str(closed)}
+        await connection.execute(_CHANGES["note"], booking_id, now, f"supplement_{how}", detail)
 
 
 async def close_proposal(connection: Connection, booking_id: UUID, how: str, now: datetime) -> bool:
@@ -130,9 +140,14 @@ async def skip_notices(connection: Connection, booking_id: UUID, why: str, *kind
     await connection.execute(_SQL["skip_unsent_notices"], booking_id, why, kinds)
 
 
-async def owe_refund(connection: Connection, booking_id: UUID, amount: int | None, reason: str, now: datetime) -> None:
-    """Money that goes back at the end of a booking is on record, once; `amount` None: all that is still there."""
-    await connection.execute(_SQL["request_refund"], booking_id, reason, now, amount)
+async def owe_refund(
+    connection: Connection, booking_id: UUID, amount: int | None, reason: str, now: datetime, cause: str = "full"
+) -> None:
+    """Money that goes back is on record, once for its cause: the end of a booking (`full`), or a move.
+
+    `amount` None: all that is still there.
+    """
+    await connection.execute(_SQL["request_refund"], booking_id, reason, now, amount, cause)
 
 
 def columns(owed: Iterable[OwedNotice]) -> tuple[list[Any], ...]:

@@ -61,6 +61,8 @@ async def states(house: House) -> States:
         "cancelled": house.cancelled(),
         "cancelled_late": house.cancelled_late(),
         "moved": house.moved(),
+        "to_pay": house.to_pay(),
+        "paid_more": house.paid_more(),
         "started": house.started(),
         "missed": house.missed(),
         "left_alone": house.missed("mechanic"),

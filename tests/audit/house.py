@@ -24,6 +24,7 @@ from pitstop.postgres.audit import PostgresRecords
 from pitstop.settings import Settings
 from tests.support.people import Customer, Issuer, events
 from tests.support.shop import Shop
+from tests.support.shops import add_plan
 from tests.support.stripe_control import StripeControl
 from tests.support.time import Clock
 
@@ -34,6 +35,7 @@ _TABLES = {
     "bookings": "id",
     "slot_reservations": "booking_id",
     "sessions": "booking_id",
+    "supplements": "booking_id",
     "payments": "booking_id",
     "refunds": "booking_id",
     "webhook_inbox": "booking_id",
@@ -113,6 +115,25 @@ class House:
         start = self.shop.start(days=next(self._days))
         answer = await customer.ask(booking, "reschedule", start=start.isoformat())
         assert answer.status_code == 200, answer.text
+        return await customer.waits_for(booking, lambda read: events(read).count("mail_sent") == 2, "both mails")
+
+    async def to_pay(self) -> Json:
+        """Its customer may pay the difference to a dearer plan."""
+        return (await self._to_pay())[1]
+
+    async def _to_pay(self) -> tuple[Customer, Json]:
+        customer, booking = await self._confirmed()
+        plan = await add_plan(self.database, self.shop, self.shop.amount + 1000)
+        start = self.shop.start(days=next(self._days)).isoformat()
+        answer = await customer.ask(booking, "reschedule", start=start, plan_id=str(plan))
+        assert answer.status_code == 200, answer.text
+        return customer, answer.json()
+
+    async def paid_more(self) -> Json:
+        """It was paid in two parts, and moved."""
+        customer, booking = await self._to_pay()
+        await customer.pay({"payment": booking["supplement"]})
+        await customer.sees(booking, "confirmed", "rescheduled")
         return await customer.waits_for(booking, lambda read: events(read).count("mail_sent") == 2, "both mails")
 
     async def cancelled_late(self) -> Json:

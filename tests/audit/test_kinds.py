@@ -51,6 +51,8 @@ _REFERRED = (
     "INSERT INTO referrals (id, booking_id, customer_id, service_id, plan_id, made_at, expires_at)"
     " SELECT id, id, customer_id, service_id, plan_id, now(), now() + interval '1 day' FROM bookings WHERE id = $1"
 )
+_OVER = "UPDATE supplements SET status = '{}', closed_at = {} WHERE booking_id = $1"
+_MORE = "UPDATE payments SET {} WHERE booking_id = $1 AND supplement_id IS NOT NULL"
 PLANTED: dict[str, list[tuple[str, tuple[str, ...]]]] = {
     "reservation_differs": [
         ("confirmed", ("UPDATE slot_reservations SET blocked = tstzrange(starts_at, ends_at) WHERE booking_id = $1",)),
@@ -145,12 +147,43 @@ PLANTED: dict[str, list[tuple[str, tuple[str, ...]]]] = {
         ("confirmed", ("UPDATE payments SET amount = amount + 1 WHERE booking_id = $1",)),
         ("confirmed", ("UPDATE sessions SET currency = 'usd' WHERE booking_id = $1",)),
         ("confirmed", ("UPDATE bookings SET amount = amount - 100 WHERE id = $1",)),
+        ("paid_more", (_MORE.format("amount = amount + 1"),)),
+        ("paid_more", ("UPDATE supplements SET amount = amount + 1 WHERE booking_id = $1",)),
+        ("paid_more", ("UPDATE bookings SET amount = amount - 1000 WHERE id = $1",)),
+        ("to_pay", ("UPDATE bookings SET amount = amount + 1000 WHERE id = $1",)),
+    ],
+    "refund_exceeds": [
+        ("cancelled", ("UPDATE refunds SET amount = amount + 1 WHERE booking_id = $1",)),
+    ],
+    "supplement_overdue": [
+        (
+            "to_pay",
+            (
+                "UPDATE supplements SET asked_at = AN_HOUR_AGO, expires_at = AN_HOUR_AGO + interval '1 minute',"
+                " lapses_at = AN_HOUR_AGO + interval '2 minutes' WHERE booking_id = $1",
+            ),
+        ),
+    ],
+    "supplement_not_voided": [("to_pay", (_OVER.format("closed", "AN_HOUR_AGO"),))],
+    "supplement_astray": [
+        ("paid_more", (_OVER.format("lost", "now()"),)),
+        ("paid_more", (_OVER.format("lapsed", "AN_HOUR_AGO"),)),
+    ],
+    "supplement_not_paid": [
+        ("paid_more", (_MORE.format("paid_at = NULL"),)),
+        ("paid_more", ("DELETE FROM payments WHERE booking_id = $1 AND supplement_id IS NOT NULL",)),
+        ("paid_more", (_MORE.format("payment_intent_id = 'pi_unknown'"),)),
+    ],
+    "supplement_slot_differs": [
+        ("to_pay", (_MORE.format("status = 'cancelled'").replace("payments", "slot_reservations"),)),
+        ("to_pay", (_OVER.format("lapsed", "now()"),)),
     ],
     "payable_after_end": [
         ("awaiting", ("UPDATE bookings SET status = 'expired' WHERE id = $1",)),
     ],
     "payment_stale": [
         ("expired", ("UPDATE payments SET status = 'requires_payment_method' WHERE booking_id = $1",)),
+        ("paid_more", (_MORE.format("status = 'canceled'"),)),
     ],
     "payment_unsettled": [
         ("awaiting", ("UPDATE bookings SET hold_expires_at = AN_HOUR_AGO WHERE id = $1",)),
@@ -418,6 +451,21 @@ async def test_news_that_came_and_had_no_effect(house: House, states: States) ->
     async with house.planted(states["confirmed"], "UPDATE bookings SET status = 'awaiting_payment' WHERE id = $1"):
         assert "paid_not_booked" not in codes(await house.look(states["confirmed"], patience=3600))
         assert "paid_not_booked" in codes(await house.look(states["confirmed"], patience=0))
+
+
+async def test_a_difference_that_nobody_has_heard_of(house: House) -> None:
+    """Stripe has the money, and its event has not come; a repair tells the run, which moves the booking."""
+    customer, booking = await house._to_pay()
+    await house.control.webhooks("drop", times=None)
+    await customer.pay({"payment": booking["supplement"]})
+    assert (await house.look(booking, patience=3600)).is_clean
+    found = await house.look(booking, patience=0)
+    assert codes(found) == {"supplement_astray"}
+    await house.control.tidy()
+    await house.office.repairs.of(found.findings)
+    await customer.sees(booking, "confirmed", "rescheduled")
+    await customer.waits_for(booking, lambda read: "mail_sent" in str(read["timeline"][-1]), "the mail")
+    assert (await house.look(booking)).is_clean
 
 
 async def test_overlap(house: House, states: States) -> None:

@@ -4,11 +4,11 @@ A table that is added later joins by itself: it is found in the catalogue, and a
 (tests/support/rows.py puts them there).
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from io import BytesIO
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
@@ -177,11 +177,19 @@ async def _as_stranger(rows: Any) -> AsyncIterator[None]:
 async def test_who_gets_the_client_secret(
     database: Pool, as_api: AsCaller, mine: Case, theirs: Case, made_by_a_service: Case, shop: Shop
 ) -> None:
-    """Whoever pays: the customer, by token or link, and the service or operator who opened the booking for it."""
+    """Whoever pays: the customer, by token or link, and the service or operator who opened the booking for it.
+
+    Of the booking's own payment, and of the difference that may be paid beside it.
+    """
     by_operator = await add_everything(database, shop, shop.start(days=7), by="operator")
-    query = "SELECT id FROM unnest($1::uuid[]) AS id WHERE client_secret_of(id) IS NOT NULL"
+    queries = (
+        "SELECT id FROM unnest($1::uuid[]) AS id WHERE client_secret_of(id) IS NOT NULL",
+        "SELECT booking_id AS id FROM supplements"
+        " WHERE booking_id = ANY($1::uuid[]) AND supplement_secret_of(id) IS NOT NULL",
+    )
     cases = {"mine": mine, "theirs": theirs, "served": made_by_a_service, "operated": by_operator}
     names = {case.booking_id: name for name, case in cases.items()}
+    await _ask_for_differences(database, names)
     getters: list[tuple[Identity, set[str]]] = [
         (("customer", str(mine.customer_id)), {"mine"}),
         (("customer", str(made_by_a_service.customer_id)), {"served"}),
@@ -196,8 +204,20 @@ async def test_who_gets_the_client_secret(
     ]
     for identity, expected in getters:
         async with as_api(*identity) as connection:
-            rows = await connection.fetch(query, list(names))
-        assert {names[row["id"]] for row in rows} == expected, identity
+            found = [await connection.fetch(query, list(names)) for query in queries]
+        for rows in found:
+            assert {names[row["id"]] for row in rows} == expected, identity
+    await database.execute("DELETE FROM payments WHERE supplement_id IS NOT NULL AND booking_id = ANY($1)", list(names))
+
+
+async def _ask_for_differences(database: Pool, bookings: Iterable[UUID]) -> None:
+    """Each booking's supplement gets a PaymentIntent, for as long as this test: rows are counted elsewhere."""
+    await database.execute(
+        "INSERT INTO payments (payment_intent_id, booking_id, amount, currency, client_secret, status, supplement_id)"
+        " SELECT 'pi_more_' || id, booking_id, amount, currency, 'secret', 'requires_payment_method', id"
+        " FROM supplements WHERE booking_id = ANY($1::uuid[])",
+        list(bookings),
+    )
 
 
 @pytest.mark.parametrize("role", ["customer", "mechanic", "operator", "service", "link"])

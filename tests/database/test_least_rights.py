@@ -43,7 +43,8 @@ WORKER: dict[str, dict[str, str]] = {
     "slot_reservations": {
         "SELECT": "",
         "DELETE": "",
-        "INSERT": "bay_id blocked booking_id ends_at expires_at id mechanic_id proposal_id session_id starts_at status",
+        "INSERT": "bay_id blocked booking_id ends_at expires_at id mechanic_id proposal_id session_id starts_at status "
+        "supplement_id",
         "UPDATE": "bay_id blocked ends_at mechanic_id session_id starts_at status",
     },
     "session_offers": {
@@ -53,7 +54,7 @@ WORKER: dict[str, dict[str, str]] = {
     },
     "payments": {
         "SELECT": "",
-        "INSERT": "amount booking_id client_secret currency payment_intent_id status",
+        "INSERT": "amount booking_id client_secret currency payment_intent_id status supplement_id",
         "UPDATE": "client_secret erased_at failure_code paid_at status updated_at",
     },
     "refunds": {
@@ -77,6 +78,12 @@ WORKER: dict[str, dict[str, str]] = {
     "proposals": {
         "SELECT": "",
         "INSERT": "booking_id expires_at id options proposed_at proposed_by",
+        "UPDATE": "closed_at status",
+    },
+    "supplements": {
+        "SELECT": "",
+        "INSERT": "amount asked_at asked_by_role booking_id currency ends_at expires_at id lapses_at mechanic_id "
+        "percent_at_most plan_id policy price service_id starts_at",
         "UPDATE": "closed_at status",
     },
     "waitlist_entries": {

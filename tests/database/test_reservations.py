@@ -12,7 +12,7 @@ from pitstop.domain.saga import HoldRefusal
 from pitstop.postgres.pool import open_pool
 from pitstop.postgres.saga import PostgresSaga
 from tests.support.databases import Urls
-from tests.support.rows import Case, add_booking, add_reservation
+from tests.support.rows import Case, add_booking, add_reservation, add_supplement
 from tests.support.shop import Shop, open_shop
 
 MINUTE = timedelta(minutes=1)
@@ -81,6 +81,73 @@ async def test_a_booking_holds_one_slot_at_a_time(rows: Any, shop: Shop) -> None
     moved = Case(shop, case.booking_id, case.customer_id, case.created_by, case.start + timedelta(days=1))
     with pytest.raises(asyncpg.UniqueViolationError):
         await add_reservation(rows, moved)
+
+
+_BESIDE = """
+INSERT INTO slot_reservations
+    (id, booking_id, mechanic_id, starts_at, ends_at, blocked, status, expires_at, supplement_id)
+SELECT
+    gen_random_uuid(), booking_id, mechanic_id, starts_at, ends_at, tstzrange(starts_at, ends_at), 'reserved',
+    lapses_at, id
+FROM supplements WHERE id = $1
+"""
+
+
+async def test_what_is_held_beside_may_share_its_own_bookings_time(rows: Any, shop: Shop) -> None:
+    """One row, of the booking's one supplement; and never another booking's time."""
+    case = await add_booking(rows, shop, shop.start())
+    await add_reservation(rows, case)
+    supplement = await add_supplement(rows, case, hours=0)
+    await rows.execute(_BESIDE, supplement)
+    for other in (_BESIDE, "UPDATE slot_reservations SET supplement_id = NULL WHERE supplement_id = $1"):
+        savepoint = rows.transaction()
+        await savepoint.start()
+        with pytest.raises(asyncpg.UniqueViolationError):
+            await rows.execute(other, supplement)
+        await savepoint.rollback()
+    with pytest.raises(asyncpg.ExclusionViolationError) as refusal:
+        await _another(rows, shop, 30)
+    assert refusal.value.constraint_name == "one_booking_at_a_time"
+
+
+async def test_what_is_held_beside_blocks_as_a_hold_does(rows: Any, shop: Shop) -> None:
+    case = await add_booking(rows, shop, shop.start())
+    await add_reservation(rows, case)
+    await rows.execute(_BESIDE, await add_supplement(rows, case, hours=24))
+    with pytest.raises(asyncpg.ExclusionViolationError):
+        await _another(rows, shop, 24 * 60 + 30)
+
+
+async def test_if_constraints_knew_no_bookings_it_could_not_be_held(rows: Any, shop: Shop) -> None:
+    """A control: as the constraint was before."""
+    await rows.execute(
+        "ALTER TABLE slot_reservations DROP CONSTRAINT one_booking_at_a_time, ADD CONSTRAINT one_booking_at_a_time"
+        " EXCLUDE USING gist (mechanic_id WITH =, blocked WITH &&) WHERE (status IN ('reserved', 'confirmed'))"
+    )
+    case = await add_booking(rows, shop, shop.start())
+    await add_reservation(rows, case)
+    with pytest.raises(asyncpg.ExclusionViolationError):
+        await rows.execute(_BESIDE, await add_supplement(rows, case, hours=0))
+
+
+async def test_a_booking_has_one_payment_of_its_own_and_one_open_supplement(rows: Any, shop: Shop) -> None:
+    case = await add_booking(rows, shop, shop.start(), "confirmed")
+    first = await add_supplement(rows, case, status="lapsed")
+    second = await add_supplement(rows, case)
+    pay = (
+        "INSERT INTO payments (payment_intent_id, booking_id, amount, currency, client_secret, status, supplement_id)"
+        " VALUES ($1, $2, 1000, 'cad', '', 'requires_payment_method', $3)"
+    )
+    for number, of in enumerate((None, first, second)):
+        await rows.execute(pay, f"pi_{case.booking_id.hex}_{number}", case.booking_id, of)
+    for of in (None, second):
+        savepoint = rows.transaction()
+        await savepoint.start()
+        with pytest.raises(asyncpg.UniqueViolationError):
+            await rows.execute(pay, f"pi_{case.booking_id.hex}_again", case.booking_id, of)
+        await savepoint.rollback()
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await add_supplement(rows, case)
 
 
 async def test_a_reservation_that_does_not_block_its_own_session_is_none(rows: Any, shop: Shop) -> None:

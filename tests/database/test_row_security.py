@@ -25,6 +25,7 @@ TABLES = {
     "check_ins": "booking_id",
     "booking_flags": "booking_id",
     "proposals": "booking_id",
+    "supplements": "booking_id",
     "waiver_signatures": "booking_id",
 }
 # What anybody may see: the catalogue, and who works where.

@@ -27,6 +27,7 @@ USERS = {
     "rules": ["api"],
     "saga": ["worker"],
     "sealing": ["worker"],
+    "supplements": ["worker"],
     "texts": ["api"],
     "resending": ["api"],
     "waitlist": ["worker"],

@@ -116,6 +116,7 @@ async def add_everything(connection: Any, shop: Shop, start: datetime, by: str =
         uuid4(),
         id,
     )
+    await add_supplement(connection, case)
     await connection.execute(
         "INSERT INTO notifications (key, booking_id, kind, status) VALUES ($1, $2, 'confirmation', 'sent')",
         f"{id}/confirmation",
@@ -123,6 +124,23 @@ async def add_everything(connection: Any, shop: Shop, start: datetime, by: str =
     )
     await add_signature(connection, case)
     return case
+
+
+async def add_supplement(connection: Any, case: Case, hours: int = 24, *, status: str = "open") -> UUID:
+    """What may be paid to have the booking so many hours later."""
+    id: UUID = await connection.fetchval(
+        "INSERT INTO supplements (id, booking_id, status, amount, currency, service_id, plan_id, price, policy,"
+        " mechanic_id, starts_at, ends_at, asked_by_role, percent_at_most, asked_at, expires_at, lapses_at, closed_at)"
+        " SELECT $2, id, $4, 1000, currency, service_id, plan_id, amount + 1000, policy, mechanic_id,"
+        " starts_at + $3 * interval '1 hour', ends_at + $3 * interval '1 hour', 'customer', 100, now(),"
+        " now() + interval '15 minutes', now() + interval '16 minutes', CASE WHEN $4 <> 'open' THEN now() END"
+        " FROM bookings WHERE id = $1 RETURNING id",
+        case.booking_id,
+        uuid4(),
+        hours,
+        status,
+    )
+    return id
 
 
 async def add_signature(connection: Any, case: Case, name: str = "Camille Roy") -> UUID:

@@ -2,7 +2,19 @@
 
 from collections.abc import Iterator
 
-from pitstop.domain.audit import course, flags, money, notices, offers, refunds, runs, slots, waivers, workshops
+from pitstop.domain.audit import (
+    course,
+    flags,
+    money,
+    notices,
+    offers,
+    refunds,
+    runs,
+    slots,
+    supplements,
+    waivers,
+    workshops,
+)
 from pitstop.domain.audit.facts import Case, Moment
 from pitstop.domain.audit.findings import Finding
 
@@ -10,6 +22,7 @@ CHECKS = (
     *slots.CHECKS,
     *money.CHECKS,
     *refunds.CHECKS,
+    *supplements.CHECKS,
     *course.CHECKS,
     *runs.CHECKS,
     *notices.CHECKS,

@@ -45,11 +45,41 @@ class SessionRecord:
 
 @dataclass(frozen=True, slots=True)
 class PaymentRecord:
+    """`supplement_id`: the difference that it pays; None: the booking's own payment."""
+
     payment_intent_id: str
     amount: int
     currency: str
     status: str
     paid_at: datetime | None
+    supplement_id: UUID | None = None
+
+    @property
+    def is_unsettled(self) -> bool:
+        """Neither paid nor voided, as far as is known."""
+        return self.paid_at is None and self.status != "canceled"
+
+
+@dataclass(frozen=True, slots=True)
+class SupplementRecord:
+    """What a dearer plan costs more. `held_until`: how long its time is held; None: it is not."""
+
+    id: UUID
+    status: str
+    amount: int
+    currency: str
+    expires_at: datetime
+    lapses_at: datetime
+    closed_at: datetime | None
+    held_until: datetime | None
+
+    @property
+    def is_open(self) -> bool:
+        return self.status == "open"
+
+    @property
+    def is_applied(self) -> bool:
+        return self.status == "applied"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +131,10 @@ class TrailEntry:
 
 @dataclass(frozen=True, slots=True)
 class ChangeRecord:
-    """What somebody asked of the booking. `outcome` None: nobody has decided on it. `unchanged`: it was so before."""
+    """What somebody asked of the booking. `outcome` None: nobody has decided on it.
+
+    `unchanged`: it was so before, or is to be paid first.
+    """
 
     id: UUID
     kind: str
@@ -184,6 +217,7 @@ class BookingRecord:
     reservations: tuple[ReservationRecord, ...] = ()
     sessions: tuple[SessionRecord, ...] = ()
     payments: tuple[PaymentRecord, ...] = ()
+    supplements: tuple[SupplementRecord, ...] = ()
     refunds: tuple[RefundRecord, ...] = ()
     notices: tuple[NoticeRecord, ...] = ()
     trail: tuple[TrailEntry, ...] = ()
@@ -208,7 +242,20 @@ class BookingRecord:
 
     @property
     def payment(self) -> PaymentRecord | None:
-        return self.payments[0] if self.payments else None
+        """The booking's own."""
+        return next((payment for payment in self.payments if payment.supplement_id is None), None)
+
+    @property
+    def supplements_paid_by(self) -> list[tuple[SupplementRecord, PaymentRecord]]:
+        by_id = {each.id: each for each in self.supplements}
+        return [(by_id[each.supplement_id], each) for each in self.payments if each.supplement_id in by_id]
+
+    @property
+    def price_paid(self) -> int:
+        """What was paid for what it is now: its own payment, and the differences that have moved it."""
+        own = self.payment.amount if self.payment else 0
+        more = sum(payment.amount for supplement, payment in self.supplements_paid_by if supplement.is_applied)
+        return own + more - self.differences
 
     @property
     def differences(self) -> int:
@@ -231,9 +278,12 @@ class BookingRecord:
 
     @property
     def owes(self) -> bool:
-        """Whether its workflow still has something to do for the customer: money to give back, or a mail to send."""
-        return any(refund.refunded_at is None for refund in self.refunds) or any(
-            notice.is_unsent for notice in self.notices
+        """Whether its workflow still has something to do for the customer: money to give back, a mail to send, or a
+        payment to void that nobody is to make any more."""
+        return (
+            any(refund.refunded_at is None for refund in self.refunds)
+            or any(notice.is_unsent for notice in self.notices)
+            or any(payment.is_unsettled for _, payment in self.supplements_paid_by)
         )
 
 
@@ -296,9 +346,18 @@ class Case:
 
     @property
     def intent(self) -> StripeIntent | None:
-        """The PaymentIntent on record, as Stripe has it."""
+        """The booking's own PaymentIntent, as Stripe has it."""
         payment = self.record.payment if self.record else None
-        return next((each for each in self.intents if payment and each.id == payment.payment_intent_id), None)
+        return self.intent_of(payment) if payment else None
+
+    def intent_of(self, payment: PaymentRecord) -> StripeIntent | None:
+        return next((each for each in self.intents if each.id == payment.payment_intent_id), None)
+
+    @property
+    def on_record(self) -> list[StripeIntent]:
+        """All PaymentIntents on record, as Stripe has them."""
+        named = {payment.payment_intent_id for payment in (self.record.payments if self.record else ())}
+        return [each for each in self.intents if each.id in named]
 
     @property
     def marker(self) -> tuple[object, ...]:
@@ -306,7 +365,7 @@ class Case:
         record = self.record
         if record is None:
             return (None, self.run)
-        rows = (record.refunds, record.notices, record.payments, record.flags, record.changes)
+        rows = (record.refunds, record.notices, record.payments, record.supplements, record.flags, record.changes)
         return (record.version, record.updated_at, *rows, record.proposed_until, len(record.trail))
 
 

@@ -193,6 +193,49 @@ REFUND_NOT_BY_POLICY = Kind(
     "Refund what is missing in Stripe's dashboard. What went back too much stays with the customer; find out why.",
 )
 
+REFUND_EXCEEDS = Kind(
+    "refund_exceeds",
+    "I2",
+    "more is to go back of one payment than was paid by it: Stripe refuses that, and the customer waits",
+    "Have the refund's row shared out over the booking's payments, newest first.",
+)
+
+# What a dearer plan costs more
+
+SUPPLEMENT_OVERDUE = Kind(
+    "supplement_overdue",
+    "I3",
+    "the time to pay the difference of a dearer plan is over for long, and it has neither lapsed nor moved the booking",
+    "Look at the run's pending activity `void_supplement`: it names the error. `--repair` starts a run that is gone.",
+    Remedy.REVIVE,
+)
+SUPPLEMENT_NOT_VOIDED = Kind(
+    "supplement_not_voided",
+    "I2",
+    "a difference that nobody is to pay any more can still be paid at Stripe",
+    "Look at the run's pending activity `void_supplement`. `--repair` starts a run that is gone.",
+    Remedy.REVIVE,
+)
+SUPPLEMENT_ASTRAY = Kind(
+    "supplement_astray",
+    "I2",
+    "the difference of a dearer plan was paid, and it has neither moved the booking nor goes back",
+    "`--repair` tells the workflow of the payment: it moves the booking, or refunds. If it cannot, refund at Stripe.",
+    Remedy.SIGNAL,
+)
+SUPPLEMENT_NOT_PAID = Kind(
+    "supplement_not_paid",
+    "I2",
+    "a booking was moved to a dearer plan, and Stripe, or the record, has no payment of the difference",
+    "Compare with Stripe's dashboard; ask the customer to pay, or have the booking moved back.",
+)
+SUPPLEMENT_SLOT_DIFFERS = Kind(
+    "supplement_slot_differs",
+    "I3",
+    "a time is held for a difference that is not to be paid any more, or one that may be paid holds no time",
+    "Of one that is over, set the reservation to `cancelled`. Otherwise nothing: what is paid in vain goes back.",
+)
+
 # The course of a booking: moves, changes, the session
 
 MOVES_DISAGREE = Kind(

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from pitstop.domain.audit import kinds
-from pitstop.domain.audit.facts import PAYABLE, REFUNDING, BookingRecord, Case, Moment, StripeIntent
+from pitstop.domain.audit.facts import PAYABLE, REFUNDING, BookingRecord, Case, Moment, PaymentRecord, StripeIntent
 from pitstop.domain.audit.findings import Finding
 from pitstop.domain.booking import BookingStatus
 
@@ -20,14 +20,15 @@ UNPAID = (BookingStatus.HOLDING, BookingStatus.AWAITING_PAYMENT)
 
 def paid_not_booked(case: Case, at: Moment) -> Iterator[Finding]:
     record, intent = case.record, case.intent
-    if record is None or intent is None or intent.kept <= 0 or record.status in STANDING:
+    kept = sum(each.kept for each in case.on_record)
+    if record is None or intent is None or kept <= 0 or record.status in STANDING:
         return
     if any(refund.refunded_at is None for refund in record.refunds):
         return
     if record.status.is_end:
-        if intent.kept == record.kept_amount:
+        if kept == record.kept_amount:
             return
-        what = f"{intent.kept} of {_money(intent)} at {intent.id} are kept; the booking is {record.status}"
+        what = f"{kept} of {_money(intent)} at {intent.id} are kept; the booking is {record.status}"
         yield kinds.PAID_NOT_BOOKED.found(record.id, what, repairable=_counts(record, intent) and not record.is_paid)
     elif intent.paid_at is not None and at.is_late(intent.paid_at):
         yield _late_news(record, intent)
@@ -49,7 +50,7 @@ def booked_not_paid(case: Case, at: Moment) -> Iterator[Finding]:
     elif case.stripe and (case.intent is None or not case.intent.is_paid):
         state = case.intent.status if case.intent else "unknown there"
         yield kinds.BOOKED_NOT_PAID.found(record.id, f"{record.status}, and the PaymentIntent is {state} at Stripe")
-    elif case.intent is not None and case.intent.kept <= 0 and record.kept_amount != 0:
+    elif case.intent is not None and sum(each.kept for each in case.on_record) <= 0 and record.kept_amount != 0:
         yield kinds.REFUNDED_BUT_STANDING.found(record.id, f"{record.status}, and {case.intent.id} is refunded in full")
 
 
@@ -58,29 +59,40 @@ def amount_differs(case: Case, at: Moment) -> Iterator[Finding]:
     if record is None:
         return
     agreed = (record.amount, record.currency)
-    # What a cheaper plan has left of a payment is owed back, and so is no part of it any more.
-    for where, amount, currency in _amounts(case, record):
+    for where, amount, currency in _prices(record):
         if (amount, currency) != agreed:
             what = f"booking {record.amount} {record.currency}, {where} {amount} {currency}"
             yield kinds.AMOUNT_DIFFERS.found(record.id, what, where)
-
-
-def _amounts(case: Case, record: BookingRecord) -> Iterator[tuple[str, int, str]]:
-    back = record.differences
     for payment in record.payments:
-        yield "payment", payment.amount - back, payment.currency
+        for where, amount, currency in _amounts(case, record, payment):
+            if (amount, currency) != (payment.amount, payment.currency):
+                what = f"payment {payment.amount} {payment.currency}, {where} {amount} {currency}"
+                yield kinds.AMOUNT_DIFFERS.found(record.id, what, f"{where} of {payment.payment_intent_id}")
+
+
+def _prices(record: BookingRecord) -> Iterator[tuple[str, int, str]]:
+    """What a cheaper plan has left of a payment is owed back, and so is no part of it any more."""
+    if record.payment is not None:
+        yield "payment", record.price_paid, record.payment.currency
     for session in record.sessions:
         yield "session", session.price_paid, session.currency
-    if case.intent is not None:
-        yield "Stripe", case.intent.amount - back, case.intent.currency
-        if case.intent.is_paid:
-            yield "received at Stripe", case.intent.received - back, case.intent.currency
+
+
+def _amounts(case: Case, record: BookingRecord, payment: PaymentRecord) -> Iterator[tuple[str, int, str]]:
+    for supplement, its in record.supplements_paid_by:
+        if its == payment:
+            yield "difference", supplement.amount, supplement.currency
+    intent = case.intent_of(payment)
+    if intent is not None:
+        yield "Stripe", intent.amount, intent.currency
+        if intent.is_paid:
+            yield "received at Stripe", intent.received, intent.currency
 
 
 def second_payment(case: Case, at: Moment) -> Iterator[Finding]:
     """One that was made and never shown to anybody has no payment method, and does no harm."""
     for intent in case.intents:
-        if intent == case.intent or intent.booking_id != case.booking_id or not _matters(intent):
+        if intent in case.on_record or intent.booking_id != case.booking_id or not _matters(intent):
             continue
         kind = kinds.SECOND_PAYMENT if case.record else kinds.PAYMENT_OF_UNKNOWN_BOOKING
         yield kind.found(case.booking_id, f"{intent.id} over {_money(intent)} is {intent.status}", intent.id)

@@ -37,7 +37,8 @@ def refund_not_by_policy(case: Case, at: Moment) -> Iterator[Finding]:
     if ended is None:
         return
     owed = part_of(record.amount, percent_owed(record, record.policy, ended))
-    back = sum(refund.amount for refund in record.refunds)
+    # A difference that was paid and moved nothing goes back anyway.
+    back = sum(refund.amount for refund in record.refunds if not refund.idempotency_key.endswith("/returned"))
     if back != owed:
         what = f"{record.status} by {ended.by or 'nobody named'} at {ended.at:%Y-%m-%d %H:%M:%S} UTC: {back} go back, "
         yield kinds.REFUND_NOT_BY_POLICY.found(record.id, what + f"{owed} of {record.amount} are owed")
@@ -83,4 +84,16 @@ def _is_agreed(record: BookingRecord, before: tuple[TrailEntry, ...]) -> bool:
     return agreed
 
 
-CHECKS = (kept_differs, refund_not_by_policy)
+def refund_exceeds(case: Case, at: Moment) -> Iterator[Finding]:
+    """Of each payment by itself: Stripe gives back no more than came by it."""
+    record = case.record
+    if record is None:
+        return
+    for payment in record.payments:
+        back = sum(each.amount for each in record.refunds if each.payment_intent_id == payment.payment_intent_id)
+        if back > payment.amount:
+            what = f"{back} of {payment.payment_intent_id} go back, {payment.amount} are its amount"
+            yield kinds.REFUND_EXCEEDS.found(case.booking_id, what, payment.payment_intent_id)
+
+
+CHECKS = (kept_differs, refund_not_by_policy, refund_exceeds)

@@ -19,6 +19,10 @@ SELECT id FROM bookings WHERE status = 'pending'
 UNION
 SELECT booking_id FROM slot_reservations WHERE status = 'reserved'
 UNION
+SELECT booking_id FROM supplements WHERE status = 'open' OR closed_at >= $1
+UNION
+SELECT booking_id FROM payments WHERE supplement_id IS NOT NULL AND paid_at IS NULL AND status <> 'canceled'
+UNION
 SELECT booking_id FROM refunds WHERE refunded_at IS NULL
 UNION
 SELECT booking_id FROM notifications WHERE status IN ('pending', 'sending')
@@ -49,7 +53,7 @@ SELECT
             'id', r.id, 'mechanic_id', r.mechanic_id, 'bay_id', r.bay_id, 'status', r.status, 'starts_at', r.starts_at, 'ends_at', r.ends_at,
             'blocked_from', lower(r.blocked), 'blocked_until', upper(r.blocked), 'expires_at', r.expires_at
         ) ORDER BY r.created_at)
-        FROM slot_reservations AS r WHERE r.booking_id = b.id AND r.proposal_id IS NULL
+        FROM slot_reservations AS r WHERE r.booking_id = b.id AND r.proposal_id IS NULL AND r.supplement_id IS NULL
     ), '[]') AS reservations,
     b.workshop_status, b.workshop_answer_by,
     -- What is held for proposed times, and whether they are still proposed.
@@ -76,10 +80,21 @@ SELECT
     COALESCE((
         SELECT jsonb_agg(jsonb_build_object(
             'payment_intent_id', p.payment_intent_id, 'amount', p.amount, 'currency', p.currency, 'status', p.status,
-            'paid_at', p.paid_at
-        ))
+            'paid_at', p.paid_at, 'supplement_id', p.supplement_id
+        -- The booking's own first.
+        ) ORDER BY p.supplement_id IS NOT NULL, p.payment_intent_id)
         FROM payments AS p WHERE p.booking_id = b.id
     ), '[]') AS payments,
+    COALESCE((
+        SELECT jsonb_agg(jsonb_build_object(
+            'id', u.id, 'status', u.status, 'amount', u.amount, 'currency', u.currency, 'expires_at', u.expires_at,
+            'lapses_at', u.lapses_at, 'closed_at', u.closed_at, 'held_until', (
+                SELECT max(r.expires_at) FROM slot_reservations AS r
+                WHERE r.supplement_id = u.id AND r.status IN ('reserved', 'confirmed')
+            )
+        ) ORDER BY u.asked_at, u.id)
+        FROM supplements AS u WHERE u.booking_id = b.id
+    ), '[]') AS supplements,
     COALESCE((
         SELECT jsonb_agg(jsonb_build_object(
             'idempotency_key', f.idempotency_key, 'payment_intent_id', f.payment_intent_id, 'amount', f.amount,
@@ -104,7 +119,7 @@ SELECT
     ), '[]') AS trail,
     COALESCE((
         SELECT jsonb_agg(jsonb_build_object(
-            'id', c.id, 'kind', c.kind, 'asked_at', c.asked_at, 'outcome', c.outcome, 'unchanged', c.detail ? 'unchanged'
+            'id', c.id, 'kind', c.kind, 'asked_at', c.asked_at, 'outcome', c.outcome, 'unchanged', c.detail ?| ARRAY['unchanged', 'supplement']
         ) ORDER BY c.asked_at, c.id)
         FROM booking_changes AS c WHERE c.booking_id = b.id
     ), '[]') AS changes,
@@ -158,12 +173,12 @@ SELECT
     LEAST(a.booking_id, o.booking_id) AS booking_id, GREATEST(a.booking_id, o.booking_id) AS other_booking_id,
     a.mechanic_id, NULL::uuid AS bay_id
 FROM live AS a
-JOIN live AS o ON o.mechanic_id = a.mechanic_id AND o.blocked && a.blocked AND o.id <> a.id
+JOIN live AS o ON o.mechanic_id = a.mechanic_id AND o.blocked && a.blocked AND o.booking_id <> a.booking_id
 WHERE a.booking_id = ANY($1::uuid[])
 UNION
 SELECT LEAST(a.booking_id, o.booking_id), GREATEST(a.booking_id, o.booking_id), NULL, a.bay_id
 FROM live AS a
-JOIN live AS o ON o.bay_id = a.bay_id AND o.blocked && a.blocked AND o.id <> a.id
+JOIN live AS o ON o.bay_id = a.bay_id AND o.blocked && a.blocked AND o.booking_id <> a.booking_id
 WHERE a.booking_id = ANY($1::uuid[])
 
 -- name: guards_missing
@@ -179,7 +194,7 @@ guarded AS (
         'time_off', 'bookings', 'booking_events', 'sessions', 'slot_reservations', 'payments', 'refunds', 'webhook_inbox',
         'notifications', 'audit_runs', 'audit_findings', 'rate_limits', 'hold_origins', 'audit_log', 'audit_seals', 'erasures',
         'workshops', 'bays', 'referrals', 'booking_changes', 'check_ins', 'booking_policies', 'calendar_feeds', 'waiver_documents', 'waiver_signatures',
-        'booking_flags', 'proposals', 'text_opt_outs', 'session_offers', 'waitlist_entries', 'freed_slots'
+        'booking_flags', 'proposals', 'text_opt_outs', 'session_offers', 'waitlist_entries', 'freed_slots', 'supplements'
     ])
 )
 SELECT 'constraint one_booking_at_a_time on slot_reservations' AS guard
@@ -194,22 +209,14 @@ WHERE NOT EXISTS (
     WHERE t.relname = 'slot_reservations' AND c.conname = 'one_booking_in_a_bay' AND c.contype = 'x' AND c.convalidated
 )
 UNION ALL
-SELECT 'unique index one_live_reservation_of_a_booking'
+SELECT 'unique index ' || wanted.name
+FROM unnest(ARRAY[
+    'one_live_reservation_of_a_booking', 'one_booking_of_a_referral', 'one_open_offer_of_an_entry', 'one_payment_of_a_booking',
+    'one_open_supplement_of_a_booking', 'one_payment_of_a_supplement', 'one_live_hold_of_a_supplement'
+]) AS wanted (name)
 WHERE NOT EXISTS (
     SELECT FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
-    WHERE c.relname = 'one_live_reservation_of_a_booking' AND i.indisunique AND i.indisvalid
-)
-UNION ALL
-SELECT 'unique index one_booking_of_a_referral'
-WHERE NOT EXISTS (
-    SELECT FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
-    WHERE c.relname = 'one_booking_of_a_referral' AND i.indisunique AND i.indisvalid
-)
-UNION ALL
-SELECT 'unique index one_open_offer_of_an_entry'
-WHERE NOT EXISTS (
-    SELECT FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
-    WHERE c.relname = 'one_open_offer_of_an_entry' AND i.indisunique AND i.indisvalid
+    WHERE c.relname = wanted.name AND i.indisunique AND i.indisvalid
 )
 UNION ALL
 SELECT 'row-level security, forced, on ' || guarded.relname

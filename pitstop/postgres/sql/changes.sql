@@ -75,13 +75,6 @@ UPDATE bookings SET service_id = $2, plan_id = $3, amount = $4, policy = $5 WHER
 -- name: resell_session
 UPDATE sessions SET kind = $2, plan_id = $3, price_paid = $4 WHERE booking_id = $1 AND status = 'scheduled' RETURNING id
 
--- name: owe_difference
--- What a cheaper plan leaves of the payment goes back while the booking stands: one refund for each move.
-INSERT INTO refunds (idempotency_key, booking_id, payment_intent_id, amount, reason, requested_at)
-SELECT 'refund/' || p.payment_intent_id || '/move/' || $2::uuid, p.booking_id, p.payment_intent_id, $3, 'price_difference', $4
-FROM payments AS p WHERE p.booking_id = $1
-ON CONFLICT (idempotency_key) DO NOTHING
-
 -- name: note
 INSERT INTO booking_events (booking_id, at, event, detail) VALUES ($1, $2, $3, $4)
 

@@ -26,7 +26,7 @@ JOIN mechanics AS m ON m.id = b.mechanic_id
 JOIN services AS s ON s.id = b.service_id
 LEFT JOIN LATERAL (
     SELECT r.bay_id FROM slot_reservations AS r
-    WHERE r.booking_id = b.id AND r.proposal_id IS NULL
+    WHERE r.booking_id = b.id AND r.proposal_id IS NULL AND r.supplement_id IS NULL
     ORDER BY r.created_at DESC LIMIT 1
 ) AS held ON TRUE
 LEFT JOIN bays ON bays.id = held.bay_id

@@ -110,6 +110,20 @@ SELECT
         SELECT jsonb_build_object('options', o.options, 'proposed_by', o.proposed_by, 'expires_at', o.expires_at)
         FROM proposals AS o WHERE o.booking_id = b.id AND o.status = 'open'
     ) AS proposal,
+    -- The newest: what is to be paid for a move, or what has become of that.
+    (
+        SELECT jsonb_build_object(
+            'id', u.id, 'status', u.status, 'amount', u.amount, 'currency', u.currency, 'expires_at', u.expires_at,
+            'service_id', u.service_id, 'plan_id', u.plan_id, 'mechanic_id', u.mechanic_id, 'start', u.starts_at,
+            'end', u.ends_at, 'payment_intent_id', d.payment_intent_id, 'payment_status', d.status,
+            'client_secret', CASE u.status WHEN 'open' THEN supplement_secret_of(u.id) END
+        )
+        FROM supplements AS u
+        LEFT JOIN payments AS d ON d.supplement_id = u.id
+        WHERE u.booking_id = b.id
+        ORDER BY u.asked_at DESC, u.id DESC
+        LIMIT 1
+    ) AS supplement,
     b.referred_from,
     COALESCE((
         SELECT jsonb_agg(jsonb_build_object(
@@ -127,7 +141,7 @@ SELECT
     s.started_at, s.ended_at, s.absent
 FROM bookings AS b
 LEFT JOIN sessions AS s ON s.booking_id = b.id
-LEFT JOIN payments AS p ON p.booking_id = b.id
+LEFT JOIN payments AS p ON p.booking_id = b.id AND p.supplement_id IS NULL
 WHERE b.id = $1
 
 -- name: standing
@@ -175,6 +189,19 @@ SELECT
         LEFT JOIN mechanics AS other ON other.id = (option ->> 'mechanic_id')::uuid
         WHERE o.booking_id = b.id AND o.status = 'open'
     ) AS options,
+    (
+        SELECT jsonb_build_object(
+            'status', u.status, 'amount', u.amount, 'until', u.expires_at, 'start', u.starts_at, 'end', u.ends_at,
+            'plan', t.name, 'service', v.name, 'mechanic', COALESCE(who.name, '')
+        )
+        FROM supplements AS u
+        JOIN services AS v ON v.id = u.service_id
+        JOIN plans AS t ON t.id = u.plan_id
+        LEFT JOIN mechanics AS who ON who.id = u.mechanic_id
+        WHERE u.booking_id = b.id
+        ORDER BY u.asked_at DESC, u.id DESC
+        LIMIT 1
+    ) AS supplement,
     b.mechanic_id IS NOT NULL AND EXISTS (SELECT FROM sessions WHERE sessions.booking_id = b.id) AS was_confirmed,
     COALESCE(
         (SELECT sum(r.amount) FROM refunds AS r WHERE r.booking_id = b.id AND r.refunded_at IS NOT NULL), 0
@@ -185,6 +212,7 @@ JOIN plans AS p ON p.id = b.plan_id
 LEFT JOIN mechanics AS m ON m.id = b.mechanic_id
 LEFT JOIN slot_reservations AS held
     ON held.booking_id = b.id AND held.status IN ('reserved', 'confirmed') AND held.proposal_id IS NULL
+    AND held.supplement_id IS NULL
 LEFT JOIN bays ON bays.id = held.bay_id
 LEFT JOIN workshops AS w ON w.id = COALESCE(bays.workshop_id, m.workshop_id)
 WHERE b.id = $1

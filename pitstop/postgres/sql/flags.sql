@@ -48,14 +48,19 @@ WHERE f.resolved_at IS NULL AND b.id = f.booking_id
 RETURNING f.id
 
 -- name: unheard
--- Bookings whose run has taken no notice of their flag yet, or of a mail that is owed since before $2: a change was
--- decided on, and the run that did so has lost it.
+-- Bookings whose run has taken no notice of their flag yet, or of a mail that is owed since before $2, or of a difference whose
+-- time to pay was over then: a change was decided on, and the run that did so has lost it.
 SELECT b.id AS booking_id, encode(b.request_fingerprint, 'hex') AS fingerprint, b.mechanic_id, b.customer_id, b.starts_at, b.status
 FROM bookings AS b
 WHERE (b.status = 'confirmed' AND b.id IN (SELECT booking_id FROM booking_flags WHERE is_news))
     OR b.id IN (
         SELECT booking_id FROM notifications
         WHERE status = 'pending' AND COALESCE(due_at, created_at) < $2
+    )
+    OR b.id IN (SELECT booking_id FROM supplements WHERE status = 'open' AND expires_at < $2)
+    OR b.id IN (
+        SELECT d.booking_id FROM payments AS d JOIN supplements AS u ON u.id = d.supplement_id
+        WHERE d.supplement_id IS NOT NULL AND d.paid_at IS NULL AND d.status <> 'canceled' AND u.closed_at < $2
     )
 ORDER BY b.starts_at
 LIMIT $1

@@ -8,9 +8,13 @@ SELECT set_config('pitstop.role', 'webhook', TRUE)
 SELECT set_config('pitstop.role', 'link', TRUE), set_config('pitstop.subject', $1, TRUE)
 
 -- name: agreed
-SELECT b.amount, b.currency, p.payment_intent_id
+-- For the PaymentIntent that has brought money ($2), if it is one of the booking's; otherwise for the booking's own.
+SELECT
+    COALESCE(its.amount, own.amount, b.amount) AS amount, b.currency,
+    COALESCE(its.payment_intent_id, own.payment_intent_id) AS payment_intent_id
 FROM bookings AS b
-LEFT JOIN payments AS p ON p.booking_id = b.id
+LEFT JOIN payments AS own ON own.booking_id = b.id AND own.supplement_id IS NULL
+LEFT JOIN payments AS its ON its.booking_id = b.id AND its.payment_intent_id = $2
 WHERE b.id = $1
 
 -- name: store

@@ -69,7 +69,7 @@ SELECT
     b.amount, b.currency, b.invite_sequence,
     -- What goes back counts from when it is owed, and what does not go back stays.
     back.amount AS amount_refunded,
-    CASE WHEN paid.paid_at IS NULL THEN 0 ELSE greatest(paid.amount - back.amount, 0) END AS amount_kept
+    greatest(paid.amount - back.amount, 0) AS amount_kept
 FROM claimed
 JOIN bookings AS b ON b.id = claimed.booking_id
 JOIN services AS s ON s.id = b.service_id
@@ -78,9 +78,12 @@ LEFT JOIN mechanics AS m ON m.id = b.mechanic_id
 CROSS JOIN LATERAL (
     SELECT COALESCE(sum(r.amount), 0)::bigint AS amount FROM refunds AS r WHERE r.booking_id = b.id
 ) AS back
-LEFT JOIN payments AS paid ON paid.booking_id = b.id
+CROSS JOIN LATERAL (
+    SELECT COALESCE(sum(p.amount), 0)::bigint AS amount FROM payments AS p WHERE p.booking_id = b.id AND p.paid_at IS NOT NULL
+) AS paid
 LEFT JOIN slot_reservations AS held
     ON held.booking_id = b.id AND held.status IN ('reserved', 'confirmed') AND held.proposal_id IS NULL
+    AND held.supplement_id IS NULL
 LEFT JOIN bays ON bays.id = held.bay_id
 LEFT JOIN workshops AS w ON w.id = COALESCE(bays.workshop_id, m.workshop_id)
 

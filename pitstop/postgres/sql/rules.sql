@@ -98,11 +98,13 @@ LIMIT $6
 SELECT r.id, r.booking_id, r.service_id, r.start, r."end", r.blocked_from, r.blocked_until, r.status, r.hold_expires_at
 FROM (
     SELECT
-        s.id, s.booking_id, b.service_id, s.starts_at AS start, s.ends_at AS "end",
-        lower(s.blocked) AS blocked_from, upper(s.blocked) AS blocked_until, b.hold_expires_at,
+        s.id, s.booking_id, COALESCE(u.service_id, b.service_id) AS service_id, s.starts_at AS start, s.ends_at AS "end",
+        lower(s.blocked) AS blocked_from, upper(s.blocked) AS blocked_until,
+        COALESCE(u.expires_at, b.hold_expires_at) AS hold_expires_at,
         CASE WHEN s.status = 'reserved' AND s.expires_at <= $7 THEN 'expired' ELSE s.status END AS status
     FROM slot_reservations AS s
     JOIN bookings AS b ON b.id = s.booking_id
+    LEFT JOIN supplements AS u ON u.id = s.supplement_id
     WHERE s.mechanic_id = $1
         AND ($2::timestamptz IS NULL OR s.starts_at >= $2)
         AND ($3::timestamptz IS NULL OR s.starts_at < $3)
@@ -129,7 +131,7 @@ WITH live AS MATERIALIZED (
     JOIN bookings AS b ON b.id = r.booking_id
     JOIN mechanics AS m ON m.id = r.mechanic_id
     WHERE r.mechanic_id = $1 AND r.status IN ('reserved', 'confirmed') AND (r.status = 'confirmed' OR r.expires_at > $2)
-        AND r.proposal_id IS NULL
+        AND r.proposal_id IS NULL AND r.supplement_id IS NULL
         -- No session is longer than a day; those of the first day that count are complete.
         AND r.starts_at > $2::timestamptz - interval '3 days'
 ),

@@ -24,6 +24,21 @@ SELECT
     encode(b.request_fingerprint, 'hex') AS fingerprint, p.payment_intent_id, COALESCE(p.paid_at IS NOT NULL, FALSE) AS paid,
     EXISTS (SELECT FROM refunds AS f WHERE f.booking_id = b.id) AS refund_owed,
     EXISTS (SELECT FROM refunds AS f WHERE f.booking_id = b.id AND f.refunded_at IS NULL) AS refund_due,
+    -- What the customer may still pay to have it moved; and what nobody is to pay any more and Stripe has to be told of.
+    (
+        SELECT jsonb_build_object(
+            'id', u.id, 'amount', u.amount, 'currency', u.currency, 'expires', u.expires_at,
+            'payment_intent_id', (SELECT d.payment_intent_id FROM payments AS d WHERE d.supplement_id = u.id)
+        )
+        FROM supplements AS u WHERE u.booking_id = b.id AND u.status = 'open'
+    ) AS supplement,
+    ARRAY(
+        SELECT d.payment_intent_id
+        FROM payments AS d
+        JOIN supplements AS u ON u.id = d.supplement_id AND u.status <> 'open'
+        WHERE d.booking_id = b.id AND d.supplement_id IS NOT NULL AND d.paid_at IS NULL AND d.status <> 'canceled'
+        ORDER BY u.asked_at
+    ) AS voids,
     -- The next moment at which somebody's time to answer is over.
     LEAST(
         (SELECT o.expires_at FROM proposals AS o WHERE o.booking_id = b.id AND o.status = 'open'),
@@ -31,8 +46,8 @@ SELECT
     ) AS lapses
 FROM bookings AS b
 LEFT JOIN slot_reservations AS r
-    ON r.booking_id = b.id AND r.status IN ('reserved', 'confirmed') AND r.proposal_id IS NULL
-LEFT JOIN payments AS p ON p.booking_id = b.id
+    ON r.booking_id = b.id AND r.status IN ('reserved', 'confirmed') AND r.proposal_id IS NULL AND r.supplement_id IS NULL
+LEFT JOIN payments AS p ON p.booking_id = b.id AND p.supplement_id IS NULL
 WHERE b.id = $1
 FOR UPDATE OF b
 
@@ -129,7 +144,7 @@ SELECT
     b.amount, b.currency, b.customer_email, COALESCE(b.mechanic_id, b.preferred_mechanic_id) AS mechanic_id, b.starts_at, s.name AS service_name, p.payment_intent_id
 FROM bookings AS b
 JOIN services AS s ON s.id = b.service_id
-LEFT JOIN payments AS p ON p.booking_id = b.id
+LEFT JOIN payments AS p ON p.booking_id = b.id AND p.supplement_id IS NULL
 WHERE b.id = $1 AND b.status IN ('holding', 'awaiting_payment')
 
 -- name: record_intent
@@ -148,10 +163,12 @@ WHERE bookings.id = recorded.booking_id AND bookings.status = 'holding'
 RETURNING bookings.id
 
 -- name: record_decline
--- Once for each event, which has its moment from the workflow: a step may run again after a crash.
+-- Once for each event, which has its moment from the workflow: a step may run again after a crash. $4: the PaymentIntent of a
+-- supplement; null: the booking's own.
 WITH declined AS (
     UPDATE payments SET status = 'requires_payment_method', failure_code = $2, updated_at = $3
     WHERE booking_id = $1 AND paid_at IS NULL
+        AND CASE WHEN $4::text IS NULL THEN supplement_id IS NULL ELSE payment_intent_id = $4 END
     RETURNING booking_id
 )
 INSERT INTO booking_events (booking_id, at, event, detail)
@@ -175,7 +192,7 @@ FROM (
 -- A cheaper plan later on does not change what was to be paid.
 SELECT COALESCE(p.amount, b.amount) AS amount, b.currency, p.payment_intent_id
 FROM bookings AS b
-LEFT JOIN payments AS p ON p.booking_id = b.id
+LEFT JOIN payments AS p ON p.booking_id = b.id AND p.supplement_id IS NULL
 WHERE b.id = $1
 
 -- name: note_wrong_payment
@@ -205,7 +222,7 @@ RETURNING id
 
 -- name: record_payment
 UPDATE payments SET status = 'succeeded', failure_code = NULL, paid_at = $2, updated_at = $2
-WHERE booking_id = $1 AND paid_at IS NULL
+WHERE booking_id = $1 AND supplement_id IS NULL AND paid_at IS NULL
 RETURNING booking_id
 
 -- name: confirm_booking
@@ -270,10 +287,10 @@ SELECT id, $5, $2, $6::jsonb FROM ended
 RETURNING booking_id
 
 -- name: intent_of_booking
-SELECT payment_intent_id FROM payments WHERE booking_id = $1
+SELECT payment_intent_id FROM payments WHERE booking_id = $1 AND supplement_id IS NULL
 
 -- name: void_payment_record
-UPDATE payments SET status = 'canceled', updated_at = $2 WHERE booking_id = $1 AND paid_at IS NULL
+UPDATE payments SET status = 'canceled', updated_at = $2 WHERE booking_id = $1 AND supplement_id IS NULL AND paid_at IS NULL
 
 -- name: skip_unsent_notices
 UPDATE notifications SET status = 'skipped', detail = $2
@@ -288,15 +305,28 @@ ON CONFLICT (key) DO NOTHING
 
 -- name: request_refund
 -- The refund is on record before Stripe is asked: what is owed can be seen while Stripe is away, and is not forgotten.
--- A booking ends once, and has one refund for that: all that is left of the payment, or the part that is said.
+-- All that is left of the money, or the part that is said ($4), newest payment first, of each no more than is left of it. For one
+-- cause ($5: the booking's end, which comes once, or a move) it is shared out once.
+WITH left_over AS (
+    SELECT p.payment_intent_id, p.supplement_id, p.paid_at, p.amount - COALESCE(sum(r.amount), 0)::bigint AS amount
+    FROM payments AS p
+    LEFT JOIN refunds AS r ON r.payment_intent_id = p.payment_intent_id
+    WHERE p.booking_id = $1 AND (p.supplement_id IS NULL OR p.paid_at IS NOT NULL)
+    GROUP BY p.payment_intent_id
+),
+shared AS (
+    SELECT
+        payment_intent_id, amount,
+        sum(amount) OVER (ORDER BY supplement_id IS NULL, paid_at DESC, payment_intent_id) - amount AS of_newer
+    FROM left_over
+)
 INSERT INTO refunds (idempotency_key, booking_id, payment_intent_id, amount, reason, requested_at)
-SELECT 'refund/' || p.payment_intent_id || '/full', p.booking_id, p.payment_intent_id, wanted.amount, $2, $3
-FROM payments AS p
-CROSS JOIN LATERAL (
-    SELECT LEAST($4::bigint, p.amount - COALESCE(sum(r.amount), 0)::bigint) AS amount
-    FROM refunds AS r WHERE r.payment_intent_id = p.payment_intent_id
-) AS wanted
-WHERE p.booking_id = $1 AND wanted.amount > 0
+SELECT
+    'refund/' || payment_intent_id || '/' || $5::text, $1, payment_intent_id, LEAST(amount, $4::bigint - of_newer)::bigint, $2, $3
+FROM shared
+WHERE LEAST(amount, $4::bigint - of_newer) > 0 AND NOT EXISTS (
+    SELECT FROM refunds AS made WHERE made.booking_id = $1 AND right(made.idempotency_key, length($5::text) + 1) = '/' || $5::text
+)
 ON CONFLICT (idempotency_key) DO NOTHING
 
 -- name: owed_refunds
@@ -356,6 +386,11 @@ WITH overdue AS (
     WHERE status IN ('pending', 'sending') AND COALESCE(due_at, created_at) < $1
     UNION
     SELECT booking_id FROM proposals WHERE status = 'open' AND expires_at < $1
+    UNION
+    SELECT booking_id FROM supplements WHERE status = 'open' AND expires_at < $1
+    UNION
+    SELECT d.booking_id FROM payments AS d JOIN supplements AS u ON u.id = d.supplement_id
+    WHERE d.supplement_id IS NOT NULL AND d.paid_at IS NULL AND d.status <> 'canceled' AND u.closed_at < $1
     UNION
     SELECT id FROM bookings
     WHERE status = 'confirmed' AND workshop_status IN ('awaiting', 'proposed') AND workshop_answer_by < $1

@@ -53,7 +53,7 @@ WHERE b.id = $1 AND m.id = $2
 -- then it has to be the same mechanic's, and in the same bay. No row comes back when it cannot be held.
 WITH own AS (
     SELECT mechanic_id, bay_id, blocked FROM slot_reservations
-    WHERE booking_id = $1 AND status = 'confirmed' AND proposal_id IS NULL
+    WHERE booking_id = $1 AND status = 'confirmed' AND proposal_id IS NULL AND supplement_id IS NULL
 ),
 place AS (
     SELECT bay.id AS bay_id, $4::tstzrange && own.blocked AS shared, own.blocked

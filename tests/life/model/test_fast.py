@@ -187,7 +187,9 @@ MUTANTS: dict[str, Mutant] = {
         _moved_and_cancelled,
     ),
     "all of the money goes back always": (
-        lambda patch: _without(patch, steps._SQL, "request_refund", "LEAST($4::bigint,", "LEAST($4::bigint * 100,"),
+        lambda patch: _without(
+            patch, steps._SQL, "request_refund", "$4::bigint - of_newer", "$4::bigint * 100 - of_newer"
+        ),
         _cancelled_at(-20 * HOUR),
     ),
     "reminders of the old time stay": (lambda patch: patch.setattr(steps, "skip_notices", _nothing), _moved),

@@ -161,6 +161,7 @@ _MAILS = {
     "taken": "the news that a mechanic is waiting for you",
     "not_taken": "the news that no mechanic was free",
     "rescheduled": "the new time",
+    "difference_returned": "the news that what you paid for a change goes back",
     "no_show": "what becomes of the missed session",
 }
 _PLACES = {

@@ -21,6 +21,8 @@ class NoticeKind(StrEnum):
     CANCELLATION = "cancellation"
     REFUND = "refund"
     RESCHEDULED = "rescheduled"
+    # The difference of a dearer plan was paid, and the booking could not be moved there.
+    DIFFERENCE_RETURNED = "difference_returned"
     PROPOSAL = "proposal"
     HANDED_OVER = "handed_over"
     AT_RISK = "at_risk"

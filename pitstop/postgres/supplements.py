@@ -10,13 +10,15 @@ from uuid import UUID
 
 import asyncpg
 
+from pitstop.domain import notice_plan
 from pitstop.domain.booking import BookingStatus
 from pitstop.domain.caller import Role
 from pitstop.domain.changes import ChangeRefusal
 from pitstop.domain.course import Course
+from pitstop.domain.notices import NoticeKind
 from pitstop.domain.policy import acts_for_customer
 from pitstop.domain.reminder_plan import NO_TEXTS, TextRules
-from pitstop.domain.saga import AgreedPayment, PaymentTerms, SupplementNews, Terms
+from pitstop.domain.saga import AgreedPayment, OwedNotice, PaymentTerms, SupplementNews, Terms
 from pitstop.ports import PaymentIntent
 from pitstop.postgres import queries, steps
 from pitstop.postgres.asking import Asked, Refused, percent_back
@@ -172,6 +174,13 @@ async def _use(asked: Asked, found: asyncpg.Record, intent: str) -> None:
         await steps.close_supplement(asked.connection, asked.booking_id, how, asked.now)
     amount = await _do(asked, "return_payment", intent, asked.now)
     await asked.note("supplement_returned", supplement_id=str(found["id"]), amount=amount)
+    if asked.is_in(BookingStatus.CONFIRMED):
+        # Of a booking that has ended its end has told.
+        await steps.owe(asked.connection, asked.booking_id, _told_of_return(asked, found["id"], amount))
+
+
+def _told_of_return(asked: Asked, supplement_id: UUID, amount: int) -> OwedNotice:
+    return notice_plan.told_now(asked.booking_id, NoticeKind.DIFFERENCE_RETURNED, of=supplement_id, returned=amount)
 
 
 async def _moved(asked: Asked, found: asyncpg.Record) -> str:

@@ -159,6 +159,11 @@ async def hurried(stack: Stack, customer: Customer) -> AsyncIterator[Customer]:
         yield customer
 
 
+def is_told_of_return(read: Json) -> bool:
+    mails = [entry["detail"] for entry in read["timeline"] if entry["event"] == "mail_sent"]
+    return [mail["kind"] for mail in mails].count("difference_returned") == 1
+
+
 @pytest.mark.usefixtures("hurried")
 async def test_paid_late(
     customer: Customer,
@@ -182,6 +187,7 @@ async def test_paid_late(
     returned = await customer.sees(asked, "confirmed", "refund_issued")
     assert (returned["start"], returned["amount"], returned["moves"]) == (asked["start"], shop.amount, 0)
     assert (returned["supplement"]["status"], returned["amount_refunded"]) == ("lapsed", MORE)
+    await customer.waits_for(asked, is_told_of_return, "the news of the return")
     [event] = await stripe.events(asked["supplement"]["payment_intent_id"], "payment_intent.succeeded")
     assert set(await stripe.deliver(event["id"], copies=3)) == {204}
     await stripe.remove(away)

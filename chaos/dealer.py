@@ -85,6 +85,33 @@ class Dealer(Buyer):
         if body is not None:
             self.story.moved_to, self.story.price = datetime.fromisoformat(body["start"]), body["amount"]
 
+    async def wants_what_is_dearer(self, start: datetime) -> bool:
+        """The same service for more, at another time: whether there is a difference to be paid for it."""
+        dearer = shops.dearer_plan(self._world.offer_of(self.story.plan.trade))
+        body = await self.asks("reschedule", start=start.isoformat(), plan_id=str(dearer))
+        # Whoever is answered late may find that its time is over.
+        if body is None or body["supplement"]["client_secret"] is None:
+            return False
+        self.story.difference = body["supplement"]
+        return True
+
+    async def pays_the_difference_and_cancels(self) -> None:
+        """Both at once; whichever comes first decides whether it has been moved."""
+        await asyncio.gather(self.pays_the_difference(), self.ends("cancel"))
+        await self.sees_what_came_of_it()
+
+    async def sees_what_came_of_it(self) -> None:
+        """Looks at the booking until nothing is to be paid beside any more, and takes it as it is then."""
+        began = time.monotonic()
+        while self._patient(began):
+            read = await self.reads_on()
+            if read is not None and read["supplement"]["status"] != "open":
+                if read["supplement"]["status"] == "applied":
+                    self.story.moved_to, self.story.price = datetime.fromisoformat(read["start"]), read["amount"]
+                return
+            await asyncio.sleep(_LOOK_SECONDS)
+        self.story.complaints.append("the difference was not settled in time")
+
     async def reads_on(self) -> Json | None:
         """The booking, asked for until it can be had."""
         assert self.story.opened is not None

@@ -24,7 +24,7 @@ from chaos.world import CALLER
 from pitstop.domain.identity import booking_id
 
 BOOKINGS = 40
-SECONDS = 30.0
+SECONDS = 24.0
 SEED = 2470
 PLAN = plan.make(SEED, BOOKINGS, SECONDS, quick=True)
 

@@ -91,25 +91,32 @@ class Buyer:
                 await self._asks(_CALL_SECONDS)
 
     async def pays_with(self, card: str) -> None:
-        """Confirms the PaymentIntent, as a browser does, until Stripe has said yes or no."""
         opened = self.story.opened
-        if not opened or not opened["payment"]:
-            return
-        now, payment = self._world.stack.now, opened["payment"]
+        if opened and opened["payment"] and await self._confirms(opened["payment"], card):
+            self.story.paid_at = self.story.paid_at or datetime.now(UTC)
+
+    async def pays_the_difference(self) -> None:
+        """As long as it may be paid."""
+        if self.story.difference is not None:
+            self.story.difference_paid = await self._confirms(self.story.difference, GOOD_CARD)
+
+    async def _confirms(self, payment: Json, card: str) -> bool:
+        """Confirms the PaymentIntent, as a browser does, until Stripe has said yes or no. Whether it is paid."""
+        now, paid = self._world.stack.now, False
         url = f"{now.stripe_api_url}/v1/payment_intents/{payment['payment_intent_id']}"
         secret = {"client_secret": payment["client_secret"], "key": payment["publishable_key"]}
 
         async def confirm() -> bool:
+            nonlocal paid
             answer = await self._world.http.post(f"{url}/confirm", data=secret | {"payment_method": card}, timeout=8)
-            if answer.status_code == 200 and answer.json()["status"] == "succeeded":
-                self.story.paid_at = datetime.now(UTC)
             if answer.status_code == 400:  # cancelled meanwhile, or paid by a try whose answer was lost
-                state = (await self._world.http.get(url, params=secret, timeout=8)).json().get("status")
-                self.story.paid_at = self.story.paid_at or (datetime.now(UTC) if state == "succeeded" else None)
-                return state in ("succeeded", "canceled")
-            return answer.status_code in (200, 402)
+                answer = await self._world.http.get(url, params=secret, timeout=8)
+            state = answer.json().get("status")
+            paid = state == "succeeded"
+            return paid or state == "canceled" or answer.status_code == 402
 
         await self._insists(confirm, "paying")
+        return paid
 
     async def _lets_the_hold_lapse(self) -> None:
         opened = self.story.opened

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from chaos import promises, texting, waiting
+from chaos import differences, promises, texting, waiting
 from chaos.evidence import Evidence, Row
 from chaos.story import Story
 from chaos.violation import ENDS, KEEPS_MONEY, Found, Violation, violation
@@ -21,7 +21,7 @@ def violations(evidence: Evidence, stories: Sequence[Story], caller: str) -> lis
     """`caller` is whom the bookings were made as (`service:<subject>`)."""
     addressed = _with_erased_addresses(evidence, stories)
     found = [each for check in _CHECKS for each in check(addressed)]
-    kept = (*promises.CHECKS, *waiting.CHECKS, *texting.CHECKS)
+    kept = (*promises.CHECKS, *waiting.CHECKS, *texting.CHECKS, *differences.CHECKS)
     return found + [each for check in kept for each in check(evidence, stories, caller)]
 
 
@@ -51,42 +51,28 @@ def one_winner(evidence: Evidence) -> Found:
 
 
 def money_has_its_slot(evidence: Evidence) -> Found:
-    """Each captured payment that was not given back has exactly one booking that stands, with a confirmed slot."""
-    status = {str(row["id"]): row["status"] for row in evidence.bookings}
-    agreed = {str(row["id"]): row["kept_amount"] or 0 for row in evidence.bookings if row["status"] in ENDS}
-    recorded = {row["payment_intent_id"]: row for row in evidence.payments}
-    differences = _differences(evidence)
-    kept: Counter[str] = Counter()
+    """What is kept of all payments of a booking is its price while it stands, and what is agreed once it has ended."""
+    rows = {str(row["id"]): row for row in evidence.bookings}
+    recorded = {row["payment_intent_id"] for row in evidence.payments}
+    kept: Counter[str | None] = Counter()
     for intent in evidence.intents:
         booking, paid = intent["metadata"].get("booking_id"), intent["status"] == "succeeded"
-        back = sum(refund["amount"] for refund in _refunds(evidence, intent))
-        stands = status.get(booking) in KEEPS_MONEY or agreed.get(booking)
-        if paid and booking in agreed and back != intent["amount"] - agreed[booking]:
-            told = f"{back} of {intent['amount']} went back, {agreed[booking]} were to stay"
-            yield violation("I2", booking, f"{intent['id']}: {told}")
-        if not paid or back == intent["amount"]:
-            continue
-        kept[booking] += 1
-        if booking not in agreed and back != differences[booking]:
-            told = f"{back} of {intent['amount']} went back, {differences[booking]} were owed"
-            yield violation("I2", booking, f"{intent['id']}: {told}")
-        if not stands:
-            yield violation("I2", booking, f"{intent['id']} is paid and kept, the booking is {status.get(booking)}")
-        if intent["id"] not in recorded:
+        stays = intent["amount"] - sum(refund["amount"] for refund in evidence.refunds_of(intent)) if paid else 0
+        kept[booking] += stays
+        if stays and intent["id"] not in recorded:
             yield violation("I2", booking, f"{intent['id']} is paid and not on record")
-    for booking, count in kept.items():
-        if count > 1:
-            yield violation("I2", booking, f"paid {count} times")
+    for booking, amount in kept.items():
+        row = rows.get(booking or "")
+        agreed = _agreed(row) if row else 0
+        if amount != agreed:
+            yield violation("I2", booking, f"is {row and row['status']}, and keeps {amount} of its money, not {agreed}")
 
 
-def _differences(evidence: Evidence) -> Counter[str]:
-    """What has to go back of each booking because it was moved to something cheaper, by what it costs now."""
-    now = {str(row["id"]): row["amount"] for row in evidence.bookings}
-    owed: Counter[str] = Counter()
-    for intent in evidence.intents:
-        booking = intent["metadata"].get("booking_id")
-        owed[booking] = intent["amount"] - now.get(booking, intent["amount"])
-    return owed
+def _agreed(row: Row) -> int:
+    """How much of the money is the product's own."""
+    if row["status"] in ENDS:
+        return row["kept_amount"] or 0
+    return int(row["amount"]) if row["status"] in KEEPS_MONEY else 0
 
 
 def refunds_by_policy(evidence: Evidence) -> Found:
@@ -98,7 +84,7 @@ def refunds_by_policy(evidence: Evidence) -> Found:
             moved[event["booking_id"]].append((datetime.fromisoformat(detail["from"]), event["at"], detail["by"]))
     back = Counter[UUID]()
     for refund in evidence.refunds:
-        back[refund["booking_id"]] += refund["amount"] if not _is_difference(refund) else 0
+        back[refund["booking_id"]] += refund["amount"] if _is_of_its_end(refund) else 0
     rows = {row["id"]: row for row in evidence.bookings}
     confirmed = {row["booking_id"] for row in evidence.sessions}
     for event in evidence.events:
@@ -127,6 +113,8 @@ def moves_are_counted(evidence: Evidence) -> Found:
     told = Counter(row["booking_id"] for row in evidence.events if row["event"] == "rescheduled")
     cancelled = {row["booking_id"] for row in evidence.events if row["event"] == "cancelled"}
     done = _done(evidence, "reschedule", "accept_proposal")
+    # What is to be paid for moves when it is paid.
+    done.update(row["booking_id"] for row in evidence.supplements if row["status"] == "applied")
     handed, told_handed = _done(evidence, "hand_over"), Counter(_events(evidence, "handed_over"))
     for row in evidence.bookings:
         id = row["id"]
@@ -146,28 +134,35 @@ def _done(evidence: Evidence, *kinds: str) -> Counter[UUID]:
     return Counter(
         row["booking_id"]
         for row in evidence.changes
-        if row["kind"] in kinds and row["outcome"] == "done" and "unchanged" not in row["detail"]
+        if row["kind"] in kinds and row["outcome"] == "done" and not json.loads(row["detail"]).keys() & _NOT_YET
     )
+
+
+# It was so already, or is to be paid for first.
+_NOT_YET = {"unchanged", "supplement"}
 
 
 def slot_has_its_money(evidence: Evidence) -> Found:
     intents = {intent["id"]: intent for intent in evidence.intents}
-    payment = {row["booking_id"]: row for row in evidence.payments}
+    received: Counter[UUID] = Counter()
+    for payment in evidence.payments:
+        intent = intents.get(payment["payment_intent_id"])
+        if intent is not None and intent["status"] == "succeeded":
+            received[payment["booking_id"]] += intent["amount_received"]
+    own = evidence.own_payments()
     sessions = Counter(row["booking_id"] for row in evidence.sessions)
     confirmed = Counter(row["booking_id"] for row in evidence.reservations if row["status"] == "confirmed")
-    differences = Counter[UUID]()
     for refund in evidence.refunds:
-        differences[refund["booking_id"]] += refund["amount"] if _is_difference(refund) else 0
+        received[refund["booking_id"]] -= 0 if _is_of_its_end(refund) else refund["amount"]
     for row in evidence.bookings:
         if row["status"] not in KEEPS_MONEY:
             continue
-        paid = payment.get(row["id"])
-        intent = intents.get(paid["payment_intent_id"]) if paid else None
+        intent = intents.get(own.get(row["id"], ""))
         if row["status"] in ENDS and row["kept_amount"] is None:
             yield violation("I2", row["id"], f"{row['status']}, and nothing says what is kept")
-        agreed = row["amount"] + differences[row["id"]]
-        if intent is None or intent["status"] != "succeeded" or intent["amount_received"] != agreed:
-            yield violation("I2", row["id"], f"{row['status']} without its money: {intent and intent['status']}")
+        if intent is None or intent["status"] != "succeeded" or received[row["id"]] != row["amount"]:
+            told = f"{intent and intent['status']}, {received[row['id']]} of {row['amount']}"
+            yield violation("I2", row["id"], f"{row['status']} without its money: {told}")
         if sessions[row["id"]] != 1 or confirmed[row["id"]] != 1:
             counts = f"{sessions[row['id']]} sessions, {confirmed[row['id']]} confirmed reservations"
             yield violation("I2", row["id"], f"{row['status']} with {counts}")
@@ -194,14 +189,14 @@ def nobody_can_pay_what_has_ended(evidence: Evidence) -> Found:
 
 
 def once_at_stripe(evidence: Evidence) -> Found:
-    """One PaymentIntent for each hold, one refund for each PaymentIntent and each difference."""
-    differences = Counter(row["payment_intent_id"] for row in evidence.refunds if _is_difference(row))
+    """One PaymentIntent for each hold, one refund of each for the booking's end and for whatever else it goes back."""
+    before = Counter(row["payment_intent_id"] for row in evidence.refunds if not _is_of_its_end(row))
     holds = Counter(intent["metadata"].get("reservation_id") for intent in evidence.intents)
     for intent in evidence.intents:
         booking = intent["metadata"].get("booking_id")
         if holds[intent["metadata"].get("reservation_id")] > 1:
             yield violation("I4", booking, "two PaymentIntents for one hold")
-        if len(refunds := _refunds(evidence, intent)) > 1 + differences[intent["id"]]:
+        if len(refunds := evidence.refunds_of(intent)) > 1 + before[intent["id"]]:
             yield violation("I4", booking, f"{len(refunds)} refunds of {intent['id']}")
     issued = {row["stripe_refund_id"] for row in evidence.refunds}
     for refund in evidence.stripe_refunds:
@@ -356,13 +351,10 @@ def invites_keep_their_name(evidence: Evidence) -> Found:
 # Small change
 
 
-def _is_difference(refund: Row) -> bool:
-    """Whether it goes back because the booking has become cheaper, and not because of its end."""
-    return "/move/" in refund["idempotency_key"]
-
-
-def _refunds(evidence: Evidence, intent: Row) -> list[Row]:
-    return [refund for refund in evidence.stripe_refunds if refund["payment_intent"] == intent["id"]]
+def _is_of_its_end(refund: Row) -> bool:
+    """And not because the booking has become cheaper, or was not moved to what was paid for."""
+    key = refund["idempotency_key"]
+    return "/move/" not in key and not key.endswith("/returned")
 
 
 def _method(mail: Row) -> str | None:

@@ -99,6 +99,7 @@ class _Tapped:
 OF_THE_WORKER = (
     "PostgresSaga",
     "PostgresChanges",
+    "PostgresSupplements",
     "PostgresNotices",
     "PostgresInbox",
     "PostgresErasure",

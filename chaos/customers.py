@@ -184,6 +184,26 @@ class Customer(Dealer):
             await self.becomes_cheaper(self.story.start + _A_SLOT)
             await self.ends("cancel")
 
+    async def moves_to_what_is_dearer(self) -> None:
+        """The difference is paid, and then the booking moves."""
+        if await self.is_paid() and await self.wants_what_is_dearer(self.story.start + _A_SLOT):
+            await self.pays_the_difference()
+            await self.sees_what_came_of_it()
+
+    async def does_not_pay_the_difference(self) -> None:
+        if await self.is_paid() and await self.wants_what_is_dearer(self.story.start + _A_SLOT):
+            await self.sees_what_came_of_it()
+
+    async def is_cancelled_before_the_difference(self) -> None:
+        """All goes back of what was paid before."""
+        if await self.is_paid() and await self.wants_what_is_dearer(self.story.start + _A_SLOT):
+            await self.ends("cancel")
+
+    async def is_cancelled_with_the_difference(self) -> None:
+        """Paid in the moment of the cancellation: all goes back of both, moved or not."""
+        if await self.is_paid() and await self.wants_what_is_dearer(self.story.start + _A_SLOT):
+            await self.pays_the_difference_and_cancels()
+
     async def is_cancelled_unpaid(self) -> None:
         if await self.opens():
             await self.ends("cancel")
@@ -244,6 +264,10 @@ _WAYS: dict[Kind, Callable[[Customer], Awaitable[None]]] = {
     Kind.PROPOSED_DECLINED: Customer.wants_no_other_time,
     Kind.CHEAPER: Customer.moves_to_what_is_cheaper,
     Kind.CHEAPER_CANCELLED: Customer.is_cheaper_and_cancelled,
+    Kind.DEARER: Customer.moves_to_what_is_dearer,
+    Kind.DEARER_UNPAID: Customer.does_not_pay_the_difference,
+    Kind.DEARER_CANCELLED: Customer.is_cancelled_before_the_difference,
+    Kind.DEARER_PAID_AND_CANCELLED: Customer.is_cancelled_with_the_difference,
     **at_once.WAYS,
     **in_the_yard.WAYS,
     Kind.TEXTED: Customer.pays,

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import time
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -84,6 +85,40 @@ class Dealer(Buyer):
         body = await self.asks("reschedule", start=start.isoformat(), plan_id=str(cheaper))
         if body is not None:
             self.story.moved_to, self.story.price = datetime.fromisoformat(body["start"]), body["amount"]
+
+    async def wants_what_is_dearer(self, start: datetime) -> bool:
+        """The same service for more, at another time: whether there is a difference to be paid for it."""
+        dearer = shops.dearer_plan(self._world.offer_of(self.story.plan.trade))
+        if await self.asks("reschedule", start=start.isoformat(), plan_id=str(dearer)) is None:
+            return False
+        # Whoever is answered while the run is away has to look until Stripe has been asked; or until the time is over.
+        due = await self._reads_of_the_difference(lambda supplement: supplement["client_secret"] is not None)
+        self.story.difference = due if due and due["client_secret"] else None
+        return self.story.difference is not None
+
+    async def pays_the_difference_and_cancels(self) -> None:
+        """Both at once; whichever comes first decides whether it has been moved."""
+        await asyncio.gather(self.pays_the_difference(), self.ends("cancel"))
+        await self.sees_what_came_of_it()
+
+    async def sees_what_came_of_it(self) -> None:
+        """Looks at the booking until nothing is to be paid beside any more, and takes it as it is then."""
+        await self._reads_of_the_difference(lambda supplement: False)
+        read = await self.reads_on()
+        if read is not None and read["supplement"]["status"] == "applied":
+            self.story.moved_to, self.story.price = datetime.fromisoformat(read["start"]), read["amount"]
+
+    async def _reads_of_the_difference(self, wanted: Callable[[Json], bool]) -> Json | None:
+        """As it is when it is as wanted, or not open any more."""
+        began = time.monotonic()
+        while self._patient(began):
+            read = await self.reads_on()
+            supplement: Json | None = read["supplement"] if read else None
+            if supplement is not None and (supplement["status"] != "open" or wanted(supplement)):
+                return supplement
+            await asyncio.sleep(_LOOK_SECONDS)
+        self.story.complaints.append("the difference was neither to be paid nor settled in time")
+        return None
 
     async def reads_on(self) -> Json | None:
         """The booking, asked for until it can be had."""

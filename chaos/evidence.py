@@ -30,6 +30,7 @@ class Evidence:
     without_bay: list[Row] = field(default_factory=list)
     sessions: list[Row] = field(default_factory=list)
     payments: list[Row] = field(default_factory=list)
+    supplements: list[Row] = field(default_factory=list)
     refunds: list[Row] = field(default_factory=list)
     notices: list[Row] = field(default_factory=list)
     events: list[Row] = field(default_factory=list)
@@ -74,6 +75,7 @@ class Evidence:
             without_bay=about(self.without_bay),
             sessions=about(self.sessions),
             payments=about(self.payments),
+            supplements=about(self.supplements),
             refunds=about(self.refunds),
             notices=about(self.notices),
             events=about(self.events),
@@ -92,6 +94,14 @@ class Evidence:
             workflows={id: runs for id, runs in self.workflows.items() if id.removeprefix("booking/") in map(str, ids)},
         )
 
+    def own_payments(self) -> dict[UUID, str]:
+        """The PaymentIntent of each booking itself; differences that were paid later have others."""
+        return {row["booking_id"]: row["payment_intent_id"] for row in self.payments if row["supplement_id"] is None}
+
+    def refunds_of(self, intent: Row) -> list[Row]:
+        """As Stripe has them."""
+        return [refund for refund in self.stripe_refunds if refund["payment_intent"] == intent["id"]]
+
 
 _QUERIES = {
     "bookings": "SELECT *, now() AS read_at FROM bookings",
@@ -103,8 +113,11 @@ _QUERIES = {
             ON (a.mechanic_id = b.mechanic_id OR a.bay_id = b.bay_id) AND a.id < b.id AND a.blocked && b.blocked
         WHERE a.status IN ('reserved', 'confirmed') AND (a.status = 'confirmed' OR a.expires_at > now())
             AND b.status IN ('reserved', 'confirmed') AND (b.status = 'confirmed' OR b.expires_at > now())
-            -- A time that a workshop proposes may touch the one that was booked.
-            AND (a.booking_id <> b.booking_id OR (a.proposal_id IS NULL AND b.proposal_id IS NULL))
+            -- A time that a workshop proposes, or that is to be paid for, may touch the one that was booked.
+            AND (
+                a.booking_id <> b.booking_id
+                OR COALESCE(a.proposal_id, b.proposal_id, a.supplement_id, b.supplement_id) IS NULL
+            )
     """,
     "without_bay": """
         SELECT r.booking_id FROM slot_reservations AS r
@@ -114,6 +127,7 @@ _QUERIES = {
     """,
     "sessions": "SELECT * FROM sessions",
     "payments": "SELECT * FROM payments",
+    "supplements": "SELECT * FROM supplements",
     "refunds": "SELECT * FROM refunds",
     "notices": "SELECT * FROM notifications",
     "events": "SELECT * FROM booking_events ORDER BY id",
@@ -134,6 +148,10 @@ UNION ALL
 SELECT 'a hold of ' || booking_id || ' has not ended' FROM slot_reservations WHERE status = 'reserved'
 UNION ALL
 SELECT 'a refund of ' || booking_id || ' is owed' FROM refunds WHERE refunded_at IS NULL
+UNION ALL
+SELECT 'the difference of ' || u.booking_id || ' is ' || u.status || ' and not settled'
+FROM supplements AS u LEFT JOIN payments AS p ON p.supplement_id = u.id
+WHERE u.status = 'open' OR (p.paid_at IS NULL AND p.status <> 'canceled')
 UNION ALL
 SELECT 'the mail ' || key || ' is ' || status FROM notifications
 WHERE status = 'sending' OR (status = 'pending' AND (due_at IS NULL OR due_at < now()))

@@ -66,6 +66,10 @@ class Kind(StrEnum):
     PROPOSED_DECLINED = "another time proposed, and declined"
     CHEAPER = "moved to a cheaper plan"
     CHEAPER_CANCELLED = "moved to a cheaper plan, then cancelled"
+    DEARER = "moved to a dearer plan, which is paid"
+    DEARER_UNPAID = "wants a dearer plan, and does not pay"
+    DEARER_CANCELLED = "wants a dearer plan, then cancels"
+    DEARER_PAID_AND_CANCELLED = "pays for a dearer plan as it cancels"
     WORD_GIVEN = "the workshop confirms; signed, started and completed"
     WORD_OTHER_TIME = "the workshop proposes another time, which is taken"
     WORD_OTHER_TIME_DECLINED = "the workshop proposes another time, which is declined"
@@ -239,6 +243,10 @@ _FAR = frozenset(
         Kind.PROPOSED_DECLINED,
         Kind.CHEAPER,
         Kind.CHEAPER_CANCELLED,
+        Kind.DEARER,
+        Kind.DEARER_UNPAID,
+        Kind.DEARER_CANCELLED,
+        Kind.DEARER_PAID_AND_CANCELLED,
         Kind.WORD_OTHER_TIME,
         Kind.WORD_OTHER_TIME_DECLINED,
         Kind.WORD_DECLINED,

@@ -102,13 +102,13 @@ async def _all(
 
 
 def _points(learned: Sequence[Attempt]) -> list[tuple[Scenario, str | None]]:
-    """Each point once, in the first scenario that has it; those of changes in each."""
+    """Each point once, in the first scenario that has it; those of changes, and the one that it names, in each."""
     planned: dict[tuple[Side, str, str], Scenario] = {}
     for scenario, lesson in zip(SCENARIOS, learned, strict=True):
         if lesson.death.wrong:
             raise NotRight(f"{scenario.name} does not even go well alone: {lesson.death.wrong}")
         for point in lesson.points:
-            own = scenario.name if point.startswith(CHANGE) else ""
+            own = scenario.name if point.startswith(CHANGE) or point == scenario.dies else ""
             planned.setdefault((scenario.side, point, own), scenario)
     return [(scenario, point) for (_, point, _), scenario in planned.items()]
 

@@ -14,7 +14,7 @@ from pitstop.domain.identity import booking_id
 
 def acknowledged_survives(evidence: Evidence, stories: Sequence[Story], caller: str) -> Found:
     rows = {row["id"]: row for row in evidence.bookings}
-    intents = {row["booking_id"]: row["payment_intent_id"] for row in evidence.payments}
+    intents = evidence.own_payments()
     for story in stories:
         if story.opened is None:
             continue
@@ -98,8 +98,8 @@ def erased_is_gone(evidence: Evidence, stories: Sequence[Story], caller: str) ->
     """All of it, here and at Stripe, of those who were told so; and nothing of anybody else."""
     told = {UUID(story.opened["id"]) for story in stories if story.opened and story.erased}
     done = {row["customer_id"] for row in evidence.erasures if row["completed_at"]}
-    known = {row["booking_id"]: row["payment_intent_id"] for row in evidence.payments}
-    addressed = {intent["id"] for intent in evidence.intents if intent["receipt_email"]}
+    addresses = {intent["id"] for intent in evidence.intents if intent["receipt_email"]}
+    addressed = {row["booking_id"] for row in evidence.payments if row["payment_intent_id"] in addresses}
     for row in evidence.bookings:
         if (row["erased_at"] is not None) != (row["id"] in told):
             yield violation("I5", row["id"], f"erased at {row['erased_at']}; its customer was told otherwise")
@@ -109,7 +109,7 @@ def erased_is_gone(evidence: Evidence, stories: Sequence[Story], caller: str) ->
             yield violation("I5", row["id"], f"is erased, and these are still there: {left}")
         if row["status"] not in ENDS or row["customer_id"] not in done:
             yield violation("I5", row["id"], f"is {row['status']}, and its erasure is not complete")
-        if known.get(row["id"]) in addressed:
+        if row["id"] in addressed:
             yield violation("I5", row["id"], "is erased, and Stripe still has the address")
 
 
@@ -150,10 +150,10 @@ def taken_by_exactly_one(evidence: Evidence, stories: Sequence[Story], caller: s
 def nobody_pays_for_nothing(evidence: Evidence, stories: Sequence[Story], caller: str) -> Found:
     """Whoever nobody took gets all of the money back, at Stripe, and is told so."""
     told = {row["booking_id"] for row in evidence.notices if row["kind"] == "not_taken"}
-    back: Counter[UUID] = Counter()
+    back: Counter[str] = Counter()
     for refund in evidence.stripe_refunds:
         back[refund["payment_intent"]] += refund["amount"]
-    paid = {row["booking_id"]: row["payment_intent_id"] for row in evidence.payments}
+    paid = evidence.own_payments()
     for row in evidence.bookings:
         if row["duration_minutes"] and row["status"] == "refunded":
             amount = back[paid[row["id"]]]

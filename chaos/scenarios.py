@@ -206,6 +206,65 @@ async def cheaper(trial: Trial) -> None:
     await _is_refunded(trial, customer)
 
 
+async def dearer(trial: Trial) -> None:
+    """The difference is paid, then it moves; what was paid in two parts goes back when it is cancelled."""
+    customer = await _to_pay_more(trial)
+    await customer.pays_the_difference()
+    await customer.sees_what_came_of_it()
+    await trial.has_its_mails(customer)
+    if customer.story.price is None:
+        raise NotRight("the difference was paid, and the booking was not moved")
+    await customer.ends("cancel")
+    await _is_refunded(trial, customer)
+
+
+async def dearer_lapsed(trial: Trial) -> None:
+    """The difference is not paid: the time that was held is free, and the booking stays as it was."""
+    customer = await _to_pay_more(trial)
+    await trial.case.onward(_id(customer), _TO_PAY)
+    await _is_settled(trial, customer)
+    await trial.case.to_the_end(_id(customer))
+    await trial.becomes(customer, "completed")
+
+
+async def dearer_cancelled(trial: Trial) -> None:
+    """Cancelled while the difference may be paid: nobody can pay it any more."""
+    customer = await _to_pay_more(trial)
+    await customer.ends("cancel")
+    await _is_settled(trial, customer)
+    await _is_refunded(trial, customer)
+
+
+async def dearer_paid_and_cancelled(trial: Trial) -> None:
+    """Nobody has heard of the payment when it is cancelled: Stripe says so when it is asked to void it."""
+    customer = await _to_pay_more(trial)
+    await trial.case.order("webhooks", {"mode": "drop", "event_type": "payment_intent.succeeded", "times": 1})
+    await customer.pays_the_difference()
+    await customer.ends("cancel")
+    await _is_settled(trial, customer)
+    await _is_refunded(trial, customer)
+
+
+# When the time to pay is over, as the booking's workflow has it.
+_TO_PAY = timedelta(minutes=16)
+
+
+async def _to_pay_more(trial: Trial) -> Dealer:
+    customer = await _confirmed(trial)
+    if not await customer.wants_what_is_dearer(customer.story.start + timedelta(days=4)):
+        raise NotRight("there is no difference to be paid")
+    return customer
+
+
+async def _is_settled(trial: Trial, customer: Buyer) -> None:
+    """Paid, or voided at Stripe."""
+    settled = """
+        SELECT bool_and(u.status <> 'open' AND (p.paid_at IS NOT NULL OR p.status = 'canceled'))
+        FROM supplements AS u JOIN payments AS p ON p.supplement_id = u.id WHERE u.booking_id = $1
+    """
+    await trial.case.until(settled, _id(customer), "the difference")
+
+
 async def agreed(trial: Trial) -> None:
     """The workshop confirms; signed, started, completed."""
     customer = await _confirmed(trial, minute=12, kind=Kind.WORD_GIVEN)
@@ -414,6 +473,28 @@ SCENARIOS = (
         shop=shops.several_mechanics,
         dies="refund_payment: after StripePayments.refund",
     ),
+    Scenario(
+        "dearer",
+        dearer,
+        Side.WORKER,
+        shop=shops.several_mechanics,
+        dies="settle_supplement: after PostgresSupplements.settle",
+    ),
+    Scenario(
+        "dearer lapsed",
+        dearer_lapsed,
+        Side.WORKER,
+        shop=shops.several_mechanics,
+        dies="void_supplement: after StripePayments.cancel_intent",
+    ),
+    Scenario("dearer cancelled", dearer_cancelled, Side.WORKER, shop=shops.several_mechanics),
+    Scenario(
+        "dearer, paid and cancelled",
+        dearer_paid_and_cancelled,
+        Side.WORKER,
+        shop=shops.several_mechanics,
+        dies="change 2: after PostgresChanges.apply",
+    ),
     Scenario("agreed", agreed, Side.WORKER, shop=shops.yard),
     Scenario("other time", other_time, Side.WORKER, shop=shops.yard, dies="change 2: after PostgresChanges.apply"),
     Scenario("no other time", no_other_time, Side.WORKER, shop=shops.yard, dies="change 2: reported"),
@@ -451,6 +532,13 @@ SCENARIOS = (
     ),
     Scenario("proposed", proposed, Side.API),
     Scenario("cheaper", cheaper, Side.API, shop=shops.several_mechanics),
+    Scenario(
+        "dearer cancelled",
+        dearer_cancelled,
+        Side.API,
+        shop=shops.several_mechanics,
+        dies="POST /v1/bookings/…/reschedule: after TemporalEngine.change",
+    ),
     Scenario("agreed", agreed, Side.API, shop=shops.yard, dies="POST /v1/bookings/…/waiver: after Waivers.sign"),
     Scenario("other time", other_time, Side.API, shop=shops.yard),
     Scenario("taken", taken, Side.API, shop=shops.several_mechanics),

@@ -10,9 +10,9 @@ from chaos.plan import Trade
 
 
 async def online(connection: Connection, slug: str) -> Offer:
-    """Sessions of a minute, for one of two prices; those who are there for what is handed over are the last."""
+    """Sessions of a minute, for one of three prices; those who are there for what is handed over are the last."""
     mechanics = plan.MECHANICS + plan.SPARE_MECHANICS
-    return await _with_cheaper_plan(connection, await seed.minutes(connection, mechanics, buffer=1, slug=slug))
+    return await _with_other_plans(connection, await seed.minutes(connection, mechanics, buffer=1, slug=slug))
 
 
 async def others(connection: Connection, slug: str) -> dict[Trade, Offer]:
@@ -49,12 +49,20 @@ def cheaper_plan(offer: Offer) -> UUID:
     return uuid5(offer.service_id, "cheaper")
 
 
-async def _with_cheaper_plan(connection: Connection, offer: Offer) -> Offer:
-    await connection.execute(_CHEAPER, cheaper_plan(offer), offer.service_id)
+def dearer_plan(offer: Offer) -> UUID:
+    """The plan that costs more."""
+    return uuid5(offer.service_id, "dearer")
+
+
+async def _with_other_plans(connection: Connection, offer: Offer) -> Offer:
+    await connection.execute(_OTHER_PLANS, cheaper_plan(offer), dearer_plan(offer), offer.service_id)
     return offer
 
 
-_CHEAPER = "INSERT INTO plans (id, service_id, slug, name, amount) VALUES ($1, $2, 'cheaper', 'Cheaper', 5000)"
+_OTHER_PLANS = """
+INSERT INTO plans (id, service_id, slug, name, amount)
+VALUES ($1, $3, 'cheaper', 'Cheaper', 5000), ($2, $3, 'dearer', 'Dearer', 12000)
+"""
 
 
 # A session that begins sooner is answered for by its start.
@@ -76,5 +84,5 @@ async def one_mechanic(connection: Connection, slug: str) -> Offer:
 
 
 async def several_mechanics(connection: Connection, slug: str) -> Offer:
-    """The same for one of two prices; the first is the one who is asked for."""
-    return await _with_cheaper_plan(connection, await seed.minutes(connection, 3, slug=slug))
+    """The same for one of three prices; the first is the one who is asked for."""
+    return await _with_other_plans(connection, await seed.minutes(connection, 3, slug=slug))

@@ -195,11 +195,12 @@ def _results(
 
 
 def _deeds(found: Evidence) -> dict[str, int]:
-    """What else came about with the bookings: changes as they were decided on, places in line, text messages."""
+    """What else came about: changes as they were decided on, differences to be paid, places in line, text messages."""
     changes = Counter(f"{row['kind'].replace('_', ' ')}: {row['outcome']}" for row in found.changes)
+    dearer = Counter(f"difference: {row['status']}" for row in found.supplements)
     line = Counter(f"in line: {row['status']}" for row in found.entries)
     texts = Counter(f"text message: {row['status']}" for row in found.texts)
-    return dict(sorted((changes + line + texts).items()))
+    return dict(sorted((changes + dearer + line + texts).items()))
 
 
 def _spans(stories: Sequence[Story], found: Evidence) -> list[Span]:

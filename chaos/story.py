@@ -18,7 +18,8 @@ class Story(BaseModel):
     Neither: the customer never had an answer that says what became of the request. `answers` are all statuses, in
     order, `None` for none.
 
-    What was last answered: `moved_to` the start; `price` what it costs since it was moved to a cheaper plan;
+    What was last answered: `moved_to` the start; `price` what it costs since it was moved to another plan;
+    `difference` what is to be paid first for a dearer one, `difference_paid` that Stripe has taken it;
     `handed_to` the mechanic to whom it was handed over; `ended` the status, to whoever ended it; `erased` that the
     customer's personal data are gone; `taken_by` to which mechanics that an immediate session is theirs; `word` the
     workshop's word; `signed` how many signatures were taken; `entry` the id in the waitlist, `waits` how it stands
@@ -44,6 +45,8 @@ class Story(BaseModel):
     taken_by: list[str] = Field(default_factory=list)
     handed_to: str | None = None
     price: int | None = None
+    difference: Json | None = None
+    difference_paid: bool = False
     word: str | None = None
     signed: int = 0
     entry: str | None = None

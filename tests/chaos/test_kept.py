@@ -1,6 +1,7 @@
 """Controls: what breaks a promise to whoever has a part in a booking is found, and its evidence is clean without it."""
 
 import dataclasses
+import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -8,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from chaos import checks, promises, texting, waiting
+from chaos import checks, differences, promises, texting, waiting
 from chaos.evidence import Evidence
 from chaos.plan import Booking, Kind
 from chaos.story import Story
@@ -23,7 +24,11 @@ NOW = datetime(2026, 12, 1, 12, tzinfo=UTC)
 SOON = timedelta(minutes=1)
 # Who has a part in it, and the bookings of each kind.
 MECHANIC, OTHER, FIRST, SECOND = (UUID(int=number) for number in range(1, 5))
-TAKEN, NOT_TAKEN, VISIT, GIVEN_BACK, LET_PASS, PAID, CHEAPER = (UUID(int=number) for number in range(11, 18))
+TAKEN, NOT_TAKEN, VISIT, GIVEN_BACK, LET_PASS, PAID, CHEAPER, DEARER, LATE = (
+    UUID(int=number) for number in range(11, 20)
+)
+# What was to be paid beside: for the one that has moved, and for the one whose customer was late.
+MORE, TOO_LATE = UUID(int=31), UUID(int=32)
 NUMBER, STRANGER = "+14165550123", "+14165550199"
 
 
@@ -35,12 +40,31 @@ def _booking(id: UUID, status: str, **told: Any) -> dict[str, Any]:
     return {"id": id, "status": status, **known, **others, **offer, **counts, **told}
 
 
-def _change(booking: UUID, kind: str) -> dict[str, Any]:
-    return {"booking_id": booking, "kind": kind, "outcome": "done", "detail": "{}"}
+def _change(booking: UUID, kind: str, detail: str = "{}") -> dict[str, Any]:
+    return {"booking_id": booking, "kind": kind, "outcome": "done", "detail": detail}
+
+
+def _event(booking: UUID, event: str, **detail: Any) -> dict[str, Any]:
+    return {"booking_id": booking, "event": event, "detail": json.dumps(detail)}
+
+
+def _intent(id: str, booking: UUID, amount: int, change: UUID | None = None) -> dict[str, Any]:
+    metadata = {"booking_id": str(booking)} | ({"change_id": str(change)} if change else {})
+    return {"id": id, "metadata": metadata, "status": "succeeded", "amount": amount, "amount_received": amount}
+
+
+def _payment(intent: str, booking: UUID, supplement: UUID | None = None) -> dict[str, Any]:
+    paid = {"paid_at": NOW - SOON, "supplement_id": supplement}
+    return {"booking_id": booking, "payment_intent_id": intent, **paid}
+
+
+def _supplement(id: UUID, booking: UUID, status: str, lapses_at: datetime) -> dict[str, Any]:
+    return {"id": id, "booking_id": booking, "status": status, "amount": 3100, "lapses_at": lapses_at}
 
 
 def _hold(booking: UUID, status: str, **times: Any) -> dict[str, Any]:
     known = {"mechanic_id": MECHANIC, "starts_at": NOW, "created_at": NOW, "updated_at": NOW, "expires_at": NOW}
+    known |= {"supplement_id": None}
     return {"booking_id": booking, "status": status, **known, **times}
 
 
@@ -59,6 +83,8 @@ CLEAN = Evidence(
         _booking(LET_PASS, "expired", waitlist_entry_id=FIRST),
         _booking(PAID, "confirmed", waitlist_entry_id=SECOND, created_at=NOW + SOON),
         _booking(CHEAPER, "confirmed", mechanic_id=OTHER, amount=5000, invite_sequence=2, moves=1),
+        _booking(DEARER, "confirmed", mechanic_id=OTHER, amount=12000, invite_sequence=1, moves=1),
+        _booking(LATE, "confirmed", mechanic_id=OTHER),
     ],
     offers=[
         {"booking_id": TAKEN, "mechanic_id": MECHANIC, "outcome": "accepted"},
@@ -66,17 +92,46 @@ CLEAN = Evidence(
         {"booking_id": NOT_TAKEN, "mechanic_id": MECHANIC, "outcome": "lapsed"},
     ],
     payments=[
-        {"booking_id": NOT_TAKEN, "payment_intent_id": "pi_1"},
-        {"booking_id": CHEAPER, "payment_intent_id": "pi_2"},
+        _payment("pi_1", NOT_TAKEN),
+        _payment("pi_2", CHEAPER),
+        _payment("pi_3", DEARER),
+        _payment("pi_4", DEARER, MORE),
+        _payment("pi_5", LATE),
+        _payment("pi_6", LATE, TOO_LATE),
     ],
-    intents=[{"id": "pi_2", "metadata": {"booking_id": str(CHEAPER)}, "status": "succeeded", "amount": 8900}],
+    intents=[
+        _intent("pi_2", CHEAPER, 8900),
+        _intent("pi_3", DEARER, 8900),
+        _intent("pi_4", DEARER, 3100, MORE),
+        _intent("pi_5", LATE, 8900),
+        _intent("pi_6", LATE, 3100, TOO_LATE),
+    ],
+    supplements=[
+        _supplement(MORE, DEARER, "applied", NOW),
+        _supplement(TOO_LATE, LATE, "lapsed", NOW - 2 * SOON),
+    ],
     refunds=[{"booking_id": CHEAPER, "payment_intent_id": "pi_2", "idempotency_key": "refund/pi_2/move/1"}],
     stripe_refunds=[
         {"id": "re_1", "payment_intent": "pi_1", "amount": 8900},
         {"id": "re_2", "payment_intent": "pi_2", "amount": 3900},
+        {"id": "re_3", "payment_intent": "pi_6", "amount": 3100},
     ],
-    changes=[_change(CHEAPER, "reschedule"), _change(CHEAPER, "hand_over")],
-    events=[{"booking_id": CHEAPER, "event": event} for event in ("rescheduled", "handed_over")],
+    changes=[
+        _change(CHEAPER, "reschedule"),
+        _change(CHEAPER, "hand_over"),
+        _change(DEARER, "reschedule", '{"supplement": true}'),
+        _change(LATE, "reschedule", '{"supplement": true}'),
+    ],
+    events=[
+        _event(CHEAPER, "rescheduled", difference=3900),
+        _event(CHEAPER, "handed_over"),
+        _event(DEARER, "supplement_requested", supplement_id=str(MORE)),
+        _event(DEARER, "supplement_applied", supplement_id=str(MORE)),
+        _event(DEARER, "rescheduled", difference=-3100),
+        _event(LATE, "supplement_requested", supplement_id=str(TOO_LATE)),
+        _event(LATE, "supplement_lapsed", supplement_id=str(TOO_LATE)),
+        _event(LATE, "supplement_returned", supplement_id=str(TOO_LATE)),
+    ],
     sessions=[{"booking_id": VISIT, "kind": "in_person", "started_at": NOW + SOON}],
     signatures=[{"booking_id": VISIT, "accepted_at": NOW}],
     entries=[
@@ -87,6 +142,7 @@ CLEAN = Evidence(
         _hold(GIVEN_BACK, "cancelled", created_at=NOW - SOON, updated_at=NOW),
         _hold(LET_PASS, "expired", expires_at=NOW + SOON),
         _hold(PAID, "confirmed", created_at=NOW + SOON),
+        _hold(LATE, "expired", mechanic_id=OTHER, supplement_id=TOO_LATE),
     ],
     notices=[
         _notice(NOT_TAKEN, "not_taken"),
@@ -159,6 +215,39 @@ PLANTED: list[tuple[Check, str, Plant]] = [
     (_of_evidence(checks.moves_are_counted), "bookings", lambda rows: [row | {"invite_sequence": 1} for row in rows]),
     (_of_evidence(checks.money_has_its_slot), "stripe_refunds", lambda rows: []),
     (_of_evidence(checks.money_has_its_slot), "bookings", lambda rows: [row | {"amount": 8900} for row in rows]),
+    # The difference: not paid, paid in part, and moved there without one.
+    (differences.moved_is_paid_once, "intents", lambda rows: [row | {"status": "canceled"} for row in rows]),
+    (differences.moved_is_paid_once, "intents", lambda rows: [row | {"amount_received": 3000} for row in rows]),
+    (differences.moved_is_paid_once, "payments", lambda rows: rows[:3]),
+    (differences.moved_is_paid_once, "supplements", lambda rows: rows[1:]),
+    (
+        differences.moved_is_paid_once,
+        "events",
+        lambda rows: [*rows, _event(PAID, "rescheduled", difference=-3100)],
+    ),
+    # Late, and nothing or not all of it went back; or it was not late.
+    (differences.not_applied_goes_back, "stripe_refunds", lambda rows: rows[:2]),
+    (differences.not_applied_goes_back, "stripe_refunds", lambda rows: [row | {"amount": 3000} for row in rows]),
+    (differences.not_applied_goes_back, "supplements", lambda rows: [row | {"status": "closed"} for row in rows]),
+    (differences.not_applied_goes_back, "supplements", lambda rows: [row | {"lapses_at": NOW} for row in rows]),
+    # One difference, or one booking, is paid for twice.
+    (differences.nobody_is_charged_twice, "intents", lambda rows: [*rows, _intent("pi_7", DEARER, 3100, MORE)]),
+    (differences.nobody_is_charged_twice, "intents", lambda rows: [*rows, _intent("pi_7", DEARER, 8900)]),
+    (_of_evidence(checks.money_has_its_slot), "intents", lambda rows: [*rows, _intent("pi_7", DEARER, 3100, LATE)]),
+    (
+        differences.what_is_over_is_let_go,
+        "intents",
+        lambda rows: [row | {"status": "requires_payment_method"} for row in rows],
+    ),
+    (differences.what_is_over_is_let_go, "supplements", lambda rows: [row | {"status": "open"} for row in rows]),
+    (
+        differences.what_is_over_is_let_go,
+        "reservations",
+        lambda rows: [row | {"status": "reserved"} for row in rows],
+    ),
+    (differences.settled_once, "events", lambda rows: [*rows, rows[3]]),
+    (differences.settled_once, "events", lambda rows: [*rows, rows[-1]]),
+    (differences.settled_once, "events", lambda rows: rows[:3]),
 ]
 
 
@@ -187,10 +276,24 @@ def _story(kind: Kind, booking: UUID, **told: Any) -> Story:
     return Story(plan=planned, key=f"1-{booking}", **known | told)
 
 
+def _due(supplement: UUID, intent: str = "pi_4") -> dict[str, Any]:
+    """What a customer was told to pay beside."""
+    return {"id": str(supplement), "amount": 3100, "payment_intent_id": intent}
+
+
 # Which check finds that a customer was told something else: what is so, and what is not.
 TOLD: list[tuple[Check, Kind, UUID, dict[str, Any], dict[str, Any]]] = [
     (promises.with_whom_it_was_agreed, Kind.HANDED_OVER, CHEAPER, {"handed_to": str(OTHER)}, {}),
     (promises.acknowledged_survives, Kind.CHEAPER, CHEAPER, {"price": 5000}, {}),
+    (promises.acknowledged_survives, Kind.DEARER, DEARER, {"price": 12000}, {}),
+    (differences.who_was_asked_to_pay, Kind.DEARER, DEARER, {"difference": _due(MORE)}, {"difference": _due(PAID)}),
+    (
+        differences.who_was_asked_to_pay,
+        Kind.DEARER,
+        DEARER,
+        {"difference": _due(MORE), "difference_paid": True},
+        {"difference": _due(MORE, "pi_7"), "difference_paid": True},
+    ),
     (promises.taken_by_exactly_one, Kind.AT_ONCE, TAKEN, {"taken_by": [str(MECHANIC)]}, {"taken_by": [str(OTHER)]}),
     (promises.taken_by_exactly_one, Kind.AT_ONCE, NOT_TAKEN, {}, {"taken_by": [str(MECHANIC)]}),
     (promises.taken_by_exactly_one, Kind.AT_ONCE, TAKEN, {}, {"taken_by": [str(MECHANIC), str(OTHER)]}),

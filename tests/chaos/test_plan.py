@@ -26,7 +26,7 @@ def test_nobody_but_rivals_wants_anothers_slot(seed: int) -> None:
 
 @given(seed=SEEDS)
 def test_the_short_form_has_everything(seed: int) -> None:
-    made = plan.make(seed, 75, 45, quick=True)
+    made = plan.make(seed, 90, 45, quick=True)
     assert {booking.kind for booking in made.bookings} == set(Kind) - plan.SOON - plan.BY_OTHERS
     killed = Counter(part for fault in made.faults if fault.kind is FaultKind.KILL for part in fault.targets)
     assert set(killed) == set(plan.ALONE)

@@ -24,8 +24,8 @@ from chaos.world import CALLER
 from pitstop.domain.identity import booking_id
 
 BOOKINGS = 40
-SECONDS = 30.0
-SEED = 2367
+SECONDS = 24.0
+SEED = 2470
 PLAN = plan.make(SEED, BOOKINGS, SECONDS, quick=True)
 
 

@@ -42,6 +42,13 @@ def _clean_lines(text: str) -> str:
     return text
 
 
+def _plain_lines(text: str) -> str:
+    """As `_plain`, of several lines."""
+    if _TURNS.search(_clean_lines(text)):
+        raise ValueError("must not contain marks that turn the direction of writing")
+    return text
+
+
 def _instant(value: Any) -> datetime:
     if isinstance(value, datetime):
         moment = value
@@ -160,6 +167,7 @@ _REGIONS = r"[A-Z]{2}(-[A-Z0-9]{1,3})?"
 
 # For readers of the document; `_clean` is what refuses, and says why.
 _ONE_LINE: JsonDict = {"pattern": r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$"}
+_LINES: JsonDict = {"pattern": r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]*$"}
 
 
 Instant = Annotated[
@@ -230,6 +238,12 @@ Reason = Annotated[
     StringConstraints(min_length=1, max_length=200, strip_whitespace=True),
     BeforeValidator(_plain),
     Field(examples=["Holiday"], json_schema_extra=_ONE_LINE),
+]
+Lines = Annotated[
+    str,
+    StringConstraints(max_length=1000),
+    AfterValidator(_plain_lines),
+    Field(description="Plain text, of several lines if need be.", json_schema_extra=_LINES),
 ]
 PostalCode = Annotated[
     str,

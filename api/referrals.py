@@ -8,13 +8,11 @@ from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
 from api.composition import Rooms
 from api.examples import Json
-from api.fields import Instant
+from api.fields import Instant, Lines
 from api.problems import Problem, invalid_field
 from api.schemas import MechanicId, Sent, ServiceId
 from pitstop.domain.caller import Caller
 from pitstop.domain.referrals import Referred
-
-Note = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]+$")]
 
 
 class ReferralIn(Sent):
@@ -25,7 +23,9 @@ class ReferralIn(Sent):
     workshop_id: UUID | None = Field(default=None, examples=["00000000-0000-4000-8000-0000000000c1"])
     mechanic_id: MechanicId | None = None
     start: Instant | None = None
-    note: Note | None = Field(default=None, description="For the customer.", examples=["The rear pads are due."])
+    note: Annotated[Lines, Field(min_length=1)] | None = Field(
+        default=None, description="For the customer.", examples=["The rear pads are due."]
+    )
 
     @field_validator("mechanic_id")
     @classmethod

@@ -4,7 +4,7 @@ import math
 import re
 import unicodedata
 import zoneinfo
-from datetime import UTC, date, datetime, time
+from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, time
 from functools import cache
 from importlib import resources
 from typing import Annotated, Any
@@ -131,9 +131,13 @@ def _date(value: Any) -> date:
     if not (isinstance(value, str) and _ISO_DATE.fullmatch(value)):
         raise ValueError("must be a date such as 2026-12-24")
     try:
-        return date.fromisoformat(value)
+        day = date.fromisoformat(value)
     except ValueError as error:
         raise ValueError(f"is not a date that exists ({error})") from error
+    # The day before and the day after are asked for too, in other zones.
+    if day.year in (MINYEAR, MAXYEAR):
+        raise ValueError("is out of range")
+    return day
 
 
 def _start(text: str) -> str:

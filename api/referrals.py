@@ -1,6 +1,6 @@
 """Referrals as clients send and get them, and what becomes of a booking that is made by one."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
@@ -14,9 +14,12 @@ from api.schemas import MechanicId, Sent, ServiceId
 from pitstop.domain.caller import Caller
 from pitstop.domain.referrals import Referred
 
+# No mechanic plans further ahead.
+FURTHEST = timedelta(days=366)
+
 
 class ReferralIn(Sent):
-    """Where: a workshop, or a mechanic. `start` is a suggestion."""
+    """Where: a workshop, or a mechanic. `start` is a suggestion, within a year."""
 
     service_id: ServiceId
     plan_id: UUID = Field(examples=["00000000-0000-4000-8000-00000000b101"])

@@ -4,7 +4,7 @@ import math
 import re
 import unicodedata
 import zoneinfo
-from datetime import UTC, date, datetime, time
+from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, time
 from functools import cache
 from importlib import resources
 from typing import Annotated, Any
@@ -39,6 +39,13 @@ def _plain(value: Any) -> Any:
 
 def _clean_lines(text: str) -> str:
     _clean(_LINE_ENDS.sub(" ", text))
+    return text
+
+
+def _plain_lines(text: str) -> str:
+    """As `_plain`, of several lines."""
+    if _TURNS.search(_clean_lines(text)):
+        raise ValueError("must not contain marks that turn the direction of writing")
     return text
 
 
@@ -124,9 +131,13 @@ def _date(value: Any) -> date:
     if not (isinstance(value, str) and _ISO_DATE.fullmatch(value)):
         raise ValueError("must be a date such as 2026-12-24")
     try:
-        return date.fromisoformat(value)
+        day = date.fromisoformat(value)
     except ValueError as error:
         raise ValueError(f"is not a date that exists ({error})") from error
+    # The day before and the day after are asked for too, in other zones.
+    if day.year in (MINYEAR, MAXYEAR):
+        raise ValueError("is out of range")
+    return day
 
 
 def _start(text: str) -> str:
@@ -160,6 +171,7 @@ _REGIONS = r"[A-Z]{2}(-[A-Z0-9]{1,3})?"
 
 # For readers of the document; `_clean` is what refuses, and says why.
 _ONE_LINE: JsonDict = {"pattern": r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$"}
+_LINES: JsonDict = {"pattern": r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]*$"}
 
 
 Instant = Annotated[
@@ -230,6 +242,12 @@ Reason = Annotated[
     StringConstraints(min_length=1, max_length=200, strip_whitespace=True),
     BeforeValidator(_plain),
     Field(examples=["Holiday"], json_schema_extra=_ONE_LINE),
+]
+Lines = Annotated[
+    str,
+    StringConstraints(max_length=1000),
+    AfterValidator(_plain_lines),
+    Field(description="Plain text, of several lines if need be.", json_schema_extra=_LINES),
 ]
 PostalCode = Annotated[
     str,

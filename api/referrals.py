@@ -1,6 +1,6 @@
 """Referrals as clients send and get them, and what becomes of a booking that is made by one."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
@@ -8,24 +8,27 @@ from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
 from api.composition import Rooms
 from api.examples import Json
-from api.fields import Instant
+from api.fields import Instant, Lines
 from api.problems import Problem, invalid_field
 from api.schemas import MechanicId, Sent, ServiceId
 from pitstop.domain.caller import Caller
 from pitstop.domain.referrals import Referred
 
-Note = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]+$")]
+# No mechanic plans further ahead.
+FURTHEST = timedelta(days=366)
 
 
 class ReferralIn(Sent):
-    """Where: a workshop, or a mechanic. `start` is a suggestion."""
+    """Where: a workshop, or a mechanic. `start` is a suggestion, within a year."""
 
     service_id: ServiceId
     plan_id: UUID = Field(examples=["00000000-0000-4000-8000-00000000b101"])
     workshop_id: UUID | None = Field(default=None, examples=["00000000-0000-4000-8000-0000000000c1"])
     mechanic_id: MechanicId | None = None
     start: Instant | None = None
-    note: Note | None = Field(default=None, description="For the customer.", examples=["The rear pads are due."])
+    note: Annotated[Lines, Field(min_length=1)] | None = Field(
+        default=None, description="For the customer.", examples=["The rear pads are due."]
+    )
 
     @field_validator("mechanic_id")
     @classmethod

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from api.fields import City, Country, Email, Instant, Intake, Name, Phone, PostalCode, Timezone
+from api.fields import City, Country, Email, Instant, Intake, Lines, Name, Phone, PostalCode, Timezone
 from pitstop.domain.audit_log import Action
 from pitstop.domain.booking import BookingStatus, SlotRefusal
 from pitstop.domain.catalogue import SessionKind
@@ -262,9 +262,7 @@ class BookingOut(BookingSummary):
     timeline: list[TimelineEntry]
 
 
-Reason = Annotated[
-    str | None, Field(default=None, max_length=1000, description="For the record.", examples=["I am ill."])
-]
+Reason = Annotated[Lines | None, Field(default=None, description="For the record.", examples=["I am ill."])]
 
 
 Version = Annotated[

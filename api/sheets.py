@@ -12,7 +12,7 @@ from pitstop.domain.booking import BookingStatus
 from pitstop.domain.caller import Caller, Role
 from pitstop.domain.catalogue import SessionKind
 from pitstop.domain.identity import invite_uid
-from pitstop.domain.notices import BookingFacts, join_url
+from pitstop.domain.notices import BookingFacts, Language, join_url
 
 _CUSTOMERS_SIDE = (Role.CUSTOMER, Role.LINK, Role.SERVICE)
 
@@ -80,7 +80,7 @@ async def sheet_of(rooms: Rooms, caller: Caller, booking_id: UUID) -> Sheet | No
     }
     kind, link = SessionKind(row["kind"]), manage_url(rooms, caller, booking_id, row["end"]) or ""
     facts = BookingFacts(
-        **row | {"kind": kind},
+        **row | {"kind": kind, "language": Language(row["language"])},
         manage_url=link,
         join_url=join_url(link, kind),
         invite_uid=invite_uid(booking_id),

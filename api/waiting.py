@@ -1,6 +1,6 @@
 """Joining the waitlist: from a wish that is well formed to a place in line, or to the reason why not."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +15,8 @@ from pitstop.domain.identity import fingerprint, waitlist_entry_id
 from pitstop.domain.notices import Language
 from pitstop.domain.waitlist import EntryLimits, EntryRequest, FreeSlot, Joining, Wanted
 
+# No mechanic plans half as far ahead.
+_FURTHEST = timedelta(days=731)
 _WHAT = ("service_id", "plan_id", "mechanic_id", "from_", "to", "timezone", "earliest", "latest")
 
 
@@ -22,6 +24,8 @@ def entry_request(sent: WaitlistIn, key: str, caller: Caller, language: Language
     """The request as the desk takes it. Raises problems for what no catalogue needs to be asked about."""
     if sent.to <= now:
         raise invalid_field("body.to", "must lie in the future")
+    if sent.to > now + _FURTHEST:
+        raise invalid_field("body.to", f"must be {_FURTHEST.days} days ahead at most")
     if caller.role not in (Role.CUSTOMER, Role.SERVICE, Role.OPERATOR):
         raise forbidden("Customers wait, services and operators for customers.")
     asked = sent.model_dump(mode="json")

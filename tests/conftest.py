@@ -6,6 +6,7 @@ from typing import Any
 
 import asyncpg
 import httpx
+import hypothesis
 import pytest
 from temporalio.client import Client
 
@@ -22,6 +23,9 @@ _FOLDER = "pitstop_stack"
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # How long one example takes is the machine's business, which may be busy with other things.
+    hypothesis.settings.register_profile("busy", deadline=None)
+    hypothesis.settings.load_profile("busy")
     config.stash[_RUNNING] = None
 
 

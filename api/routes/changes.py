@@ -121,10 +121,17 @@ async def no_show(
     rooms: InRooms,
     sent: Annotated[NoShowIn | None, Body(examples=[{"absent": "customer"}])] = None,
 ) -> BookingOut:
-    """Somebody has not come, and the policy's grace is over. If it is the mechanic, all of the money goes back."""
+    """Somebody has not come, and the policy's grace is over. If it is the mechanic, all of the money goes back.
+
+    409 `not_absent`: nobody is missing, or it is on record that it was the other.
+    """
     _require_mechanic(caller)
     absent, reason = (sent.absent, sent.reason) if sent else ("customer", None)
-    return await change_booking(rooms, caller, id, ChangeKind.NO_SHOW, {"absent": absent}, reason)
+    booking = await change_booking(rooms, caller, id, ChangeKind.NO_SHOW, {"absent": absent}, reason)
+    if booking.absent != absent:
+        why = f"It is on record that the {booking.absent} did not come."
+        raise Problem(409, "not_absent", "It was somebody else", why)
+    return booking
 
 
 def _require_mechanic(caller: Caller) -> None:

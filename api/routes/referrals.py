@@ -14,7 +14,7 @@ from api.examples import shown
 from api.openapi import problems
 from api.problems import Problem, invalid_field, not_found
 from api.reading import StrictRoute
-from api.referrals import MADE, OFFER, ReferralIn, ReferralMade, ReferralOffer
+from api.referrals import FURTHEST, MADE, OFFER, ReferralIn, ReferralMade, ReferralOffer
 from pitstop.domain.caller import Role
 from pitstop.domain.referrals import Misnamed, NotReferable, Recommendation
 from pitstop.ports import EngineUnavailable
@@ -38,8 +38,11 @@ async def refer(id: BookingId, sent: ReferralIn, caller: Authenticated, rooms: I
         raise forbidden("The session's mechanic refers, or an operator.")
     if sent.workshop_id is None and sent.mechanic_id is None:
         raise invalid_field("body.workshop_id", "is needed, or `mechanic_id`: it says where")
+    now = datetime.now(UTC)
+    if sent.start is not None and not now < sent.start < now + FURTHEST:
+        raise invalid_field("body.start", f"must lie in the future, within {FURTHEST.days} days")
     try:
-        row = await rooms.referrals.refer(caller, id, Recommendation(**sent.model_dump()), datetime.now(UTC))
+        row = await rooms.referrals.refer(caller, id, Recommendation(**sent.model_dump()), now)
     except NotReferable:
         why = "One refers from a virtual session that has begun, or is completed."
         raise Problem(409, "not_referable", "Nothing to refer from", why) from None

@@ -1,6 +1,6 @@
 """Waivers: the document, its signing, and the evidence of it."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
@@ -23,6 +23,7 @@ from pitstop.domain.waiver import Language, Signing, WaiverEvidence
 from pitstop.postgres.waivers import TooEarly, Typed, WaiverState
 
 router = APIRouter(prefix="/v1", tags=["waivers"], route_class=StrictRoute)
+FURTHEST = timedelta(days=366)
 SIGNERS = (Role.CUSTOMER, Role.LINK, Role.SERVICE)
 _SHOWN_TO = (Role.CUSTOMER, Role.LINK, Role.MECHANIC, Role.OPERATOR)
 _WRITING = problems(400, 401, 403, 404, 408, 409, 413, 415, 422, 503)
@@ -62,6 +63,9 @@ async def publish_document(sent: DocumentsIn, caller: Authenticated, rooms: InRo
     now = datetime.now(UTC)
     if sent.in_force_from is not None and sent.in_force_from < now:
         raise invalid_field("body.in_force_from", "has passed; leave it out for a version that is in force at once")
+    if sent.in_force_from is not None and sent.in_force_from > now + FURTHEST:
+        # Until then no other version could come into force.
+        raise invalid_field("body.in_force_from", f"must be {FURTHEST.days} days ahead at most")
     texts = {Language.ENGLISH: sent.texts.en, Language.FRENCH: sent.texts.fr}
     try:
         published, new = await rooms.waivers.publish(caller, texts, sent.in_force_from, now)

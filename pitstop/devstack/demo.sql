@@ -9,8 +9,8 @@ INSERT INTO mechanics (id, name, timezone, country, city, postal_code, address) 
 ON CONFLICT DO NOTHING;
 
 -- Each of them works in a workshop of one bay; Amélie's has a second.
-INSERT INTO workshops (id, name, country, city, postal_code, address)
-SELECT ('00000000-0000-4000-8000-0000000000c' || right(m.id::text, 1))::uuid, m.city || ' workshop', m.country, m.city, m.postal_code, m.address
+INSERT INTO workshops (id, name, country, city, postal_code, address, timezone)
+SELECT ('00000000-0000-4000-8000-0000000000c' || right(m.id::text, 1))::uuid, m.city || ' workshop', m.country, m.city, m.postal_code, m.address, m.timezone
 FROM mechanics AS m
 WHERE m.id::text LIKE '00000000-0000-4000-8000-0000000000a_' AND m.id <> '00000000-0000-4000-8000-0000000000a6'
 ON CONFLICT DO NOTHING;

@@ -1,5 +1,6 @@
 """The calendar entry of a booking as an iTIP message (RFC 5546): REQUEST puts or moves it, CANCEL takes it away."""
 
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Literal
 from urllib.parse import quote
@@ -8,8 +9,9 @@ from zoneinfo import ZoneInfo
 from icalendar import Alarm, Calendar, Event, TimezoneDaylight, TimezoneStandard, vCalAddress, vText, vUri
 
 from pitstop.domain.catalogue import SessionKind
-from pitstop.domain.notices import BookingFacts
-from pitstop.gateways.wording import money, one_line, shown_zone, tidied
+from pitstop.domain.notices import BookingFacts, Language
+from pitstop.gateways.phrasing import PHRASINGS
+from pitstop.gateways.wording import one_line, shown_zone, tidied
 from pitstop.ports import CalendarPart
 
 Method = Literal["REQUEST", "CANCEL"]
@@ -22,6 +24,44 @@ _FEATURES = {
     SessionKind.VIDEO: ["AUDIO", "VIDEO"],
     SessionKind.CHAT: ["CHAT"],
     SessionKind.DIAGNOSTIC: ["AUDIO", "SCREEN", "VIDEO"],
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """What an entry says in the customer's language."""
+
+    summary: str
+    mechanic: str
+    price: str
+    booking: str
+    cancelled: str
+    join: str
+    online: str
+    workshop: str
+
+
+_WORDS = {
+    Language.EN: _Words(
+        summary="{service} with {mechanic}",
+        mechanic="Mechanic",
+        price="Price",
+        booking="Your booking",
+        cancelled="This booking is cancelled.",
+        join="Join the session",
+        online="Online",
+        workshop="Workshop",
+    ),
+    Language.FR: _Words(
+        summary="{service} avec {mechanic}",
+        mechanic="Mécanicien",
+        price="Prix",
+        booking="Votre réservation",
+        cancelled="Cette réservation est annulée.",
+        join="Se joindre à la séance",
+        online="En ligne",
+        workshop="Atelier",
+    ),
 }
 
 
@@ -141,30 +181,32 @@ def _alarm(facts: BookingFacts) -> Alarm:
 def _conference(facts: BookingFacts) -> vUri:
     """The standard's own property for it (RFC 7986, 5.11)."""
     conference = vUri(_uri(facts.join_url))
-    conference.params.update({"VALUE": "URI", "FEATURE": _FEATURES[facts.kind], "LABEL": "Join the session"})
+    conference.params.update({"VALUE": "URI", "FEATURE": _FEATURES[facts.kind], "LABEL": _WORDS[facts.language].join})
     return conference
 
 
 def location(facts: BookingFacts, method: Method) -> str:
     """Online the link to join: Google, Apple and Outlook make it one to follow, and pass over CONFERENCE."""
+    words = _WORDS[facts.language]
     if facts.kind is SessionKind.IN_PERSON:
-        return facts.venue_address or "Workshop"
-    return _uri(facts.join_url) if facts.join_url and method == "REQUEST" else "Online"
+        return facts.venue_address or words.workshop
+    return _uri(facts.join_url) if facts.join_url and method == "REQUEST" else words.online
 
 
 def summary(facts: BookingFacts) -> str:
-    return f"{facts.service_name} with {facts.mechanic_name}"
+    return _WORDS[facts.language].summary.format(service=facts.service_name, mechanic=facts.mechanic_name)
 
 
 def description(facts: BookingFacts, method: Method) -> str:
+    words, phrasing = _WORDS[facts.language], PHRASINGS[facts.language]
     if method == "CANCEL":
-        return f"This booking is cancelled.\n{_uri(facts.manage_url)}".strip()
+        return f"{words.cancelled}\n{_uri(facts.manage_url)}".strip()
     lines = (
         f"{facts.service_name}, {facts.plan_name}",
-        f"Mechanic: {facts.mechanic_name}",
-        f"Price: {money(facts.amount, facts.currency)}",
+        f"{words.mechanic}{phrasing.colon} {facts.mechanic_name}",
+        f"{words.price}{phrasing.colon} {phrasing.money(facts.amount, facts.currency)}",
     )
-    own = (f"Your booking: {_uri(facts.manage_url)}",) if facts.manage_url else ()
+    own = (f"{words.booking}{phrasing.colon} {_uri(facts.manage_url)}",) if facts.manage_url else ()
     return "\n".join(lines + own)
 
 

@@ -139,8 +139,8 @@ def _difference(asked: Asked, aim: Aim, counted: bool) -> int:
     if difference < 0:
         why = f"It costs {-difference} more (in minor units) than was paid. The customer can ask for it and pay that; "
         raise Refused(ChangeRefusal.PRICE_DIFFERS, why + "or an operator waives the difference.")
-    if difference and counted and asked.policy.percent_back(asked.start, asked.now) < 100:
-        why = "It is cheaper, and so shortly before the start not all of the money goes back. Ask us to change it."
+    if difference and counted and percent_back(asked) < 100:
+        why = "It is cheaper, and who cancels now does not get all of the money back. Ask us to change it."
         raise Refused(ChangeRefusal.PRICE_DIFFERS, why)
     return difference
 

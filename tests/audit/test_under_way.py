@@ -162,3 +162,18 @@ async def test_so_many_that_look_wrong_are_never_clean(
         outcome = await house.look(states["confirmed"], states["other"])
     assert (len(outcome.findings), outcome.checked["left_over"]) == (1, 1)
     assert not replace(outcome, findings=()).is_clean
+
+
+async def test_a_flag_on_what_is_not_paid_yet_is_not_news(house: House) -> None:
+    """The run tells of it once it is paid for; until then its customer has nothing to lose."""
+    _, booking = await house.awaiting()
+    await house.database.execute(
+        "INSERT INTO booking_flags (booking_id, kind, mechanic_id, reason, since, raised_by) "
+        "SELECT id, 'mechanic_away', mechanic_id, 'time_off', now() - interval '1 hour', 'mechanic' "
+        "FROM bookings WHERE id = $1",
+        UUID(booking["id"]),
+    )
+    await house.database.execute(
+        "UPDATE bookings SET updated_at = now() - interval '1 hour' WHERE id = $1", UUID(booking["id"])
+    )
+    assert codes(await house.look(booking)) == set()

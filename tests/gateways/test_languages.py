@@ -169,6 +169,18 @@ def test_what_changes_the_calendar_brings_the_entry(kind: NoticeKind, method: st
     assert "invite.ics" in written.text
 
 
+def test_the_entry_is_in_the_customers_language() -> None:
+    for kind, said, unsaid in (
+        (NoticeKind.CONFIRMATION, ("avec", "Mécanicien :", "89\\,00 $"), ("Mechanic", "CA$")),
+        (NoticeKind.CANCELLATION, ("avec", "Cette réservation est annulée.", "En ligne"), ("cancelled", "Online")),
+    ):
+        calendar = mail(kind, Language.FR).calendar
+        assert calendar is not None
+        entry = spaced(calendar.content.replace("\r\n ", "").replace("\u00a0", " "))
+        assert [word for word in said if word not in entry] == [], entry
+        assert [word for word in (" with ", *unsaid) if word in entry] == [], entry
+
+
 def test_the_others_leave_it_alone() -> None:
     changing = {NoticeKind.CONFIRMATION, NoticeKind.RESCHEDULED, NoticeKind.HANDED_OVER, NoticeKind.CANCELLATION}
     changing |= {NoticeKind.WORKSHOP_DECLINED}

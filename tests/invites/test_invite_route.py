@@ -52,3 +52,17 @@ async def test_the_invite_of_a_booking(
         return
     assert answer.headers["Content-Type"] == f"text/calendar; charset=utf-8; method={method}"
     assert read(answer.text)["METHOD"].value == method
+
+
+async def test_it_is_in_the_customers_language(
+    http: httpx.AsyncClient, issuer: Issuer, api_url: str, rows: Pool, own_shop: Shop
+) -> None:
+    case = await add_booking(rows, own_shop, own_shop.start(), "confirmed")
+    await add_session(rows, case, "scheduled")
+    await rows.execute("UPDATE bookings SET language = 'fr' WHERE id = $1", case.booking_id)
+    headers = {"Authorization": f"Bearer {await issuer.token(str(case.customer_id), 'customer')}"}
+    base = f"{api_url}/v1/bookings/{case.booking_id}"
+    invite = await http.get(f"{base}/invite.ics", headers=headers)
+    links = await http.get(f"{base}/calendar-links", headers=headers)
+    assert " avec " in invite.text
+    assert "%20avec%20" in links.json()["google"]

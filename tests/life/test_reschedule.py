@@ -79,6 +79,10 @@ async def test_refused_leaves_everything_as_it_was(
         ({"start": (start + timedelta(minutes=7)).isoformat()}, 422, "slot_not_offered"),
         ({"start": (start + 300 * DAY).isoformat()}, 422, "slot_not_offered"),
         ({"start": (start - 5 * DAY).isoformat()}, 422, "slot_not_offered"),
+        ({"start": "9999-12-31T23:59:59Z"}, 422, "slot_not_offered"),
+        ({"start": "0001-01-01T00:00:00Z"}, 422, "slot_not_offered"),
+        ({"start": (start + DAY).isoformat(), "reason": "a\0b"}, 422, "invalid_request"),
+        ({"start": (start + DAY).isoformat(), "reason": "a\u202eb"}, 422, "invalid_request"),
     ]
     for sent, status, code in refused:
         answer = await customer.ask(booking, "reschedule", **sent)

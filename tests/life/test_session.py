@@ -63,6 +63,9 @@ async def test_somebody_does_not_come(
     assert answer.status_code == 200, answer.text
     ended = answer.json()
     assert (ended["status"], ended["absent"], ended["amount_refunded"]) == ("no_show", absent, refunded)
+    assert (await mechanic.ask(booking, "no-show", absent=absent)).status_code == 200
+    contrary = await mechanic.ask(booking, "no-show", absent="customer" if absent == "mechanic" else "mechanic")
+    assert (contrary.status_code, contrary.json()["code"]) == (409, "not_absent"), contrary.text
     assert (await clock.workflow(booking).result())["status"] == "no_show"
     assert (await customer.subjects())[-1] == "Missed"
     await replays(clock.workflow(booking), f"no_show_of_{absent}", f"the {absent} did not come")

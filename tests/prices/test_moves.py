@@ -82,6 +82,25 @@ async def test_refused(
     assert (ours.status_code, ours.json()["amount_refunded"]) == (200, 3900), ours.text
 
 
+async def test_nor_after_a_late_move(
+    customer: Customer, operator: Customer, shop: Shop, booked: Booked, clock: Clock, database: Any
+) -> None:
+    """Whoever moves late gets back no more than then; what is cheaper is no way around it."""
+    start = shop.start(days=3)
+    booking = await booked(start)
+    cheap = await add_plan(database, shop, 5000)
+    await clock.forward_to(booking, start - timedelta(hours=5))
+    moved = await customer.ask(booking, "reschedule", start=(start + 2 * DAY).isoformat())
+    assert moved.status_code == 200, moved.text
+    wanted = {"start": (start + 3 * DAY).isoformat(), "plan_id": str(cheap)}
+    refused = await customer.ask(booking, "reschedule", **wanted)
+    assert (refused.status_code, refused.json()["code"]) == (409, "price_differs"), refused.text
+    ours = await operator.ask(booking, "reschedule", **wanted)
+    assert (ours.status_code, ours.json()["amount_refunded"]) == (200, 3900), ours.text
+    cancelled = await customer.ask(booking, "cancel")
+    assert (cancelled.status_code, cancelled.json()["amount_refunded"]) == (200, 3900 + 2500), cancelled.text
+
+
 async def test_while_stripe_is_away_the_booking_lives_on(
     customer: Customer,
     mechanic: Customer,

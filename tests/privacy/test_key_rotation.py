@@ -17,7 +17,6 @@ import worker as front_desk
 from pitstop.devstack.stackfile import Stack
 from pitstop.gateways.payload_codec import ENCODING, KEY_ID
 from pitstop.gateways.temporal_engine import connect
-from tests.support.forked import Forked
 from tests.support.opened import payloads
 from tests.support.people import Customer, Json
 from tests.support.processes import dies, environment, serving, settings, worker
@@ -62,7 +61,7 @@ class House:
             yield
 
     @asynccontextmanager
-    async def doomed(self, *keys: str) -> AsyncIterator[Forked]:
+    async def doomed(self, *keys: str) -> AsyncIterator[asyncio.subprocess.Process]:
         """A worker that dies when it has confirmed a booking, and has told nobody."""
         variables = environment(self.stack, **self._settings(*keys)) | {"CRASH_AT": "confirm_booking:after"}
         async with worker(variables, "tests.support.crashing_worker") as process:

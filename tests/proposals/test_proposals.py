@@ -1,7 +1,7 @@
 """A mechanic or an operator proposes other times; the customer takes one, or none."""
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -233,6 +233,7 @@ async def test_what_cannot_be_proposed(
     cases: list[tuple[list[datetime], int, str]] = [
         ([start + DAY], 409, "slot_unavailable"),
         ([start + 2 * DAY, start + 300 * DAY], 422, "slot_not_offered"),
+        ([datetime.max.replace(tzinfo=UTC)], 422, "slot_not_offered"),
         ([start], 422, "slot_not_offered"),
         ([], 422, "invalid_request"),
         ([start + n * DAY for n in range(2, 8)], 422, "invalid_request"),

@@ -3,8 +3,11 @@
 import asyncio
 import os
 import socket
+import sys
+from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,9 +17,8 @@ from api.app import create_app
 from api.patience import patient_with
 from pitstop.devstack.stackfile import Stack
 from pitstop.settings import Settings
-from tests.support import forked
-from tests.support.forked import ROOT as ROOT
-from tests.support.forked import Forked
+
+ROOT = Path(__file__).parents[2]
 
 
 def _unversioned(changes: dict[str, object]) -> dict[str, object]:
@@ -62,14 +64,14 @@ async def serving(app_settings: Settings, *, proxy_headers: bool = False) -> Asy
 
 
 @asynccontextmanager
-async def worker(variables: dict[str, str], module: str = "worker") -> AsyncIterator[Forked]:
+async def worker(variables: dict[str, str], module: str = "worker") -> AsyncIterator[Process]:
     """A worker process, killed at the end if it is still there."""
     async with running(module, [], variables) as process:
         yield process
 
 
 @asynccontextmanager
-async def uvicorn_process(variables: dict[str, str], application: str) -> AsyncIterator[tuple[Forked, str]]:
+async def uvicorn_process(variables: dict[str, str], application: str) -> AsyncIterator[tuple[Process, str]]:
     """An API process and its URL, at which it soon listens; killed at the end if it is still there."""
     port = str(free_port())
     async with running("uvicorn", [application, "--host", "127.0.0.1", "--port", port], variables) as process:
@@ -77,8 +79,15 @@ async def uvicorn_process(variables: dict[str, str], application: str) -> AsyncI
 
 
 @asynccontextmanager
-async def running(module: str, arguments: Sequence[str], variables: dict[str, str]) -> AsyncIterator[Forked]:
-    process = await forked.start(module, arguments, variables)
+async def running(module: str, arguments: Sequence[str], variables: dict[str, str]) -> AsyncIterator[Process]:
+    """`python -m` the module in a process of its own, killed at the end if it is still there."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", module, *arguments),
+        cwd=ROOT,
+        env=variables,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
     try:
         yield process
     finally:
@@ -109,7 +118,7 @@ def free_port() -> int:
 _DEATH_SECONDS = 60
 
 
-async def dies(process: Forked, *calls: "asyncio.Task[Any]") -> None:
+async def dies(process: Process, *calls: "asyncio.Task[Any]") -> None:
     """Waits until the process has killed itself. A call that ends before that has failed, and says why."""
     death = asyncio.create_task(process.wait())
     done, _ = await asyncio.wait([death, *calls], timeout=_DEATH_SECONDS, return_when=asyncio.FIRST_COMPLETED)

@@ -77,6 +77,8 @@ async def test_so_many_wishes_at_a_time(customer: Customer, full: Day, stack: St
         ({"mechanic_id": str(uuid4())}, "body.mechanic_id"),
         ({"to": "2020-01-01T00:00:00Z", "from": "2019-12-31T00:00:00Z"}, "body.to"),
         ({"to": "2099-01-01T00:00:00Z"}, "body.to"),
+        ({"from": "2098-12-31T00:00:00Z", "to": "2099-01-01T00:00:00Z"}, "body.to"),
+        ({"from": "9999-12-31T00:00:00Z", "to": "9999-12-31T23:59:59.999999Z"}, "body.to"),
         ({"latest": "09:00"}, "body.latest"),
         ({"earliest": "24:00", "latest": "24:00"}, "body.earliest"),
     ],

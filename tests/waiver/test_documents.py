@@ -83,6 +83,9 @@ async def test_what_is_no_document(operator: Customer, texts: dict[str, Any]) ->
 async def test_when_it_comes_into_force(operator: Customer, http: httpx.AsyncClient, url: str) -> None:
     now = datetime.now(UTC)
     assert (await _publish(operator, in_force_from=(now - timedelta(hours=1)).isoformat())).status_code == 422
+    # Until then no other could come into force.
+    for never in (now + timedelta(days=367), datetime.max.replace(tzinfo=UTC)):
+        assert (await _publish(operator, in_force_from=never.isoformat())).status_code == 422
     before = await _current(http, url)
     soon = now + timedelta(seconds=3)
     later = await _publish(operator, in_force_from=soon.isoformat())

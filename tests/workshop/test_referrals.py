@@ -153,6 +153,9 @@ async def test_who_refers_and_when(
     assert (await customer.ask(session, "referral", **wanted)).status_code == 403
     nothing = await mechanic.ask(session, "referral", **wanted | {"service_id": str(shop.service_id)})
     assert (nothing.status_code, nothing.json()["errors"][0]["field"]) == (422, "body.service_id")
+    for start in ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z", shop.start(days=-1).isoformat()):
+        never = await mechanic.ask(session, "referral", **wanted, start=start)
+        assert (never.status_code, never.json()["errors"][0]["field"]) == (422, "body.start")
     coming = await rival.book(shop, shop.start(days=9))
     too_early = await mechanic.ask(coming, "referral", **wanted)
     assert (too_early.status_code, too_early.json()["code"]) == (409, "not_referable")

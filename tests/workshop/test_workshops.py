@@ -183,5 +183,8 @@ async def test_its_dashboard(
     waiting = (await keeper.get(path)).json()["waiting"]
     assert [each["booking_id"] for each in waiting] == [third["id"]]
     assert (await mechanic.get(path)).status_code == 404
+    for day in ("0001-01-01", "9999-12-31"):
+        refused = await keeper.get(path, **{"from": day, "to": day})
+        assert (refused.status_code, refused.json()["code"]) == (422, "invalid_request"), refused.text
     assert (await customer.get(path)).status_code == 403
     assert (await keeper.get(path, **{"from": "2026-12-02", "to": "2026-12-01"})).status_code == 422

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pitstop.domain.audit import kinds
 from pitstop.domain.audit.facts import Case, Moment
 from pitstop.domain.audit.findings import Finding
+from pitstop.domain.booking import BookingStatus
 
 
 def flag_not_lowered(case: Case, at: Moment) -> Iterator[Finding]:
@@ -16,8 +17,9 @@ def flag_not_lowered(case: Case, at: Moment) -> Iterator[Finding]:
 
 
 def flag_not_told(case: Case, at: Moment) -> Iterator[Finding]:
+    """Before it is paid for there is nothing to tell; from then on the run has its time."""
     record = case.record
-    for flag in record.flags if record and not record.status.is_end else ():
+    for flag in record.flags if record and record.status is BookingStatus.CONFIRMED else ():
         if record is not None and flag.is_news and at.is_late(max(flag.since, record.updated_at)):
             what = f"flagged since {flag.since:%Y-%m-%d %H:%M:%S} UTC, and its run has taken no notice"
             yield kinds.FLAG_NOT_TOLD.found(record.id, what, str(flag.id))

@@ -26,17 +26,21 @@ LEFT JOIN booking_policies AS own ON own.id = s.policy_id
 WHERE s.id = $1 AND s.active
 
 -- name: target
--- The time that a booking would block with another mechanic, start or service ($5, of length $6).
+-- The time that a booking would block with another mechanic, start or service ($5, of length $6). A start within a year of
+-- either end of the calendar is refused as what it is; its blocked time could not be read, so that of a nearer one stands in.
 SELECT
     greatest(s.buffer_before_minutes, ms.buffer_before_minutes) AS buffer_before_minutes,
     greatest(s.buffer_after_minutes, ms.buffer_after_minutes) AS buffer_after_minutes,
     tstzrange(
-        $3::timestamptz - make_interval(mins => greatest(s.buffer_before_minutes, ms.buffer_before_minutes)),
-        $3::timestamptz + $6::interval + make_interval(mins => greatest(s.buffer_after_minutes, ms.buffer_after_minutes))
+        near.starts_at - make_interval(mins => greatest(s.buffer_before_minutes, ms.buffer_before_minutes)),
+        near.starts_at + $6::interval + make_interval(mins => greatest(s.buffer_after_minutes, ms.buffer_after_minutes))
     ) AS blocked,
     slot_refusal(ms.mechanic_id, s.id, $3::timestamptz, $4, $1) AS refusal
 FROM services AS s
 JOIN mechanic_services AS ms ON ms.service_id = s.id AND ms.mechanic_id = $2
+CROSS JOIN LATERAL (
+    SELECT greatest(least($3::timestamptz, timestamptz '9998-12-31 00:00Z'), timestamptz '0002-01-01 00:00Z') AS starts_at
+) AS near
 WHERE s.id = $5
 
 -- name: move_reservation

@@ -181,7 +181,7 @@ SELECT
     b.mechanic_id IS NULL AS untaken, COALESCE(b.starts_at, b.created_at) AS start,
     COALESCE(b.ends_at, b.created_at + make_interval(mins => b.duration_minutes)) AS "end",
     CASE s.kind WHEN 'in_person' THEN COALESCE(w.address, m.address) END AS venue_address,
-    b.amount, b.currency, b.invite_sequence, b.status, b.hold_expires_at,
+    b.amount, b.currency, b.language, b.invite_sequence, b.status, b.hold_expires_at,
     (
         SELECT jsonb_agg(option || jsonb_build_object('mechanic', other.name) ORDER BY place)
         FROM proposals AS o

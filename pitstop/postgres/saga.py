@@ -107,17 +107,7 @@ class PostgresSaga:
 
     async def payment_terms(self, booking_id: UUID) -> PaymentTerms | None:
         row = await self._pool.fetchrow(_SQL["payment_terms"], booking_id)
-        if row is None:
-            return None
-        return PaymentTerms(
-            amount=row["amount"],
-            currency=row["currency"],
-            customer_email=row["customer_email"],
-            mechanic_id=row["mechanic_id"],
-            start=row["starts_at"],
-            service_name=row["service_name"],
-            payment_intent_id=row["payment_intent_id"],
-        )
+        return steps.payment_terms(row) if row else None
 
     async def record_intent(self, booking_id: UUID, intent: PaymentIntent, now: datetime) -> None:
         await self._pool.execute(_SQL["record_intent"], booking_id, intent.id, intent.client_secret, intent.status, now)

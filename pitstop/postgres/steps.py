@@ -15,7 +15,7 @@ from pitstop.domain.changes import ChangeOutcome, ChangeRefusal
 from pitstop.domain.flags import Resolution
 from pitstop.domain.notices import NoticeKind
 from pitstop.domain.reminder_plan import Appointment, TextRules
-from pitstop.domain.saga import NoticeDue, OwedNotice, Standing, Terms
+from pitstop.domain.saga import NoticeDue, OwedNotice, PaymentTerms, Standing, Terms
 from pitstop.postgres import queries
 from pitstop.postgres.pool import Connection
 
@@ -51,6 +51,20 @@ async def terms_of(connection: Connection, booking: asyncpg.Record, **changed: A
         unsent = await connection.fetch(_SQL["unsent_notices"], booking["booking_id"])
         changed["notices"] = tuple(NoticeDue.model_validate(dict(row)) for row in unsent)
     return Terms.model_validate({**booking, "start": booking["starts_at"], "end": booking["ends_at"]} | changed)
+
+
+def payment_terms(row: asyncpg.Record, change_id: UUID | None = None) -> PaymentTerms:
+    """What a PaymentIntent is made from: for a booking, or for the difference that this change of it costs."""
+    return PaymentTerms(
+        amount=row["amount"],
+        currency=row["currency"],
+        customer_email=row["customer_email"],
+        mechanic_id=row["mechanic_id"],
+        start=row["starts_at"],
+        service_name=row["service_name"],
+        payment_intent_id=row["payment_intent_id"],
+        change_id=change_id,
+    )
 
 
 async def end(

@@ -101,18 +101,7 @@ class PostgresSupplements:
 
     async def to_be_paid(self, booking_id: UUID, supplement_id: UUID) -> PaymentTerms | None:
         row = await self._pool.fetchrow(_SQL["to_be_paid"], booking_id, supplement_id)
-        if row is None:
-            return None
-        return PaymentTerms(
-            amount=row["amount"],
-            currency=row["currency"],
-            customer_email=row["customer_email"],
-            mechanic_id=row["mechanic_id"],
-            start=row["starts_at"],
-            service_name=row["service_name"],
-            payment_intent_id=row["payment_intent_id"],
-            change_id=row["id"],
-        )
+        return steps.payment_terms(row, supplement_id) if row else None
 
     async def record_intent(self, booking_id: UUID, supplement_id: UUID, intent: PaymentIntent, now: datetime) -> None:
         arguments = (booking_id, supplement_id, intent.id, intent.client_secret, intent.status)

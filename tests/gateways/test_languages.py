@@ -152,6 +152,12 @@ def test_a_change_says_what_goes_back_and_what_stays(
     assert (stays in text) == (kept > 0)
 
 
+@pytest.mark.parametrize(("language", "row"), [(Language.EN, "you: CA$10.50"), (Language.FR, "rendu : 10,50 $")])
+def test_what_goes_back_of_a_change_is_named(language: Language, row: str) -> None:
+    """The difference alone, whatever has gone back before."""
+    assert row in spaced(mail(NoticeKind.DIFFERENCE_RETURNED, language, detail={"returned": 1050}).text)
+
+
 @pytest.mark.parametrize(
     ("kind", "method"),
     [

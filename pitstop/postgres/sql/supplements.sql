@@ -46,7 +46,7 @@ SELECT id FROM closed
 -- name: to_be_paid
 -- What the PaymentIntent of the open supplement is made from.
 SELECT
-    u.id, u.amount, u.currency, b.customer_email, u.mechanic_id, u.starts_at, s.name AS service_name, p.payment_intent_id
+    u.amount, u.currency, b.customer_email, u.mechanic_id, u.starts_at, s.name AS service_name, p.payment_intent_id
 FROM supplements AS u
 JOIN bookings AS b ON b.id = u.booking_id
 JOIN services AS s ON s.id = u.service_id

@@ -12,14 +12,13 @@ from temporalio.client import Client
 
 from pitstop.devstack.stackfile import Stack
 from tests.immediate.conftest import ALONE, WHOLE, Crew, Wanted, at_once, is_offered, until_offered
+from tests.support.forks import crashing_worker
 from tests.support.people import Customer, Json, events
 from tests.support.processes import dies, environment, serving, settings, worker
 from tests.support.shop import Shop
 from tests.support.stripe_control import StripeControl
 from tests.support.sweep import sweep
 from tests.support.time import Clock
-
-_MODULE = "tests.support.crashing_worker"
 
 
 @pytest.fixture
@@ -84,11 +83,11 @@ async def test_killed_on_the_way_to_nobody(
     database: Any,
     clock: Clock,
 ) -> None:
-    async with worker(environment(stack, task_queue=queue) | {"CRASH_AT": point}, _MODULE) as doomed:
+    async with crashing_worker(environment(stack, task_queue=queue) | {"CRASH_AT": point}) as doomed:
         booking = await _asks_and_pays(customer, shop)
         ahead = asyncio.create_task(_lives_on(customer, booking, clock))
         await dies(doomed)
-    async with worker(environment(stack, task_queue=queue), _MODULE):
+    async with crashing_worker(environment(stack, task_queue=queue)):
         await ahead
         await customer.sees(booking, "refunded", "mail_sent")
         read = await customer.sees(booking, "refunded", "refund_issued")
@@ -102,12 +101,12 @@ async def test_killed_as_a_mechanic_takes_it(
     queue: str, stack: Stack, customer: Customer, mechanic: Customer, shop: Shop, database: Any
 ) -> None:
     """The acceptance is on record, and nobody has been told: the next worker tells the mechanic, and it is one."""
-    async with worker(environment(stack, task_queue=queue) | {"CRASH_AT": "apply_change:after"}, _MODULE) as doomed:
+    async with crashing_worker(environment(stack, task_queue=queue) | {"CRASH_AT": "apply_change:after"}) as doomed:
         booking = await _asks_and_pays(customer, shop)
         await customer.sees(booking, "pending")
         accepting = asyncio.create_task(_insists(lambda: mechanic.ask(booking, "accept")))
         await dies(doomed, accepting)
-    async with worker(environment(stack, task_queue=queue), _MODULE):
+    async with crashing_worker(environment(stack, task_queue=queue)):
         answer = await accepting
         assert (answer.status_code, answer.json()["status"]) == (200, "in_progress"), answer.text
         read = await customer.sees(booking, "in_progress", "mail_sent")

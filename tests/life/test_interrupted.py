@@ -12,13 +12,13 @@ import pytest
 from pitstop.devstack.stackfile import Stack
 from tests.life.conftest import Booked
 from tests.life.meeting import Books, held_up
+from tests.support.forks import crashing_worker
 from tests.support.gate import Outage, gate
 from tests.support.people import Customer, Json, events
-from tests.support.processes import dies, environment, serving, settings, worker
+from tests.support.processes import dies, environment, serving, settings
 from tests.support.shop import Shop
 from tests.support.time import Clock
 
-_MODULE = "tests.support.crashing_worker"
 _TASK_TIMEOUT = 2
 DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
 
@@ -74,13 +74,13 @@ async def test_the_worker_is_killed_at_a_change(
     start = shop.start(days=3, hours=1)
     who = customer if by == "customer" else mechanic
     sent = {"start": (start + DAY).isoformat()} if what == "reschedule" else {}
-    async with worker(environment(stack, task_queue=queue) | {"CRASH_AT": f"apply_change:{point}"}, _MODULE) as doomed:
+    async with crashing_worker(environment(stack, task_queue=queue) | {"CRASH_AT": f"apply_change:{point}"}) as doomed:
         booking = await _booked(customer, shop, start)
         if left < 3 * DAY:
             await clock.forward_to(booking, start - left)
         asked = asyncio.create_task(who.ask(booking, what, **sent))
         await dies(doomed, asked)
-    async with worker(environment(stack, task_queue=queue), _MODULE):
+    async with crashing_worker(environment(stack, task_queue=queue)):
         answer = await asked
         if answer.status_code == 503:
             answer = await who.ask(booking, what, **sent)
@@ -108,13 +108,13 @@ async def test_the_worker_is_killed_at_the_closing(
 ) -> None:
     """The customer was there and nobody else: all goes back, once."""
     start = shop.start(days=3)
-    async with worker(environment(stack, task_queue=queue) | {"CRASH_AT": point}, _MODULE) as doomed:
+    async with crashing_worker(environment(stack, task_queue=queue) | {"CRASH_AT": point}) as doomed:
         booking = await _booked(customer, shop, start)
         await clock.forward_to(booking, start - 5 * MINUTE)
         assert (await customer.ask(booking, "check-in")).status_code == 200
         ending = asyncio.create_task(clock.to_the_end(booking))
         await dies(doomed)
-    async with worker(environment(stack, task_queue=queue), _MODULE):
+    async with crashing_worker(environment(stack, task_queue=queue)):
         assert (await ending)["status"] == "no_show"
         read = await customer.read(booking)
         assert (read["amount_refunded"], events(read).count("no_show"), events(read).count("refund_issued")) == (

@@ -17,6 +17,7 @@ from tests.life.conftest import Booked
 from tests.life.meeting import Books, ask, meet
 from tests.prices.conftest import MORE, ToPay, asked_for, due
 from tests.prices.test_supplements import supplement_is
+from tests.support.forks import crashing_worker
 from tests.support.histories import replays
 from tests.support.people import Customer, Json, events
 from tests.support.processes import dies, environment, serving, settings, worker
@@ -28,7 +29,6 @@ from tests.support.time import Clock
 from tests.support.webhooks import event_about, signed
 
 DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
-_CRASHING = "tests.support.crashing_worker"
 
 
 async def _is_cancelled(customer: Customer, clock: Clock, booking: Json, back: int) -> None:
@@ -400,7 +400,7 @@ async def test_the_worker_is_killed(
 ) -> None:
     start = shop.start(days=3)
     variables = environment(stack, task_queue=queue)
-    async with worker(variables | ({"CRASH_AT": point} if point else {}), _CRASHING) as doomed:
+    async with crashing_worker(variables | ({"CRASH_AT": point} if point else {})) as doomed:
         booking = await booked(start)
         asking = asyncio.create_task(asked_for(customer, booking, start + DAY, dear))
         if point == "request_supplement:after":

@@ -17,9 +17,10 @@ import worker as front_desk
 from pitstop.devstack.stackfile import Stack
 from pitstop.gateways.payload_codec import ENCODING, KEY_ID
 from pitstop.gateways.temporal_engine import connect
+from tests.support.forks import Forked, crashing_worker
 from tests.support.opened import payloads
 from tests.support.people import Customer, Json
-from tests.support.processes import dies, environment, serving, settings, worker
+from tests.support.processes import dies, environment, serving, settings
 from tests.support.shop import Shop
 from tests.support.stripe_control import StripeControl
 from tests.support.time import Clock
@@ -61,10 +62,10 @@ class House:
             yield
 
     @asynccontextmanager
-    async def doomed(self, *keys: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    async def doomed(self, *keys: str) -> AsyncIterator[Forked]:
         """A worker that dies when it has confirmed a booking, and has told nobody."""
         variables = environment(self.stack, **self._settings(*keys)) | {"CRASH_AT": "confirm_booking:after"}
-        async with worker(variables, "tests.support.crashing_worker") as process:
+        async with crashing_worker(variables) as process:
             yield process
 
 

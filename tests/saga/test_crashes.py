@@ -9,13 +9,13 @@ import asyncpg
 import pytest
 
 from pitstop.devstack.stackfile import Stack
+from tests.support.forks import crashing_worker
 from tests.support.people import Customer, events
-from tests.support.processes import dies, environment, serving, settings, worker
+from tests.support.processes import dies, environment, serving, settings
 from tests.support.shop import Shop
 from tests.support.stripe_control import StripeControl
 from tests.support.time import Clock
 
-_MODULE = "tests.support.crashing_worker"
 _TASK_TIMEOUT = 2
 
 
@@ -47,14 +47,14 @@ async def test_killed_on_the_way_to_a_confirmed_booking(
     stripe: StripeControl,
     database: "asyncpg.Pool[asyncpg.Record]",
 ) -> None:
-    async with worker(environment(stack, task_queue=queue) | {"CRASH_AT": point}, _MODULE) as doomed:
+    async with crashing_worker(environment(stack, task_queue=queue) | {"CRASH_AT": point}) as doomed:
         booking_call = asyncio.create_task(customer.book(shop, shop.start()))
         if point.startswith(("place_hold", "request_payment")):
             await dies(doomed, booking_call)
         else:
             await customer.pay(await booking_call)
             await dies(doomed)
-    async with worker(environment(stack, task_queue=queue), _MODULE):
+    async with crashing_worker(environment(stack, task_queue=queue)):
         booking = await booking_call
         await customer.pay(booking)
         await customer.sees(booking, "confirmed", "mail_sent")
@@ -70,11 +70,11 @@ async def test_killed_on_the_way_to_a_confirmed_booking(
 async def test_killed_on_the_way_to_an_expired_booking(
     queue: str, point: str, stack: Stack, customer: Customer, shop: Shop, clock: Clock
 ) -> None:
-    async with worker(environment(stack, task_queue=queue) | {"CRASH_AT": point}, _MODULE) as doomed:
+    async with crashing_worker(environment(stack, task_queue=queue) | {"CRASH_AT": point}) as doomed:
         booking = await customer.book(shop, shop.start())
         ahead = asyncio.create_task(clock.forward(booking, timedelta(minutes=16)))
         await dies(doomed)
-    async with worker(environment(stack, task_queue=queue), _MODULE):
+    async with crashing_worker(environment(stack, task_queue=queue)):
         await ahead
         expired = await customer.sees(booking, "expired")
         assert expired["payment"]["status"] == "canceled"
@@ -86,13 +86,13 @@ async def test_killed_on_the_way_to_an_expired_booking(
 async def test_killed_on_the_way_to_a_cancelled_booking(
     queue: str, point: str, stack: Stack, customer: Customer, shop: Shop, clock: Clock, stripe: StripeControl
 ) -> None:
-    async with worker(environment(stack, task_queue=queue) | {"CRASH_AT": point}, _MODULE) as doomed:
+    async with crashing_worker(environment(stack, task_queue=queue) | {"CRASH_AT": point}) as doomed:
         booking = await customer.book(shop, shop.start())
         await customer.pay(booking)
         await customer.sees(booking, "confirmed", "mail_sent")
         await clock.workflow(booking).cancel()
         await dies(doomed)
-    async with worker(environment(stack, task_queue=queue), _MODULE):
+    async with crashing_worker(environment(stack, task_queue=queue)):
         cancelled = await customer.sees(booking, "cancelled", "refund_issued")
         assert cancelled["amount_refunded"] == shop.amount
         assert events(cancelled).count("cancelled") == 1

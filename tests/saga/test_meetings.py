@@ -18,15 +18,15 @@ from pitstop.gateways.temporal_engine import TemporalEngine
 from pitstop.ports import MailNotAccepted, OutgoingMail
 from pitstop.postgres.pool import open_pool
 from pitstop.postgres.saga import PostgresSaga
+from tests.support.forks import crashing_worker
 from tests.support.histories import replays
 from tests.support.people import Customer, Issuer, events
-from tests.support.processes import dies, environment, serving, settings, worker
+from tests.support.processes import dies, environment, serving, settings
 from tests.support.shop import Shop
 from tests.support.stripe_control import StripeControl
 from tests.support.time import Clock
 from tests.support.webhooks import event_about, signed
 
-_MODULE = "tests.support.crashing_worker"
 _HOLDS = "SELECT count(*) FROM slot_reservations WHERE mechanic_id = $1"
 
 
@@ -46,14 +46,14 @@ async def test_a_cancellation_meets_the_completion(
 ) -> None:
     """What is completed stays so, and stays paid."""
     doing = environment(stack, task_queue=queue)
-    async with worker(doing | {"CRASH_AT": "complete_session:after"}, _MODULE) as doomed:
+    async with crashing_worker(doing | {"CRASH_AT": "complete_session:after"}) as doomed:
         booking = await customer.book(shop, shop.start())
         await customer.pay(booking)
         await customer.sees(booking, "confirmed", "mail_sent")
         ahead = asyncio.create_task(clock.forward(booking, timedelta(days=4)))
         await dies(doomed)
     await clock.workflow(booking).cancel()
-    async with worker(doing, _MODULE):
+    async with crashing_worker(doing):
         await asyncio.wait([asyncio.ensure_future(clock.workflow(booking).result())], timeout=30)
     ahead.cancel()
     assert (await customer.read(booking))["status"] == "completed"
@@ -67,7 +67,7 @@ async def test_another_request_takes_the_key_of_one_that_was_never_answered(
     assert (await customer.post(customer.request(shop, shop.start()), "one key")).status_code == 503
     call = asyncio.create_task(customer.post(customer.request(shop, shop.start(days=5)), "one key"))
     await asyncio.sleep(1)
-    async with worker(environment(stack, task_queue=queue), _MODULE):
+    async with crashing_worker(environment(stack, task_queue=queue)):
         answer = await call
         held = await database.fetchval(
             "SELECT count(*) FROM slot_reservations WHERE mechanic_id = $1", shop.mechanic_id
@@ -86,10 +86,10 @@ async def test_a_refusal_meets_the_payment_intent_that_was_made(
 ) -> None:
     """The worker dies when the PaymentIntent is on record; the next one cannot reach Stripe, and need not."""
     doing = environment(stack, task_queue=queue)
-    async with worker(doing | {"CRASH_AT": "request_payment:after"}, _MODULE) as doomed:
+    async with crashing_worker(doing | {"CRASH_AT": "request_payment:after"}) as doomed:
         call = asyncio.create_task(customer.book(shop, shop.start()))
         await dies(doomed, call)
-    async with worker(doing | {"PITSTOP_STRIPE_API_URL": "http://127.0.0.1:9"}, _MODULE):
+    async with crashing_worker(doing | {"PITSTOP_STRIPE_API_URL": "http://127.0.0.1:9"}):
         booking = await call
     assert booking["status"] == "awaiting_payment"
     assert len(await stripe.events(booking["payment"]["payment_intent_id"], "payment_intent.created")) == 1

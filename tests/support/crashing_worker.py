@@ -41,5 +41,5 @@ async def _work() -> None:
         await asyncio.Event().wait()
 
 
-if __name__ == "__main__":
+def main() -> None:
     asyncio.run(_work())

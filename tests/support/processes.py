@@ -17,6 +17,7 @@ from api.app import create_app
 from api.patience import patient_with
 from pitstop.devstack.stackfile import Stack
 from pitstop.settings import Settings
+from tests.support.forks import Forked
 
 ROOT = Path(__file__).parents[2]
 _NEVER_SECONDS = 10 * 86_400
@@ -126,7 +127,7 @@ def free_port() -> int:
 _DEATH_SECONDS = 60
 
 
-async def dies(process: Process, *calls: "asyncio.Task[Any]") -> None:
+async def dies(process: Process | Forked, *calls: "asyncio.Task[Any]") -> None:
     """Waits until the process has killed itself. A call that ends before that has failed, and says why."""
     death = asyncio.create_task(process.wait())
     done, _ = await asyncio.wait([death, *calls], timeout=_DEATH_SECONDS, return_when=asyncio.FIRST_COMPLETED)

@@ -1,6 +1,7 @@
 """The stack that all tests share, and a corner of it for each test: its own mechanic, service and customers."""
 
-from collections.abc import AsyncIterator
+from collections import deque
+from collections.abc import AsyncIterator, Generator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from tests.support.time import Clock
 
 _RUNNING: pytest.StashKey[Any] = pytest.StashKey()
 _FOLDER = "pitstop_stack"
+# What the test that runs has been refused: a failed one tells of it, because what was expected is rarely all that came.
+_refused: deque[str] = deque(maxlen=20)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -41,6 +44,24 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         stacks.stop(running[0])
 
 
+def pytest_runtest_setup() -> None:
+    _refused.clear()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed and _refused:
+        report.sections.append(("Answers that refused", "\n".join(_refused)))
+    return report
+
+
+async def _remember(answer: httpx.Response) -> None:
+    if answer.status_code >= httpx.codes.BAD_REQUEST:
+        await answer.aread()
+        _refused.append(f"{answer.request.method} {answer.request.url} {answer.status_code} {answer.text[:400]}")
+
+
 def _start_once(config: pytest.Config) -> Path:
     if given := stacks.variable():
         return Path(given)
@@ -58,7 +79,8 @@ def stack(request: pytest.FixtureRequest) -> Stack:
 
 @pytest.fixture(scope="session")
 async def http() -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(timeout=60, limits=httpx.Limits(max_connections=200)) as client:
+    limits, hooks = httpx.Limits(max_connections=200), {"response": [_remember]}
+    async with httpx.AsyncClient(timeout=60, limits=limits, event_hooks=hooks) as client:
         yield client
 
 

@@ -100,6 +100,11 @@ def not_found(what: str = "booking") -> Problem:
     return Problem(404, "not_found", "Not found", f"There is no such {what}, or it is not yours.")
 
 
+def key_reused(what: str) -> Problem:
+    detail = f"This Idempotency-Key was used for another request. Take a new key for a new {what}."
+    return Problem(422, "idempotency_key_reused", "The key belongs to another request", detail)
+
+
 def unavailable(code: str, what: str) -> Problem:
     detail = f"{what} cannot be reached at the moment. Try again with the same Idempotency-Key: nothing is done twice."
     return Problem(503, code, "Try again soon", detail, headers={"Retry-After": RETRY_AFTER_SECONDS})

@@ -150,6 +150,10 @@ class Settings(BaseSettings):
     stripe_api_url: HttpUrl | None = Field(
         default=None, description="Another server than Stripe's own: the dev stack's."
     )
+    stripe_js_url: HttpUrl = Field(
+        default=HttpUrl("https://js.stripe.com/v3/"),
+        description="Stripe.js, for the page on which customers pay. It has to come from Stripe.",
+    )
     stripe_secret_key: SecretStr = Field(
         default=SecretStr(DEVELOPMENT_SECRET), description="The secret API key (`sk_…`)."
     )

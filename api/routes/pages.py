@@ -1,4 +1,7 @@
-"""Pages for people: where a customer sees a booking, and a front page. No script is needed, and none is allowed."""
+"""Pages for people: where a customer sees a booking, and a front page. No script is needed, and none is allowed.
+
+Whatever a customer opens is in the customer's language; what knows of no customer, in the browser's.
+"""
 
 import logging
 from typing import Any

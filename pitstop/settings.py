@@ -270,8 +270,8 @@ class Settings(BaseSettings):
     )
     waitlist_missed_offers: PositiveInt = Field(
         default=3,
-        description="Offers that an entry in the waitlist may let pass: after each it goes to the end of the line, "
-        "after the last out of it.",
+        description="Offers that an entry in the waitlist may let go. After one let pass it goes to the end of the "
+        "line, after one cancelled it keeps its place, after the last it is out of the line.",
     )
     waitlist_entries_per_customer: PositiveInt = Field(
         default=10, description="Entries in the waitlist that one customer may have at a time."

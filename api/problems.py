@@ -37,6 +37,16 @@ DATABASE_AWAY = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
 )
+# What the server raises for a value that has no place in it. What the driver itself cannot write is a plain
+# `asyncpg.DataError`, of which these are subclasses.
+_UNSTORABLE = (
+    asyncpg.NumericValueOutOfRangeError,
+    asyncpg.DatetimeFieldOverflowError,
+    asyncpg.IntervalFieldOverflowError,
+    asyncpg.StringDataRightTruncationError,
+    asyncpg.CharacterNotInRepertoireError,
+    asyncpg.UntranslatableCharacterError,
+)
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
@@ -94,6 +104,12 @@ class ProblemResponse(JSONResponse):
 def invalid_field(field: str, message: str) -> Problem:
     error = FieldError(field=field, message=message)
     return Problem(422, "invalid_request", "The request is not valid", f"{field}: {message}", [error])
+
+
+def unstorable() -> Problem:
+    """No field is named: each that is known to have bounds is refused before it gets to the database."""
+    detail = "A value lies outside of what can be kept or searched: a number, an instant or a text. Nothing was done."
+    return Problem(422, "invalid_request", "The request is not valid", detail)
 
 
 def not_found(what: str = "booking") -> Problem:
@@ -203,6 +219,13 @@ def install(app: FastAPI) -> None:
     async def _database(_: Request, error: Exception) -> JSONResponse:
         _log.warning("database unavailable: %r", error)
         return answer(unavailable("database_unavailable", "The database"))
+
+    @app.exception_handler(asyncpg.DataError)
+    async def _unstorable(_: Request, error: asyncpg.DataError) -> JSONResponse:
+        if type(error) is not asyncpg.DataError and not isinstance(error, _UNSTORABLE):
+            raise error
+        _log.warning("a value that cannot be stored: %r", error)
+        return answer(unstorable())
 
     for kind in DATABASE_AWAY:
         app.add_exception_handler(kind, _database)

@@ -119,7 +119,7 @@ def _supplement(asked: dict[str, Any], facts: BookingFacts, words: PageWords) ->
 def _aimed_at(asked: dict[str, Any], facts: BookingFacts) -> BookingFacts:
     """The booking as it would be."""
     start, end = (datetime.fromisoformat(asked[name]) for name in ("start", "end"))
-    names = {f"{name}_name": one_line(asked[name]) for name in ("service", "plan", "mechanic")}
+    names: dict[str, Any] = {f"{name}_name": one_line(asked[name]) for name in ("service", "plan", "mechanic")}
     return replace(facts, start=start, end=end, **names)
 
 

@@ -4,6 +4,7 @@ The only pages with a script: Stripe's own, which has to come from Stripe, and o
 """
 
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 from uuid import UUID
 
@@ -53,7 +54,7 @@ async def pay(booking: str, request: Request, rooms: InRooms, address: ClientAdd
         payment = await payment_to_make(rooms, visit.caller, visit.booking)
     except Problem:
         return page("paid.html", 409, words=words_of(visit.sheet), outcome="no_more", here=visit.at(), again=None)
-    shown = {"here": visit.at(), "done": visit.at("/paid"), "stripe": rooms.settings.stripe_js_url}
+    shown: dict[str, Any] = {"here": visit.at(), "done": visit.at("/paid"), "stripe": rooms.settings.stripe_js_url}
     form = page("pay.html", policy=_policy(rooms.settings), payment=payment, **shown, **pay_words(visit.sheet))
     form.headers["Permissions-Policy"] = _PERMISSIONS
     return form

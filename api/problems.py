@@ -224,7 +224,8 @@ def install(app: FastAPI) -> None:
     async def _unstorable(_: Request, error: asyncpg.DataError) -> JSONResponse:
         if type(error) is not asyncpg.DataError and not isinstance(error, _UNSTORABLE):
             raise error
-        _log.warning("a value that cannot be stored: %r", error)
+        # If a request can bring it here, its field lacks a bound.
+        _log.error("a value that cannot be stored: %r", error)
         return answer(unstorable())
 
     for kind in DATABASE_AWAY:

@@ -273,6 +273,11 @@ class Settings(BaseSettings):
         description="Offers that an entry in the waitlist may let go. After one let pass it goes to the end of the "
         "line, after one cancelled it keeps its place, after the last it is out of the line.",
     )
+    serves_waitlist: bool = Field(
+        default=True,
+        description="Whether workers of this task queue offer what comes free to the waitlist. On one database one "
+        "task queue does: `false` for those of a second one.",
+    )
     waitlist_entries_per_customer: PositiveInt = Field(
         default=10, description="Entries in the waitlist that one customer may have at a time."
     )

@@ -169,7 +169,12 @@ class TemporalEngine:
             task.cancel()
 
     async def wake_waitlist(self) -> None:
-        """Starts the run that serves the waitlist, or tells the one that runs to look once more."""
+        """Starts the run that serves the waitlist, or tells the one that runs to look once more.
+
+        Nothing where another task queue's workers serve it.
+        """
+        if not self._settings.serves_waitlist:
+            return
         try:
             await self._client.start_workflow(
                 names.WAITLIST_WORKFLOW,

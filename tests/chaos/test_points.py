@@ -1,7 +1,9 @@
 """A death at each place between two effects; here one of each scenario, `make chaos` takes all."""
 
 import inspect
+from collections.abc import AsyncIterator
 from types import ModuleType
+from uuid import uuid4
 
 import pytest
 
@@ -10,7 +12,11 @@ from api import composition
 from chaos import crash_points, points
 from chaos.scenarios import SCENARIOS
 from pitstop.devstack.stackfile import Stack
+from tests.support.databases import fresh_database
+from tests.support.processes import environment
+from tests.support.processes import worker as worker_process
 
+_SWEEP_SECONDS = 5
 # They read, and nothing else.
 WITHOUT_EFFECTS = {"Catalogue", "TokenVerifier", "AuditBoard", "Pulse", "EncryptingCodec", "Dashboards"}
 # What they write is no part of a booking's walk; tests of their own break it.
@@ -21,8 +27,24 @@ OF_NO_BOOKING = {
 }
 
 
-async def test_deaths_between_two_effects(stack: Stack) -> None:
-    results = await points.run(stack, lambda _: None, short=True)
+@pytest.fixture
+async def alone(stack: Stack) -> AsyncIterator[Stack]:
+    """The stack with a database that nobody else works on, and a worker that sweeps it.
+
+    On the database of all tests the stack's own worker would take steps of these scenarios, such as an offer to the
+    waitlist, and nobody would come by the point.
+    """
+    async with fresh_database(stack) as urls:
+        own = {"api_database_url": urls.api, "worker_database_url": urls.worker, "audit_database_url": urls.audit}
+        there = {f"PITSTOP_{name.upper()}": url for name, url in own.items()}
+        there_only = stack.model_copy(update={"database_url": urls.superuser, "environment": stack.environment | there})
+        sweeping = {"task_queue": f"sweeping-{uuid4()}", "sweep_interval_seconds": _SWEEP_SECONDS}
+        async with worker_process(environment(there_only, **sweeping)):
+            yield there_only
+
+
+async def test_deaths_between_two_effects(alone: Stack) -> None:
+    results = await points.run(alone, lambda _: None, short=True)
     assert [death for death in results.deaths if death.wrong or not death.died] == []
     assert results.violations == []
     assert {death.scenario for death in results.deaths} == {scenario.name for scenario in SCENARIOS}

@@ -19,23 +19,31 @@ from pitstop.devstack.stackfile import Stack
 from pitstop.settings import Settings
 
 ROOT = Path(__file__).parents[2]
+_NEVER_SECONDS = 10 * 86_400
 
 
-def _unversioned(changes: dict[str, object]) -> dict[str, object]:
-    """A task queue of a test's own has no versions, unless the test asks: the server keeps few deployments."""
-    return {"versioning": "off"} if "task_queue" in changes else {}
+def _apart(changes: dict[str, object]) -> dict[str, object]:
+    """What else holds on a task queue of a test's own, unless the test asks for something else.
+
+    It has no versions, because the server keeps few deployments. And it leaves to the stack's workers what one worker
+    does for all bookings of a database: its offers to the waitlist and its sweeps would take up bookings of other
+    tests, on a task queue that soon nobody works on.
+    """
+    if "task_queue" not in changes:
+        return {}
+    return {"versioning": "off", "serves_waitlist": False, "sweep_interval_seconds": _NEVER_SECONDS}
 
 
 def settings(stack: Stack, **changes: object) -> Settings:
     """The stack's settings with changes: `hold_seconds=2`."""
-    changes = _unversioned(changes) | changes
+    changes = _apart(changes) | changes
     given = {name.removeprefix("PITSTOP_").lower(): value for name, value in stack.environment.items()}
     return Settings.model_validate(given | changes)
 
 
 def environment(stack: Stack, **changes: object) -> dict[str, str]:
     """The same for a process."""
-    changes = _unversioned(changes) | changes
+    changes = _apart(changes) | changes
     changed = {f"PITSTOP_{name.upper()}": str(value) for name, value in changes.items()}
     return dict(os.environ) | stack.environment | changed
 

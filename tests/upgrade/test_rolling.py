@@ -42,9 +42,7 @@ class Fleet:
     async def workers(self, build: str, versioning: str, module: str = "worker") -> AsyncIterator[Any]:
         """A worker process of this build, which polls and, if it is to be current at its start, is current."""
         changes = {"task_queue": self.name, "deployment_name": self.name, "build_id": build}
-        # A sweep would take up here what other tests have left: stranded bookings, and whoever waits for a slot.
-        calm = {"workflow_task_seconds": 2, "sweep_interval_seconds": 10 * 86_400}
-        variables = environment(self.stack, versioning=versioning, **calm, **changes)
+        variables = environment(self.stack, versioning=versioning, workflow_task_seconds=2, **changes)
         async with worker(variables, module) as process:
             known = UNVERSIONED if versioning == "off" else build
             await self.until(known, lambda version: version.workers > 0)

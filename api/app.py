@@ -25,6 +25,7 @@ from api.routes import (
     notices,
     operations,
     pages,
+    pay_pages,
     privacy,
     proposal_pages,
     proposals,
@@ -82,7 +83,7 @@ def create_app(settings: Settings | None = None, client: Client | None = None) -
     doors = (
         *(catalogue, bookings, changes, proposals, waitlist, workshops, workshop_words, referrals),
         *(notices, invites, waivers, mechanics, feeds, privacy, webhooks, texts, codec, sign_in, operations),
-        *(audits, pages, proposal_pages, waiver_pages, referral_pages, short_links),
+        *(audits, pages, pay_pages, proposal_pages, waiver_pages, referral_pages, short_links),
     )
     for routes in doors:
         app.include_router(routes.router)

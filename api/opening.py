@@ -10,7 +10,7 @@ from api import budgets
 from api.addresses import Address
 from api.callers import forbidden
 from api.composition import Rooms
-from api.problems import FieldError, Problem, invalid_field, unavailable
+from api.problems import FieldError, Problem, invalid_field, key_reused, unavailable
 from api.referrals import used
 from api.schemas import BookingIn, Customer, Location
 from pitstop.domain.booking import BookingStatus, SlotRefusal
@@ -175,7 +175,7 @@ async def _taken(rooms: Rooms, caller: Caller, request: BookingRequest, opening:
         outcome = await rooms.engine.hold(standing, opening.summary)
     except IdempotencyKeyReused:
         await rooms.desk.withdraw(caller, request)
-        raise _key_reused() from None
+        raise key_reused("booking") from None
     except EngineUnavailable:
         await rooms.desk.withdraw(caller, request)
         raise
@@ -193,7 +193,7 @@ async def _taken(rooms: Rooms, caller: Caller, request: BookingRequest, opening:
 
 def _refuse_what_differs_or_is_not_offered(opening: Opening, *, at_once: bool) -> None:
     if not opening.same_request:
-        raise _key_reused()
+        raise key_reused("booking")
     if opening.exhausted is not None:
         raise _too_many_holds(opening.exhausted)
     if opening.refusal is SlotRefusal.TAKEN:
@@ -204,11 +204,6 @@ def _refuse_what_differs_or_is_not_offered(opening: Opening, *, at_once: bool) -
         raise _not_offered("start", f"must be an instant: this service cannot be had at once; {_SEARCH}")
     if opening.refusal is not None:
         raise _refused(opening.refusal, opening.misnamed)
-
-
-def _key_reused() -> Problem:
-    detail = "This Idempotency-Key was used for another request. Take a new key for a new booking."
-    return Problem(422, "idempotency_key_reused", "The key belongs to another request", detail)
 
 
 def _too_many_holds(exhausted: HoldsExhausted) -> Problem:

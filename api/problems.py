@@ -37,6 +37,16 @@ DATABASE_AWAY = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
 )
+# What the server raises for a value that has no place in it. What the driver itself cannot write is a plain
+# `asyncpg.DataError`, of which these are subclasses.
+_UNSTORABLE = (
+    asyncpg.NumericValueOutOfRangeError,
+    asyncpg.DatetimeFieldOverflowError,
+    asyncpg.IntervalFieldOverflowError,
+    asyncpg.StringDataRightTruncationError,
+    asyncpg.CharacterNotInRepertoireError,
+    asyncpg.UntranslatableCharacterError,
+)
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
@@ -96,8 +106,19 @@ def invalid_field(field: str, message: str) -> Problem:
     return Problem(422, "invalid_request", "The request is not valid", f"{field}: {message}", [error])
 
 
+def unstorable() -> Problem:
+    """No field is named: each that is known to have bounds is refused before it gets to the database."""
+    detail = "A value lies outside of what can be kept or searched: a number, an instant or a text. Nothing was done."
+    return Problem(422, "invalid_request", "The request is not valid", detail)
+
+
 def not_found(what: str = "booking") -> Problem:
     return Problem(404, "not_found", "Not found", f"There is no such {what}, or it is not yours.")
+
+
+def key_reused(what: str) -> Problem:
+    detail = f"This Idempotency-Key was used for another request. Take a new key for a new {what}."
+    return Problem(422, "idempotency_key_reused", "The key belongs to another request", detail)
 
 
 def unavailable(code: str, what: str) -> Problem:
@@ -198,6 +219,14 @@ def install(app: FastAPI) -> None:
     async def _database(_: Request, error: Exception) -> JSONResponse:
         _log.warning("database unavailable: %r", error)
         return answer(unavailable("database_unavailable", "The database"))
+
+    @app.exception_handler(asyncpg.DataError)
+    async def _unstorable(_: Request, error: asyncpg.DataError) -> JSONResponse:
+        if type(error) is not asyncpg.DataError and not isinstance(error, _UNSTORABLE):
+            raise error
+        # If a request can bring it here, its field lacks a bound.
+        _log.error("a value that cannot be stored: %r", error)
+        return answer(unstorable())
 
     for kind in DATABASE_AWAY:
         app.add_exception_handler(kind, _database)

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
@@ -12,7 +12,8 @@ from api.fields import Instant, Lines
 from api.problems import Problem, invalid_field
 from api.schemas import MechanicId, Sent, ServiceId
 from pitstop.domain.caller import Caller
-from pitstop.domain.referrals import Referred
+from pitstop.domain.identity import fingerprint, referral_id
+from pitstop.domain.referrals import Recommendation, Referred
 
 # No mechanic plans further ahead.
 FURTHEST = timedelta(days=366)
@@ -70,6 +71,18 @@ class ReferralOffer(BaseModel):
     start: datetime | None
     note: str | None
     expires_at: datetime
+
+
+def recommendation(sent: ReferralIn, caller: Caller, booking_id: UUID, key: str | None) -> Recommendation:
+    """What is asked for; with a key, under an id by which it is found again. Raises 422 for what never makes sense."""
+    now = datetime.now(UTC)
+    if sent.workshop_id is None and sent.mechanic_id is None:
+        raise invalid_field("body.workshop_id", "is needed, or `mechanic_id`: it says where")
+    if sent.start is not None and not now < sent.start < now + FURTHEST:
+        raise invalid_field("body.start", f"must lie in the future, within {FURTHEST.days} days")
+    asked = sent.model_dump(mode="json") | {"booking_id": str(booking_id)}
+    named = (referral_id(f"{caller.role}:{caller.subject}", key), fingerprint(asked)) if key else (uuid4(), None)
+    return Recommendation(*named, **sent.model_dump())
 
 
 async def referred_by(rooms: Rooms, caller: Caller, token: str, service_id: UUID) -> Referred:

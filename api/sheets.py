@@ -38,6 +38,12 @@ class Sheet:
         """Whether the session belongs into the customer's calendar."""
         return self.status in (BookingStatus.CONFIRMED, BookingStatus.IN_PROGRESS)
 
+    @property
+    def is_payable(self) -> bool:
+        """Whether the booking waits for money: its own, or the difference of a dearer plan."""
+        differs = self.supplement is not None and self.supplement["status"] == "open"
+        return self.status is BookingStatus.AWAITING_PAYMENT or differs
+
 
 def manage_url(rooms: Rooms, caller: Caller, booking_id: UUID, end: datetime | None) -> str | None:
     """Whoever holds the link acts as the customer: only the customer's side is given it. An immediate session that

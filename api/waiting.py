@@ -8,7 +8,7 @@ from api.callers import forbidden
 from api.composition import Rooms
 from api.fields import clock_time
 from api.opening import MISNAMED, customer_of, phone_of
-from api.problems import FieldError, Problem, SlotNamed, invalid_field
+from api.problems import FieldError, Problem, SlotNamed, invalid_field, key_reused
 from api.waitlist_schemas import OfferOut, WaitlistEntry, WaitlistIn
 from pitstop.domain.caller import Caller, Role
 from pitstop.domain.identity import fingerprint, waitlist_entry_id
@@ -70,8 +70,7 @@ async def join(rooms: Rooms, caller: Caller, request: EntryRequest, now: datetim
 
 def _refuse(joining: Joining, limits: EntryLimits) -> None:
     if not joining.same_request:
-        detail = "This Idempotency-Key was used for another request. Take a new key for a new wish."
-        raise Problem(422, "idempotency_key_reused", "The key belongs to another request", detail)
+        raise key_reused("wish")
     if joining.misnamed is not None:
         error = FieldError(field=f"body.{joining.misnamed}", message=MISNAMED[joining.misnamed])
         raise Problem(422, "slot_not_offered", "Not offered", f"{error.field}: {error.message}", [error])

@@ -92,8 +92,10 @@ class WaitlistEntry(BaseModel):
     timezone: str
     earliest: time | None
     latest: time | None
-    missed: int = Field(description="Offers that it has let pass; after each it goes to the end of the line.")
-    misses_left: int = Field(description="How many more it may let pass; with the last the entry is closed.")
+    missed: int = Field(
+        description="Offers that it has let go: let pass, which puts it at the end of the line, or cancelled."
+    )
+    misses_left: int = Field(description="How many more it may let go; with the last the entry is closed.")
     created_at: datetime
     offer: OfferOut | None = Field(description="What is held at this moment.")
 

@@ -169,12 +169,19 @@ class Buyer:
         await self._insists(cancel, "calling off")
 
     async def asks(
-        self, what: str, *, operator: bool = False, mechanic: UUID | None = None, gone: bool = False, **sent: Any
+        self,
+        what: str,
+        *,
+        operator: bool = False,
+        mechanic: UUID | None = None,
+        gone: bool = False,
+        once: bool = False,
+        **sent: Any,
     ) -> Json | None:
         """Asks for a change until there is an answer that says what became of it; None: it was refused, or nothing.
 
         As the customer's service, unless it is an operator or this mechanic who asks. `gone`: once it is done, whoever
-        has asked does not see the booking any more.
+        has asked does not see the booking any more. `once`: with an Idempotency-Key.
         """
         definite = _DEFINITE | ({httpx.codes.NOT_FOUND} if gone else set())
         own = await self._world.token_of(mechanic) if mechanic else None
@@ -185,7 +192,7 @@ class Buyer:
             now = self._world.stack.now
             token = own or (now.tokens.operator if operator else now.tokens.service)
             url = f"{now.api_url}/v1/bookings/{self.story.opened['id']}/{what}"
-            headers = {"Authorization": f"Bearer {token}"}
+            headers = {"Authorization": f"Bearer {token}"} | ({"Idempotency-Key": self.story.key} if once else {})
             answer = await self._world.http.post(url, json=sent or None, headers=headers, timeout=_CALL_SECONDS)
             if answer.status_code not in definite | PASSING:
                 self.story.complaints.append(f"{what} answered {answer.status_code}: {answer.text[:300]}")

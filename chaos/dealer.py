@@ -189,7 +189,7 @@ class Dealer(Buyer):
             "plan_id": str(to.plan_id),
             "mechanic_id": str(to.mechanics[0]),
         }
-        if await self.asks("referral", operator=True, **wanted) is None:
+        if await self.asks("referral", operator=True, once=True, **wanted) is None:
             return None
         tokens: list[str] = []
 
@@ -201,6 +201,8 @@ class Dealer(Buyer):
             return bool(tokens)
 
         await self._insists(look, "reading the mail of a referral")
+        if len(set(tokens)) > 1:
+            self.story.complaints.append(f"one key, {len(set(tokens))} referrals")
         return tokens[0] if tokens else None
 
     def by_referral(self, rival: int, token: str) -> "Dealer":

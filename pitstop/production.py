@@ -39,7 +39,7 @@ def faults(settings: "Settings") -> list[str]:
 
 def _faults(settings: "Settings") -> Iterator[tuple[str, str]]:
     yield from _left_as_they_are(settings)
-    for name in ("public_url", "jwks_url", "stripe_api_url", "twilio_base_url"):
+    for name in ("public_url", "jwks_url", "stripe_api_url", "stripe_js_url", "twilio_base_url"):
         if (url := getattr(settings, name)) and not _is_private(str(url)):
             yield name, "must begin with https://"
     for name in ("cors_origins", "temporal_ui_origins"):

@@ -150,6 +150,10 @@ class Settings(BaseSettings):
     stripe_api_url: HttpUrl | None = Field(
         default=None, description="Another server than Stripe's own: the dev stack's."
     )
+    stripe_js_url: HttpUrl = Field(
+        default=HttpUrl("https://js.stripe.com/v3/"),
+        description="Stripe.js, for the page on which customers pay. It has to come from Stripe.",
+    )
     stripe_secret_key: SecretStr = Field(
         default=SecretStr(DEVELOPMENT_SECRET), description="The secret API key (`sk_…`)."
     )
@@ -266,8 +270,8 @@ class Settings(BaseSettings):
     )
     waitlist_missed_offers: PositiveInt = Field(
         default=3,
-        description="Offers that an entry in the waitlist may let pass: after each it goes to the end of the line, "
-        "after the last out of it.",
+        description="Offers that an entry in the waitlist may let go. After one let pass it goes to the end of the "
+        "line, after one cancelled it keeps its place, after the last it is out of the line.",
     )
     serves_waitlist: bool = Field(
         default=True,

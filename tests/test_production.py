@@ -83,6 +83,7 @@ UNFIT: list[tuple[str, dict[str, Any]]] = [
     ("public_url", {"public_url": "http://bookings.pitstop.test"}),
     ("jwks_url", {"jwks_url": "http://login.pitstop.test/keys"}),
     ("stripe_api_url", {"stripe_api_url": "http://stripe.pitstop.test"}),
+    ("stripe_js_url", {"stripe_js_url": "http://js.pitstop.test/"}),
     ("cors_origins", {"cors_origins": ("http://book.pitstop.test",)}),
     ("api_database_url", {"api_database_url": "postgresql://pitstop_api@database/pitstop"}),
     ("worker_database_url", {"worker_database_url": "postgresql://pitstop_worker@database/pitstop"}),

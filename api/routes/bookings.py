@@ -53,6 +53,17 @@ IdempotencyKey = Annotated[
         examples=["4f9c1f1e-checkout-1"],
     ),
 ]
+OptionalKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=255,
+        pattern=r"^[\x20-\x7e]+$",
+        description="Chosen by the client: the same key with the same body is the same request, which is done once.",
+        examples=["4f9c1f1e-referral-1"],
+    ),
+]
 AcceptLanguage = Annotated[
     str,
     Header(

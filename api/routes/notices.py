@@ -1,6 +1,6 @@
 """A booking's notices, for operators: how each fares, and sending one again."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal
 
 from fastapi import APIRouter
@@ -10,7 +10,7 @@ from api.callers import Authenticated, BookingId, forbidden
 from api.composition import InRooms
 from api.examples import NOTICES, shown
 from api.openapi import problems
-from api.problems import not_found
+from api.problems import Problem, not_found
 from api.reading import StrictRoute
 from api.schemas import Sent
 from pitstop.domain.caller import Caller, Role
@@ -57,20 +57,35 @@ async def list_notices(id: BookingId, caller: Authenticated, rooms: InRooms) -> 
 @router.post(
     "/{id}/notices/resend",
     status_code=202,
-    responses={202: shown(NOTICES), **problems(400, 401, 403, 404, 408, 413, 415, 422, 503)},
+    responses={202: shown(NOTICES), **problems(400, 401, 403, 404, 408, 409, 413, 415, 422, 503)},
 )
 async def resend_notice(id: BookingId, sent: ResendIn, caller: Authenticated, rooms: InRooms) -> NoticePage:
-    """Sends a notice again that was sent, failed or skipped, if it still holds; one that waits to be sent stays.
+    """Sends a notice again that was sent, failed or skipped, if it still holds.
 
-    A reminder whose session has begun, or a text message to somebody who has replied STOP, is skipped again.
+    A reminder whose session has begun, or a text message to somebody who has replied STOP, is skipped again. 409
+    `notice_pending`: it has not been sent yet. It goes out at its time, or is being tried; its run is told to look.
     """
     _only_operators(caller)
-    standing = await rooms.board.resend(caller, id, sent.key)
-    if standing is None:
+    resent = await rooms.board.resend(caller, id, sent.key)
+    if resent is None:
         raise not_found("notice")
+    standing, again = resent
     await rooms.engine.tell_notices_owed(standing)
-    rows = await rooms.board.notices(caller, id)
-    return NoticePage(items=[NoticeOut.model_validate(row) for row in rows or []])
+    page = NoticePage(items=[NoticeOut.model_validate(row) for row in await rooms.board.notices(caller, id) or []])
+    if not again:
+        raise _pending(next(each for each in page.items if each.key == sent.key))
+    return page
+
+
+def _pending(notice: NoticeOut) -> Problem:
+    if notice.attempts:
+        tried = f"It is being tried, {notice.attempts} times so far" + (f": {notice.detail}" if notice.detail else "")
+        how = f"{tried}. It goes on by itself; send it again once it is sent or failed."
+    elif notice.due_at is not None and notice.due_at > datetime.now(UTC):
+        how = f"It goes out by itself at {notice.due_at:%Y-%m-%d %H:%M:%S} UTC. Send it again after that."
+    else:
+        how = "It is about to be sent. Look at the notices again in a minute."
+    return Problem(409, "notice_pending", "It has not been sent yet", how)
 
 
 def _only_operators(caller: Caller) -> None:

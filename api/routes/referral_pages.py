@@ -1,23 +1,32 @@
 """What the link of a referral opens in a browser."""
 
-from fastapi import APIRouter
+from datetime import datetime
+
+from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
 from api import budgets
 from api.addresses import ClientAddress
 from api.composition import InRooms
-from api.routes.pages import PageRoute, page
-from pitstop.gateways.wording import money
+from api.page_words import WORDS
+from api.routes.pages import PageRoute, no_such_page, page
+from pitstop.domain.notices import Language
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 
 @router.get("/referrals/{token}")
-async def referral(token: str, rooms: InRooms, address: ClientAddress) -> HTMLResponse:
+async def referral(token: str, request: Request, rooms: InRooms, address: ClientAddress) -> HTMLResponse:
+    """In the language, and the zone, of the booking that is referred from."""
     id = rooms.referral_links.referral_of(token)
     offer = await rooms.referrals.offer(id) if id else None
     await rooms.rates.spend((budgets.reads if offer else budgets.failures)(rooms, address))
     if offer is None:
-        return page("not_found.html", 404)
-    price, until = money(offer["amount"], offer["currency"]), f"{offer['expires_at']:%Y-%m-%d %H:%M}"
-    return page("referral.html", offer=offer, price=price, until=until)
+        return no_such_page(request)
+    words = WORDS[Language(offer["language"])]
+    named = {name: offer[name] for name in ("plan", "workshop", "mechanic")}
+    price = words.phrasing.money(offer["amount"], offer["currency"])
+    what = words.say("referral", "offer", price=price, address=offer["workshop_address"], **named)
+    expires: datetime = offer["expires_at"]
+    until = words.say("referral", "until", until=words.phrasing.moment(expires, offer["timezone"]))
+    return page("referral.html", words=words, service=offer["service"], what=what, until=until, note=offer["note"])

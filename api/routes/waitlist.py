@@ -14,6 +14,7 @@ from api.composition import InRooms, Rooms
 from api.examples import shown
 from api.languages import preferred
 from api.openapi import problems
+from api.paying import payment_to_make
 from api.problems import Problem, not_found
 from api.reading import StrictRoute
 from api.routes.bookings import AcceptLanguage, IdempotencyKey, no_store
@@ -118,18 +119,7 @@ async def read_payment(id: BookingId, caller: Reader, rooms: InRooms) -> Payment
 
     409 `nothing_to_pay`: it waits for nothing.
     """
-    row = await rooms.desk.booking(caller, id)
-    if row is None:
-        raise not_found()
-    due = row if row["status"] == "awaiting_payment" else row["supplement"] or {}
-    if not due.get("client_secret"):
-        detail = f"The booking is {row['status']}, or its payment is another's to make."
-        raise Problem(409, "nothing_to_pay", "There is nothing to pay", detail)
-    return PaymentToMake(
-        payment_intent_id=due["payment_intent_id"],
-        client_secret=due["client_secret"],
-        publishable_key=rooms.settings.stripe_publishable_key,
-    )
+    return await payment_to_make(rooms, caller, id)
 
 
 async def _entry(rooms: Rooms, caller: Caller, id: UUID) -> WaitlistEntry:

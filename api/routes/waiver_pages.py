@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -14,12 +13,14 @@ from pydantic import TypeAdapter, ValidationError
 from api import budgets
 from api.addresses import Address, ClientAddress
 from api.composition import InRooms, Rooms
-from api.routes.pages import LONGEST_TOKEN, WITH_FORM, PageRoute, from_own_page, page
+from api.routes.pages import LONGEST_TOKEN, WITH_FORM, PageRoute, from_own_page, no_such_page, page
 from api.sheets import Sheet, sheet_of
 from api.waiver_words import PAGE
 from api.waivers import SignedName, typed
 from pitstop.domain.caller import Caller, Origin, Role
+from pitstop.domain.notices import Language as Written
 from pitstop.domain.waiver import Language, Signing, WaiverSignature
+from pitstop.gateways.phrasing import PHRASINGS
 from pitstop.gateways.wording import shown_zone
 from pitstop.postgres.waivers import WaiverState
 
@@ -51,9 +52,9 @@ async def read(
     """The document, and below it name, tick and button; or what has been signed."""
     visit = await _visit(request, rooms, address, booking, token, language)
     if visit is None:
-        return page("not_found.html", 404)
+        return no_such_page(request)
     await rooms.rates.spend(budgets.reads(rooms, address))
-    return await _shown(visit)
+    return await _shown(visit) or no_such_page(request)
 
 
 @router.post("/bookings/{booking}/waiver")
@@ -63,12 +64,12 @@ async def sign(
     """Whoever has the link may sign; a form that another site sends with it is refused all the same."""
     visit = await _visit(request, rooms, address, booking, token, language)
     if visit is None:
-        return page("not_found.html", 404)
+        return no_such_page(request)
     await rooms.rates.spend(budgets.writes(rooms, address))
     if not _from_here(request):
-        return await _shown(visit, "elsewhere", code=403)
+        return await _shown(visit, "elsewhere", code=403) or no_such_page(request)
     sent = {name: values[0] for name, values in parse_qs((await request.body()).decode(errors="replace")).items()}
-    return await _signed(visit, request, address, sent)
+    return await _signed(visit, request, address, sent) or no_such_page(request)
 
 
 def _from_here(request: Request) -> bool:
@@ -89,10 +90,10 @@ async def _visit(
     return _Visit(rooms, Caller(Role.LINK, str(opened), origin), opened, token, asked)
 
 
-async def _signed(visit: _Visit, request: Request, address: Address, sent: dict[str, str]) -> Response:
+async def _signed(visit: _Visit, request: Request, address: Address, sent: dict[str, str]) -> Response | None:
     state = await visit.rooms.waivers.state(visit.caller, visit.booking, datetime.now(UTC))
     if state is None:
-        return page("not_found.html", 404)
+        return None
     language, name = _language(visit, state), sent.get("signed_name", "")
     try:
         clean = _NAME.validate_python(name)
@@ -118,13 +119,13 @@ def _language(visit: _Visit, state: WaiverState) -> Language:
     return visit.asked or state.language or Language.ENGLISH
 
 
-async def _shown(visit: _Visit, said: str = "", name: str = "", code: int = 200) -> HTMLResponse:
-    """`said` is the key of what is wrong, `name` what was typed."""
+async def _shown(visit: _Visit, said: str = "", name: str = "", code: int = 200) -> HTMLResponse | None:
+    """`said` is the key of what is wrong, `name` what was typed. None where there is no such booking any more."""
     now = datetime.now(UTC)
     state = await visit.rooms.waivers.state(visit.caller, visit.booking, now)
     sheet = await sheet_of(visit.rooms, visit.caller, visit.booking)
     if state is None or sheet is None:
-        return page("not_found.html", 404)
+        return None
     language = _language(visit, state)
     document = await visit.rooms.waivers.current(language, now) if state.is_signable else None
     words = _words(visit, state, sheet, language) | {"said": PAGE[language].get(said), "typed": name}
@@ -142,10 +143,11 @@ def _words(visit: _Visit, state: WaiverState, sheet: Sheet, language: Language) 
         "here": visit.address(language),
         "back": f"/manage/{visit.booking}?{query}",
         "pdf": f"/v1/bookings/{visit.booking}/waiver.pdf?{query}",
-        "signatures": [_proof(each, shown_zone(sheet.facts)) for each in state.signatures],
+        "signatures": [_proof(each, shown_zone(sheet.facts), language) for each in state.signatures],
     }
 
 
-def _proof(signature: WaiverSignature, zone: str) -> dict[str, Any]:
-    local = signature.accepted_at.astimezone(ZoneInfo(zone))
-    return asdict(signature) | {"when": f"{local:%Y-%m-%d %H:%M:%S %Z} ({zone})"}
+def _proof(signature: WaiverSignature, zone: str, language: Language) -> dict[str, Any]:
+    """To the minute, as mails say it; the page's markup has the exact moment, and so has the PDF."""
+    moment = PHRASINGS[Written(language)].moment(signature.accepted_at, zone)
+    return asdict(signature) | {"when": f"{moment} ({zone})"}

@@ -70,6 +70,7 @@ class Plan:
             "TEMPORAL_ADDRESS": self.temporal_address,
             "TEMPORAL_NAMESPACE": NAMESPACE,
             "STRIPE_API_URL": self.addresses.url("stripe"),
+            "STRIPE_JS_URL": f"{self.addresses.url('stripe')}/stripe.js",
             "STRIPE_SECRET_KEY": self.credentials.stripe_secret_key,
             "STRIPE_PUBLISHABLE_KEY": self.credentials.stripe_publishable_key,
             "STRIPE_WEBHOOK_SECRET": self.credentials.stripe_webhook_secret,

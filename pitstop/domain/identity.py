@@ -9,6 +9,7 @@ from uuid import UUID, uuid5
 _BOOKINGS = UUID("5b1d1c5e-7c3f-4f0e-9d57-2f7d3c1a9e10")
 _CUSTOMERS = UUID("0f4a2f6b-51c6-4a57-8f0e-6d0d3c7a7b21")
 _WAITLIST = UUID("c86ff1b4-9d5f-4e0f-b6a0-5f3f3d1f7a62")
+_REFERRALS = UUID("7a4f1f0d-3f0a-4c57-9d0b-8c1f6a2f4e35")
 
 
 def booking_id(caller: str, idempotency_key: str) -> UUID:
@@ -19,6 +20,11 @@ def booking_id(caller: str, idempotency_key: str) -> UUID:
 def waitlist_entry_id(caller: str, idempotency_key: str) -> UUID:
     """As `booking_id`, of an entry in the waitlist."""
     return uuid5(_WAITLIST, f"{len(caller)}:{caller}:{idempotency_key}")
+
+
+def referral_id(caller: str, idempotency_key: str) -> UUID:
+    """As `booking_id`, of a referral."""
+    return uuid5(_REFERRALS, f"{len(caller)}:{caller}:{idempotency_key}")
 
 
 def offer_id(entry: UUID, number: int) -> UUID:

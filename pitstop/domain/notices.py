@@ -23,6 +23,8 @@ class NoticeKind(StrEnum):
     RESCHEDULED = "rescheduled"
     # The difference of a dearer plan was paid, and the booking could not be moved there.
     DIFFERENCE_RETURNED = "difference_returned"
+    # It was not paid in time, and the booking stays as it was.
+    DIFFERENCE_UNPAID = "difference_unpaid"
     PROPOSAL = "proposal"
     HANDED_OVER = "handed_over"
     AT_RISK = "at_risk"

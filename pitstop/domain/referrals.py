@@ -13,14 +13,24 @@ REFERABLE = (BookingStatus.IN_PROGRESS, BookingStatus.COMPLETED)
 
 @dataclass(frozen=True, slots=True)
 class Recommendation:
-    """`workshop_id` or `mechanic_id` says where; `start` is a suggestion, `note` in the mechanic's words."""
+    """`workshop_id` or `mechanic_id` says where; `start` is a suggestion, `note` in the mechanic's words.
 
+    `id` is a function of caller and key where there is a key; `fingerprint` is then that of the request.
+    """
+
+    id: UUID
+    fingerprint: bytes | None
     service_id: UUID
     plan_id: UUID
     workshop_id: UUID | None
     mechanic_id: UUID | None
     start: datetime | None
     note: str | None
+
+    @property
+    def named(self) -> tuple[UUID, UUID, UUID | None, UUID | None]:
+        """What, and where."""
+        return self.service_id, self.plan_id, self.workshop_id, self.mechanic_id
 
 
 @dataclass(frozen=True, slots=True)

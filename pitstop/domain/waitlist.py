@@ -15,7 +15,8 @@ LONGEST_SPAN = timedelta(days=62)
 class EntryStatus(StrEnum):
     """Where an entry stands. `offered`: it waits, and a slot is held for it at this moment.
 
-    `closed`: it has let as many offers pass as it may. `lapsed`: the time that it waited for is over.
+    `closed`: it has let as many offers go as it may, cancelled or let pass. `lapsed`: the time that it waited for is
+    over.
     """
 
     WAITING = "waiting"

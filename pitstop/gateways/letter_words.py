@@ -109,6 +109,7 @@ def _words(
         "refunded": phrasing.money(facts.amount_refunded, facts.currency),
         "kept": phrasing.money(facts.amount_kept, facts.currency),
         "returned": phrasing.money(facts.detail.get("returned", 0), facts.currency),
+        "difference": phrasing.money(facts.detail.get("difference", 0), facts.currency),
         "refunded_some": facts.amount_refunded > 0,
         "kept_some": facts.amount_kept > 0,
         "ahead": phrasing.span(notice.reminder_offset) if notice.reminder_offset else None,

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import asyncpg
 
@@ -12,7 +12,9 @@ from pitstop.domain.audit_log import Action, Entry
 from pitstop.domain.booking import BookingStatus
 from pitstop.domain.caller import Caller, Role
 from pitstop.domain.catalogue import SessionKind
+from pitstop.domain.notices import Language
 from pitstop.domain.referrals import Misnamed, NotReferable, Recommendation, Referred, may_refer
+from pitstop.ports import IdempotencyKeyReused
 from pitstop.postgres import queries
 from pitstop.postgres.audit_log import note
 from pitstop.postgres.pool import Connection, Pool
@@ -30,42 +32,55 @@ class Referrals:
 
     async def refer(
         self, caller: Caller, booking_id: UUID, wanted: Recommendation, now: datetime
-    ) -> dict[str, Any] | None:
-        """The referral, with its mail on record. None where there is no booking that this caller may refer from.
+    ) -> tuple[dict[str, Any], bool] | None:
+        """The referral, with its mail on record, and whether it is new: a request that is repeated finds its own.
 
-        Raises `NotReferable` and `Misnamed`.
+        None where there is no booking that this caller may refer from. Raises `NotReferable`, `Misnamed`, and
+        `IdempotencyKeyReused` when the key belongs to another request.
         """
         async with self._as(caller.role, caller.subject) as connection:
             session = await connection.fetchrow(_SQL["session"], booking_id)
             if session is None or not _is_own(caller, session):
                 return None
-            if not may_refer(SessionKind(session["kind"]), BookingStatus(session["status"])):
-                raise NotReferable
-            named = (wanted.service_id, wanted.plan_id, wanted.workshop_id, wanted.mechanic_id)
-            if (field := await connection.fetchval(_SQL["misnamed"], *named)) is not None:
-                raise Misnamed(field)
-            made_by = session["mechanic_id"] if caller.role is Role.MECHANIC else None
-            row = await connection.fetchrow(
-                _SQL["refer"],
-                uuid4(),
-                booking_id,
-                session["customer_id"],
-                session["service"],
-                made_by,
-                *named,
-                wanted.start,
-                wanted.note,
-                now,
-                now + self._good_for,
-            )
+            if (known := await _known(connection, wanted)) is not None:
+                return known, False
+            await _require_referable(connection, session, wanted)
+            row = await self._insert(connection, caller, session, wanted, now)
+            if row is None:
+                # The same request, at the same time.
+                return await _known(connection, wanted) or {}, False
             await note(connection, caller, Entry(Action.REFER, "booking", str(booking_id)))
-            return dict(row) if row else None
+            return dict(row), True
+
+    async def _insert(
+        self, connection: Connection, caller: Caller, session: asyncpg.Record, wanted: Recommendation, now: datetime
+    ) -> asyncpg.Record | None:
+        """None when there is one under this key."""
+        return await connection.fetchrow(
+            _SQL["refer"],
+            wanted.id,
+            session["booking_id"],
+            session["customer_id"],
+            session["service"],
+            session["mechanic_id"] if caller.role is Role.MECHANIC else None,
+            *wanted.named,
+            wanted.start,
+            wanted.note,
+            now,
+            now + self._good_for,
+            wanted.fingerprint,
+        )
 
     async def offer(self, referral_id: UUID) -> dict[str, Any] | None:
-        """What the bearer of its link is shown."""
+        """What the bearer of its link is shown, with the language and zone to show it in."""
         async with self._as(_OF_THE_LINK, str(referral_id)) as connection:
             row = await connection.fetchrow(_SQL["offer"], referral_id)
-        return dict(row) if row else None
+            if row is None:
+                return None
+            # Whoever has this link has got it by mail, as the link of the booking.
+            await connection.execute(_SQL["become"], Role.LINK, str(row["booking_id"]))
+            reader = await connection.fetchrow(_SQL["reader"], row["booking_id"])
+        return {**row, **(reader or {"language": Language.EN, "timezone": "UTC"})}
 
     async def referred(self, caller: Caller, referral_id: UUID) -> Referred | None:
         """None when it is not this caller's to book by."""
@@ -78,6 +93,20 @@ class Referrals:
         async with self._pool.acquire() as connection, connection.transaction():
             await connection.execute(_SQL["become"], role, subject)
             yield connection
+
+
+async def _known(connection: Connection, wanted: Recommendation) -> dict[str, Any] | None:
+    row = await connection.fetchrow(_SQL["known"], wanted.id)
+    if row is not None and row["request_fingerprint"] != wanted.fingerprint:
+        raise IdempotencyKeyReused
+    return dict(row) if row else None
+
+
+async def _require_referable(connection: Connection, session: asyncpg.Record, wanted: Recommendation) -> None:
+    if not may_refer(SessionKind(session["kind"]), BookingStatus(session["status"])):
+        raise NotReferable
+    if (field := await connection.fetchval(_SQL["misnamed"], *wanted.named)) is not None:
+        raise Misnamed(field)
 
 
 def _is_own(caller: Caller, session: asyncpg.Record) -> bool:

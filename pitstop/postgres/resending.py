@@ -5,6 +5,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
+import asyncpg
+
 from pitstop.domain.audit_log import Action, Entry
 from pitstop.domain.booking import BookingStatus
 from pitstop.domain.caller import Caller
@@ -30,26 +32,31 @@ class NoticeBoard:
             await note(connection, caller, Entry(Action.LIST_NOTICES, "booking", str(booking_id)))
             return [dict(row) for row in await connection.fetch(_SQL["notices"], booking_id)]
 
-    async def resend(self, caller: Caller, booking_id: UUID, key: str) -> Standing | None:
-        """Puts the notice back among those to be sent, and says where its booking stands; None when there is none."""
+    async def resend(self, caller: Caller, booking_id: UUID, key: str) -> tuple[Standing, bool] | None:
+        """Puts the notice back among those to be sent. Where its booking stands, and whether that was so: one that has
+        not been sent yet stays as it is. None when there is no such notice."""
         async with self._as(caller) as connection:
             row = await connection.fetchrow(_SQL["standing"], booking_id)
             if row is None or key not in [each["key"] for each in await connection.fetch(_SQL["notices"], booking_id)]:
                 return None
-            await connection.execute(_SQL["resend"], booking_id, key)
-            entry = Entry(Action.RESEND_NOTICE, "booking", str(booking_id), detail={"notice": key})
+            again: bool = await connection.fetchval(_SQL["resend"], booking_id, key)
+            entry = Entry(Action.RESEND_NOTICE, "booking", str(booking_id), detail={"notice": key, "again": again})
             await note(connection, caller, entry)
-        return Standing(
-            booking_id=row["booking_id"],
-            fingerprint=row["fingerprint"],
-            mechanic_id=row["mechanic_id"],
-            customer_id=row["customer_id"],
-            start=row["starts_at"],
-            status=BookingStatus(row["status"]),
-        )
+        return _standing(row), again
 
     @asynccontextmanager
     async def _as(self, caller: Caller) -> AsyncIterator[Connection]:
         async with self._pool.acquire() as connection, connection.transaction():
             await connection.execute(_SQL["become"], caller.role, caller.subject)
             yield connection
+
+
+def _standing(row: asyncpg.Record) -> Standing:
+    return Standing(
+        booking_id=row["booking_id"],
+        fingerprint=row["fingerprint"],
+        mechanic_id=row["mechanic_id"],
+        customer_id=row["customer_id"],
+        start=row["starts_at"],
+        status=BookingStatus(row["status"]),
+    )

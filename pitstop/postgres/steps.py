@@ -97,11 +97,11 @@ async def let_go_of_flags(connection: Connection, booking_id: UUID, how: Resolut
     await close_supplement(connection, booking_id, "closed", now)
 
 
-async def close_supplement(connection: Connection, booking_id: UUID, how: str, now: datetime) -> None:
+async def close_supplement(connection: Connection, booking_id: UUID, how: str, now: datetime, **more: Any) -> None:
     """The open one, if there is one: nobody is to pay it any more, and its run sees to it that nobody can."""
     closed = await connection.fetchval(_SUPPLEMENTS["close_supplement"], booking_id, how, now)
     if closed is not None:
-        detail = {"supplement_id": str(closed)}
+        detail = {"supplement_id": str(closed), **more}
         await connection.execute(_CHANGES["note"], booking_id, now, f"supplement_{how}", detail)
 
 

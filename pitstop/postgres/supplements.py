@@ -148,10 +148,18 @@ async def _settle(asked: Asked, found: asyncpg.Record, news: SupplementNews) -> 
     if not news.paid:
         await _do(asked, "record_void", intent, asked.now)
         if found["status"] == "open":
-            await steps.close_supplement(asked.connection, asked.booking_id, "lapsed", asked.now)
+            await _lapse(asked, found)
     elif news.is_for(found["to_pay"], found["to_pay_in"]):
         if await _do(asked, "record_payment", intent, asked.now) is not None:
             await _use(asked, found, intent)
+
+
+async def _lapse(asked: Asked, found: asyncpg.Record) -> None:
+    """The time to pay is over. The booking stays as it was, which its customer is told."""
+    await steps.close_supplement(asked.connection, asked.booking_id, "lapsed", asked.now, notices=1)
+    kind, move = NoticeKind.DIFFERENCE_UNPAID, asked.booking["moves"]
+    owed = notice_plan.told_now(asked.booking_id, kind, move, of=found["id"], difference=found["difference"])
+    await steps.owe(asked.connection, asked.booking_id, owed)
 
 
 async def _use(asked: Asked, found: asyncpg.Record, intent: str) -> None:

@@ -275,6 +275,13 @@ PLANTED: dict[str, list[tuple[str, tuple[str, ...]]]] = {
         ("moved", ("DELETE FROM notifications WHERE booking_id = $1 AND key LIKE '%/3600s/move-1'",)),
         ("moved", ("DELETE FROM notifications WHERE booking_id = $1 AND key LIKE '%/3600s'",)),
         ("taken", ("DELETE FROM notifications WHERE booking_id = $1 AND kind = 'taken'",)),
+        (
+            "confirmed",
+            (
+                "INSERT INTO booking_events (booking_id, at, event, detail)"
+                """ VALUES ($1, now(), 'supplement_lapsed', '{"notices": 1}')""",
+            ),
+        ),
     ],
     "mail_sent_twice": [
         (

@@ -159,6 +159,13 @@ def test_what_goes_back_of_a_change_is_named(language: Language, row: str) -> No
 
 
 @pytest.mark.parametrize(
+    ("language", "says"), [(Language.EN, "the CA$10.50 more"), (Language.FR, "les 10,50 $ de plus")]
+)
+def test_what_was_not_paid_for_a_change_is_named(language: Language, says: str) -> None:
+    assert says in spaced(mail(NoticeKind.DIFFERENCE_UNPAID, language, detail={"difference": 1050}).text)
+
+
+@pytest.mark.parametrize(
     ("kind", "method"),
     [
         (NoticeKind.CONFIRMATION, "REQUEST"),

@@ -11,6 +11,7 @@ from pitstop.devstack.stackfile import Stack
 from tests.messages.conftest import Texts, waits_for
 from tests.messages.rows import add_text
 from tests.support.people import Customer, Issuer
+from tests.support.rows import add_booking, add_session
 from tests.support.shop import Shop
 from tests.support.time import Clock
 
@@ -71,14 +72,32 @@ async def test_a_notice_of_an_ended_booking_is_sent_again_by_a_run_of_its_own(
     assert [entry["detail"]["sending"] for entry in timeline if entry["event"] == "notice_resent"] == [2]
 
 
-async def test_one_that_waits_is_looked_after_and_not_sent_twice(
+async def test_one_that_waits_for_its_time_is_not_sent_before_it(
     operator: Customer, customer: Customer, confirmed: Json
 ) -> None:
+    due = (await notices(operator, confirmed))["reminder/3600s"]["due_at"]
     for _ in range(2):
-        assert (await resend(operator, confirmed, "reminder/3600s")).status_code == 202
+        answer = await resend(operator, confirmed, "reminder/3600s")
+        assert (answer.status_code, answer.json()["code"]) == (409, "notice_pending")
+        assert due.replace("T", " ")[:16] in answer.json()["detail"]
     seen = await notices(operator, confirmed)
     assert (seen["reminder/3600s"]["status"], seen["reminder/3600s"]["sending"]) == ("pending", 1)
     assert "notice_resent" not in str((await customer.read(confirmed))["timeline"])
+
+
+async def test_one_that_is_being_tried_says_so_and_what_went_wrong(
+    operator: Customer, database: Any, shop: Shop
+) -> None:
+    case = await add_booking(database, shop, shop.start(), "confirmed", "customer")
+    await add_session(database, case, "scheduled")
+    await database.execute(
+        "INSERT INTO notifications (key, booking_id, kind, status, attempts, detail)"
+        " VALUES ($1::uuid || '/confirmation', $1, 'confirmation', 'sending', 3, 'no route to host')",
+        case.booking_id,
+    )
+    answer = await resend(operator, {"id": str(case.booking_id)}, "confirmation")
+    assert answer.status_code == 409, answer.text
+    assert "3 times so far: no route to host" in answer.json()["detail"]
 
 
 async def test_news_of_the_former_sending_are_not_of_the_new_one(

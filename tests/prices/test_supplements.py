@@ -81,6 +81,11 @@ async def test_paid_and_moved(
     await replays(clock.workflow(booking), "difference_paid", "asked for a dearer plan, paid, moved there, completed")
 
 
+def is_told_of_lapse(read: Json) -> bool:
+    mails = [entry["detail"] for entry in read["timeline"] if entry["event"] == "mail_sent"]
+    return [mail["kind"] for mail in mails].count("difference_unpaid") == 1
+
+
 async def test_not_paid_in_time(
     customer: Customer, rival: Customer, shop: Shop, to_pay: ToPay, clock: Clock, stripe: StripeControl, books: Books
 ) -> None:
@@ -92,6 +97,9 @@ async def test_not_paid_in_time(
     assert {name: lapsed[name] for name in same} == {name: asked[name] for name in same}
     assert lapsed["supplement"]["client_secret"] is None
     assert "supplement_lapsed" in events(lapsed)
+    await customer.waits_for(asked, is_told_of_lapse, "the news of the lapse")
+    [mail] = [each for each in await customer.mails() if each["subject"].startswith("Your booking stays as it was")]
+    assert "CA$10.00 more" in mail["text"]
     assert (await customer.pay(due(asked))).status_code == 400, "nobody can pay any more"
     await rival.book(shop, start + DAY)
     assert (await rival.post(rival.request(shop, start))).status_code == 409

@@ -3,6 +3,8 @@
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from tests.support.histories import replays
 from tests.support.people import Customer, events
 from tests.support.time import Clock
@@ -68,8 +70,24 @@ async def test_who_declines_keeps_its_place_and_is_not_asked_for_it_again(
     assert (await first.ask(booking, "cancel")).status_code == 200
     await offered(second, later)
     declined = await read(first, entry)
-    assert (declined["status"], declined["position"], declined["missed"]) == ("waiting", 1, 0)
+    assert (declined["status"], declined["position"], declined["missed"]) == ("waiting", 1, 1)
     assert len(await offers_of(database, full.shop)) == 2
+
+
+@pytest.mark.parametrize(("who", "becomes"), [("customer", ("closed", 3)), ("operator", ("waiting", 2))])
+async def test_who_declines_too_often_is_in_nobodys_way(
+    full: Day, crowd: Crowd, operator: Customer, database: Pool, who: str, becomes: tuple[str, int]
+) -> None:
+    """What an operator ends is not held against the customer."""
+    [first] = await crowd(1)
+    entry = await join(first, full)
+    await database.execute("UPDATE waitlist_entries SET missed = 2 WHERE id = $1", entry["id"])
+    await full.owner.ask(full.booking, "cancel")
+    booking = await offered(first, entry)
+    caller = {"customer": first, "operator": operator}[who]
+    assert (await caller.ask(booking, "cancel")).status_code == 200
+    after = await sees(first, entry, becomes[0])
+    assert after["missed"] == becomes[1]
 
 
 async def test_one_that_may_let_pass_no_more_is_closed(

@@ -13,7 +13,7 @@ import pytest
 from icalendar import Calendar
 from pydantic import SecretStr
 
-from api.routes.pages import _EVENTS, _STATUSES
+from api.page_words import WORDS, PageWords
 from pitstop.devstack.stackfile import Stack
 from pitstop.domain.booking import BookingStatus
 from pitstop.gateways.manage_links import ManageLinks
@@ -169,6 +169,7 @@ async def test_pages_run_no_script_and_tell_nobody_their_address(stack: Stack, h
         assert (await http.get(f"{stack.api_url}{link}")).status_code == 200, link
 
 
-def test_every_status_has_words() -> None:
-    assert _STATUSES.keys() == set(BookingStatus)
-    assert {status for status in BookingStatus if status.is_end} <= _EVENTS.keys()
+@pytest.mark.parametrize("words", WORDS.values(), ids=lambda words: words.tag)
+def test_every_status_has_words(words: PageWords) -> None:
+    assert words["status"].keys() == set(BookingStatus)
+    assert {status for status in BookingStatus if status.is_end} <= words["events"].keys()

@@ -104,6 +104,51 @@ async def test_it_is_booked_by_its_link(
     ]
 
 
+async def test_a_repeated_request_is_one_referral(
+    customer: Customer, mechanic: Customer, operator: Customer, session: Json, visit: Shop
+) -> None:
+    sent: Json = {
+        "service_id": str(visit.service_id),
+        "plan_id": str(visit.plan_id),
+        "mechanic_id": str(visit.mechanic_id),
+    }
+
+    async def asked(who: Customer, key: str, **changes: Any) -> Any:
+        headers = who.headers | {"Idempotency-Key": key}
+        url = f"{who.api_url}/v1/bookings/{session['id']}/referral"
+        return await who.http.post(url, json=sent | changes, headers=headers)
+
+    answers = await asyncio.gather(*(asked(mechanic, "one") for _ in range(4)))
+    assert sorted(answer.status_code for answer in answers) == [200, 200, 200, 201]
+    again = await asked(mechanic, "one")
+    assert (again.status_code, {answer.json()["id"] for answer in answers}) == (200, {again.json()["id"]})
+    assert [each["id"] for each in (await customer.read(session))["referrals"]] == [again.json()["id"]]
+    other = await asked(mechanic, "one", note="Another.")
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+    assert (await asked(mechanic, "x" * 256)).json()["errors"][0]["field"] == "header.Idempotency-Key"
+    for by, key in ((mechanic, "two"), (operator, "one")):
+        assert (await asked(by, key)).status_code == 201
+    # Whoever sends no key asks anew each time, as before.
+    assert (await refer(mechanic, session, visit))["id"] != (await refer(mechanic, session, visit))["id"]
+    await token_for(customer, session, 5)
+
+
+async def test_its_page_is_in_the_customers_language(
+    customer: Customer, mechanic: Customer, session: Json, visit: Shop, database: Any
+) -> None:
+    await refer(mechanic, session, visit)
+    token = await token_for(customer, session)
+    page = f"{customer.api_url}/referrals/{token}"
+    shown = await customer.http.get(page)
+    assert '<html lang="en-CA">' in shown.text
+    await database.execute("UPDATE bookings SET language = 'fr' WHERE id = $1", UUID(session["id"]))
+    shown = await customer.http.get(page)
+    for words in ('<html lang="fr-CA">', "189,00\xa0$", "avec ", "vaut pour une réservation, jusqu&#39;au", "HN"):
+        assert words in shown.text
+    wrong = await customer.http.get(page[:-4], headers={"Accept-Language": "fr-CA,fr;q=0.9,en;q=0.8"})
+    assert (wrong.status_code, "n&#39;ouvre aucune" in wrong.text) == (404, True)
+
+
 async def test_it_is_used_once_and_a_lapsed_hold_gives_it_back(
     customer: Customer, mechanic: Customer, session: Json, visit: Shop, clock: Clock
 ) -> None:

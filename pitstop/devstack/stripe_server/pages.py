@@ -7,7 +7,7 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from fastapi import APIRouter, Request
 from jinja2 import Environment, FileSystemLoader
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 
 from pitstop.devstack.sqlite_file import transaction
 from pitstop.devstack.stripe_server.call import Call
@@ -56,6 +56,12 @@ async def overview(request: Request) -> Response:
 
 def _refunded(parts: Parts, intent: Json) -> list[Json]:
     return parts.objects.page("refund", {"payment_intent =": intent["id"]}, 100)
+
+
+@router.get("/stripe.js")
+async def stripe_js() -> Response:
+    """What stands in for Stripe.js in a browser."""
+    return FileResponse(Path(__file__).parent / "stripe.js", media_type="text/javascript")
 
 
 @router.get("/3d_secure/{intent}/{step}")

@@ -49,6 +49,9 @@ def _called_for(record: BookingRecord) -> dict[tuple[str, int], int]:
             called[NoticeKind.WORKSHOP_ASKED if _is_told(record, NoticeKind.WORKSHOP_ASKED, move) else told, move] = 1
             if entry.notices is not None:
                 called[NoticeKind.REMINDER, move] = entry.notices - 1
+        elif entry.event == "supplement_lapsed" and entry.notices:
+            unpaid = (NoticeKind.DIFFERENCE_UNPAID, move)
+            called[unpaid] = called.get(unpaid, 0) + entry.notices
         elif entry.event == "in_progress" and record.immediate:
             called[NoticeKind.TAKEN, 0] = 1
         elif entry.event == "refunded":

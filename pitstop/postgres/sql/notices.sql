@@ -16,6 +16,7 @@ WITH judged AS (
                 WHEN 'reminder' THEN b.status = 'confirmed' AND b.starts_at > $2 AND o.move = b.moves
                 WHEN 'confirmation' THEN b.status IN ('confirmed', 'in_progress', 'completed')
                 WHEN 'rescheduled' THEN b.status IN ('confirmed', 'in_progress') AND o.move = b.moves
+                WHEN 'difference_unpaid' THEN b.status = 'confirmed' AND b.starts_at > $2 AND o.move = b.moves
                 WHEN 'handed_over' THEN b.status IN ('confirmed', 'in_progress', 'completed')
                 WHEN 'taken' THEN b.status IN ('in_progress', 'completed')
                 WHEN 'at_risk' THEN b.status = 'confirmed' AND b.starts_at > $2 AND EXISTS (

@@ -13,6 +13,12 @@ JOIN services AS s ON s.id = b.service_id
 LEFT JOIN sessions AS v ON v.booking_id = b.id
 WHERE b.id = $1
 
+-- name: known
+-- What a repeated request finds under its key.
+SELECT
+    id, booking_id, service_id, plan_id, workshop_id, mechanic_id, start, note, made_at, expires_at, request_fingerprint
+FROM referrals WHERE id = $1
+
 -- name: misnamed
 -- Which field names nothing that can be recommended.
 SELECT CASE
@@ -28,22 +34,27 @@ END
 -- The mail to the customer is owed from the same statement on: a trigger sees to it.
 INSERT INTO referrals (
     id, booking_id, customer_id, opened_by_service, made_by, service_id, plan_id, workshop_id, mechanic_id, start, note, made_at,
-    expires_at
+    expires_at, request_fingerprint
 )
-SELECT $1, $2, $3, $4, $5, $6, $7, COALESCE($8, (SELECT workshop_id FROM mechanics WHERE id = $9)), $9, $10, $11, $12, $13
+SELECT $1, $2, $3, $4, $5, $6, $7, COALESCE($8, (SELECT workshop_id FROM mechanics WHERE id = $9)), $9, $10, $11, $12, $13, $14
+ON CONFLICT DO NOTHING
 RETURNING id, booking_id, service_id, plan_id, workshop_id, mechanic_id, start, note, made_at, expires_at
 
 -- name: offer
 -- What whoever has the link is shown.
 SELECT
     r.service_id, s.name AS service, r.plan_id, p.name AS plan, p.amount, p.currency, r.workshop_id, w.name AS workshop,
-    w.address AS workshop_address, r.mechanic_id, m.name AS mechanic, r.start, r.note, r.expires_at
+    w.address AS workshop_address, r.mechanic_id, m.name AS mechanic, r.start, r.note, r.expires_at, r.booking_id
 FROM referrals AS r
 JOIN services AS s ON s.id = r.service_id
 JOIN plans AS p ON p.id = r.plan_id
 LEFT JOIN workshops AS w ON w.id = r.workshop_id
 LEFT JOIN mechanics AS m ON m.id = r.mechanic_id
 WHERE r.id = $1
+
+-- name: reader
+-- How the customer who was referred is written to.
+SELECT language, timezone FROM bookings WHERE id = $1
 
 -- name: referred
 -- The customer of a referral, with the data that need not be typed again.

@@ -48,7 +48,7 @@ def machine(stack: Stack) -> Iterator[type[Course]]:
             (Course,),
             {
                 "run_in": staticmethod(lambda awaitable: loop.run(_awaited(awaitable))),
-                "opens": staticmethod(lambda: Floor.opened(database, pool)),
+                "opens": staticmethod(lambda anew: Floor.opened(database, pool, anew)),
                 "records": records,
             },
         )

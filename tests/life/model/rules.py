@@ -27,7 +27,8 @@ class Expected:
     """A booking as it ought to stand.
 
     `share`: the most that still goes back; `live`: it blocks its slot; `lapses`: when its hold does. `owed`: what has
-    gone back or is to, None where nothing is. `first_price`: of its own payment. `differences`: all that were ever to be paid, `proposal` the open one.
+    gone back or is to, None where nothing is. `first_price`: what its own payment is over. `differences`: all that were
+    ever to be paid. `proposal`: the open one.
     """
 
     id: UUID

@@ -1,4 +1,4 @@
-"""What else becomes of a booking: it is handed over, other times are proposed, and what is dearer is paid for, or not."""
+"""What else becomes of a booking: it is handed over, other times are proposed, what is dearer is paid for, or not."""
 
 from datetime import datetime, timedelta
 from uuid import UUID

@@ -179,7 +179,8 @@ class Course(RuleBasedStateMachine):
         wish = Wish(self.base + slot, mechanic, plan, waive)
         wanted = {"start": wish.start.isoformat(), "mechanic_id": str(mechanic), "waive_difference": waive}
         wanted |= {"plan_id": str(self.floor.plans[plan])} if plan else {}
-        expected = self._answer_to_move(booking, role, wish, stale == 0)
+        free = self.is_free(mechanic, wish.start, booking)
+        expected = prices.answer_to_move(booking, wish, role, self.now, free) if stale else "version_conflict"
         answer = self._ask(booking, "reschedule", role, wanted | ({"version": 1} if stale == 0 else {}))
         assert answer == expected, f"{wish} by {role} at {self.now}: {booking}"
         if answer is None and not wish.is_where(booking):
@@ -208,22 +209,8 @@ class Course(RuleBasedStateMachine):
         if (before, due.status) == ("open", "applied"):
             self.make_way(due.mechanic, due.start)
 
-    def _answer_to_move(self, booking: Expected, role: str, wish: Wish, stale: bool) -> str | None:
-        if stale:
-            return "version_conflict"
-        if booking.status == "confirmed" and wish.is_where(booking):
-            return None
-        if (refusal := booking.refusal("reschedule", role, self.now)) is not None:
-            return refusal
-        if (refusal := prices.refused_for_money(booking, wish, role, self.now)) is not None:
-            return refusal
-        again = wish.is_to_be_paid(booking, role) and prices.is_asked_again(booking, wish, self.now)
-        return None if again else self._answer_to_time(booking, wish.mechanic, wish.start)
-
     def _answer_to_time(self, booking: Expected, mechanic: UUID, start: datetime) -> str | None:
-        if start < self.now:
-            return "slot_not_offered"
-        return None if self.is_free(mechanic, start, booking) else "slot_unavailable"
+        return prices.answer_to_time(start, self.now, self.is_free(mechanic, start, booking))
 
     @rule(which=WHICH, role=st.sampled_from(["customer", "mechanic", "operator", "service"]), when=WHEN)
     def somebody_cancels_it(self, which: int, role: str, when: When) -> None:

@@ -36,6 +36,24 @@ class Wish:
         return role in CUSTOMERS and self.costs_more(booking) > 0
 
 
+def answer_to_move(booking: Expected, wish: Wish, role: str, now: datetime, free: bool) -> str | None:
+    """Why it is refused, by the words of the API; None: it is done, or is to be paid. `free`: nobody has the time."""
+    if booking.status == "confirmed" and wish.is_where(booking):
+        return None
+    refusal = booking.refusal("reschedule", role, now) or refused_for_money(booking, wish, role, now)
+    if refusal is not None:
+        return refusal
+    if wish.is_to_be_paid(booking, role) and is_asked_again(booking, wish, now):
+        return None
+    return answer_to_time(wish.start, now, free)
+
+
+def answer_to_time(start: datetime, now: datetime, free: bool) -> str | None:
+    if start < now:
+        return "slot_not_offered"
+    return None if free else "slot_unavailable"
+
+
 def refused_for_money(booking: Expected, wish: Wish, role: str, now: datetime) -> str | None:
     more = wish.costs_more(booking)
     if wish.is_to_be_paid(booking, role):

@@ -18,7 +18,7 @@ from tests.life.model.rules import Expected
 from tests.support.people import Json
 
 Answer = TypeVar("Answer")
-HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
+HOUR, QUARTER, MINUTE = timedelta(hours=1), timedelta(minutes=15), timedelta(minutes=1)
 SLOTS = [HOUR * hours for hours in (0, 2, 24, 26, 72)]
 WHICH = st.integers(0, 2)
 # Before or after the start; none so near a boundary that the seconds of a test would matter.
@@ -115,17 +115,17 @@ class Live(RuleBasedStateMachine):
         if then in ("come", "drop"):
             self.does(self.shop.pay_difference(booking, due, then))
             self._is_settled(model, paid=True, now=asked.expires if then == "drop" else now)
-        elif then == "lapses":
-            self.does(self.shop.let_lapse(booking, due))
-            self._is_settled(model, paid=False, now=asked.expires)
         elif then == "cancelled":
             self._asks(model, booking, who, "cancel", now)
             self.does(self.shop.is_voided(booking, due))
-        else:
-            other = replace(wish, start=self.base + HOUR * 96)
-            assert self._asks_to_move(model, booking, who, other, now)
+        elif then == "replaced" and self._asks_to_move(
+            model, booking, who, other := replace(wish, start=wish.start + QUARTER), now
+        ):
             self.does(self.shop.is_voided(booking, due))
             self._is_to_be_paid(model, booking, other, who, now, "come")
+        else:
+            self.does(self.shop.let_lapse(booking, due))
+            self._is_settled(model, paid=False, now=asked.expires)
 
     def _is_settled(self, model: Expected, *, paid: bool, now: datetime) -> None:
         self._mails_go_out(model, now)

@@ -40,7 +40,7 @@ class WholeLive(Live):
         which=WHICH,
         who=st.sampled_from(["mechanic", "operator"]),
         options=st.lists(st.tuples(st.sampled_from(SLOTS), st.integers(0, 1)), min_size=1, max_size=2, unique=True),
-        answer=st.sampled_from(["takes", "takes", "declines", "lapses", "moves"]),
+        answer=st.sampled_from(["takes", "takes", "declines", "lapses", "cancelled"]),
         when=WHENS,
     )
     def somebody_proposes_times(
@@ -87,8 +87,7 @@ class WholeLive(Live):
             now = model.proposal.expires + MINUTE
             model.is_offered(None)
         else:
-            assert self.does(self.shop.ask(booking, "operator", "reschedule", {"start": time[0].isoformat()})) is None
-            model.is_moved(time[0], model.mechanic, "operator", now)
+            self._asks(model, booking, "operator", "cancel", now)
         self._mails_go_out(model, now)
         assert self.does(self.shop.ask(booking, "customer", "proposal/accept", _sent(*time))) == "no_proposal"
 

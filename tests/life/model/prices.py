@@ -45,7 +45,10 @@ def answer_to_move(booking: Expected, wish: Wish, role: str, now: datetime, free
         return refusal
     if wish.is_to_be_paid(booking, role) and is_asked_again(booking, wish, now):
         return None
-    return answer_to_time(wish.start, now, free)
+    answer = answer_to_time(wish.start, now, free)
+    # What begins in this moment cannot be paid for before.
+    at_once = wish.is_to_be_paid(booking, role) and wish.start == now
+    return "slot_not_offered" if answer is None and at_once else answer
 
 
 def answer_to_time(start: datetime, now: datetime, free: bool) -> str | None:

@@ -40,5 +40,5 @@ def shows(machine: type[Course], monkeypatch: pytest.MonkeyPatch, mutant: Mutant
     take_away, course = mutant
     play_course(machine, course)
     take_away(monkeypatch)
-    with pytest.raises((AssertionError, asyncpg.PostgresError)):
+    with pytest.raises((AssertionError, asyncpg.IntegrityConstraintViolationError)):
         play_course(machine, course)

@@ -247,7 +247,7 @@ MUTANTS: dict[str, Mutant] = {
         _paid_late,
     ),
     "what is paid late stays": (
-        _sql(supplements._SQL, "return_payment", "payment_intent_id = $2", "payment_intent_id = $2 AND $3 IS NULL"),
+        _sql(supplements._SQL, "return_payment", "payment_intent_id = $2", "payment_intent_id = $2 AND FALSE"),
         _paid_late,
     ),
     "what was replaced is as good as new": (
@@ -266,8 +266,8 @@ MUTANTS: dict[str, Mutant] = {
         _sql(moves._SQL, "move_reservation", "mechanic_id = $2, starts_at", "mechanic_id = r.mechanic_id, starts_at"),
         _handed_over,
     ),
-    "the other mechanic is not asked": (
-        _sql(moves._SQL, "hand_over", "mechanic_id = $2,", "mechanic_id = mechanic_id,"),
+    "what is handed over stays the former mechanic's": (
+        _sql(moves._SQL, "hand_over", "mechanic_id = $2,", "mechanic_id = COALESCE(mechanic_id, $2),"),
         _handed_over,
     ),
     "the customer is not told of a hand-over": (

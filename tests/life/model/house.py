@@ -113,7 +113,8 @@ class LiveShop:
 
     async def difference_is(self, booking: Json, due: Json, status: str) -> None:
         def there(read: Json) -> bool:
-            return (read["supplement"]["id"], read["supplement"]["status"]) == (due["id"], status)
+            now: Json = read["supplement"]
+            return bool(now["id"] == due["id"] and now["status"] == status)
 
         await self.people["customer"].waits_for(booking, there, f"the difference to be {status}")
 
@@ -125,7 +126,8 @@ class LiveShop:
         """Stripe is told beside everything else that nobody is to pay it; then nobody can."""
 
         def there(read: Json) -> bool:
-            return read["supplement"]["id"] != due["id"] or read["supplement"]["payment_status"] == "canceled"
+            now: Json = read["supplement"]
+            return bool(now["id"] != due["id"] or now["payment_status"] == "canceled")
 
         await self.people["customer"].waits_for(booking, there, "Stripe to be told")
         assert (await self.people["customer"].pay({"payment": due})).status_code == 400

@@ -203,8 +203,8 @@ class Live(RuleBasedStateMachine):
             seen = self.does(self.shop.seen(booking))
             there = (seen["status"], seen["start"], seen["mechanic"], seen["moves"], seen["confirmed"])
             assert there == (model.status, model.start, model.mechanic, model.moves, 1)
-            there = (seen["plan"], seen["amount"], seen["back"])
-            assert there == (self.shop.plans[model.plan], model.amount, model.owed or 0)
+            money = (seen["plan"], seen["amount"], seen["back"])
+            assert money == (self.shop.plans[model.plan], model.amount, model.owed or 0)
             assert seen["refunded"][0] == seen["refunded"][1] <= (model.owed or 0)
 
     def teardown(self) -> None:

@@ -6,20 +6,31 @@ from uuid import UUID
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
-from tests.life.model.agreed import MINUTE, Proposal
-from tests.life.model.machine import SECOND, SLOTS, WHEN, WHICH, Course, When
+from tests.life.model.agreed import MINUTE, Difference, Proposal
+from tests.life.model.machine import IN_TIME, SECOND, SLOTS, WHICH, Course, When
 from tests.life.model.rules import Expected
 
-_OPTION = st.tuples(st.sampled_from(SLOTS), st.integers(0, 1))
+# Of these the later ones come first: they are more often to be had.
+_LATER = st.sampled_from(SLOTS[::-1])
+_OPTION = st.tuples(_LATER, st.integers(0, 1))
 
 
 class WholeCourse(Course):
     """With second mechanics, other plans and other times."""
 
-    @rule(which=WHICH, what=st.sampled_from(["paid", "paid twice", "unheard", "over"]), late=st.integers(0, 5))
-    def a_difference_is_paid_or_not(self, which: int, what: str, late: int) -> None:
-        """`late`: in time, mostly; at the end of the time, at that of the grace, or after it."""
-        owing = [(each, due) for each in reversed(self.known) for due in each.differences if not due.settled]
+    @rule(
+        which=WHICH,
+        what=st.sampled_from(["paid", "paid twice", "unheard", "over"]),
+        late=st.integers(0, 5),
+        slot=_LATER,
+    )
+    def a_difference_is_paid_or_not(self, which: int, what: str, late: int, slot: timedelta = SLOTS[-1]) -> None:
+        """`late`: in time, mostly; at the end of the time, at that of the grace, or after it. `slot`: what is wanted by
+        somebody for a difference, if nobody is to pay one yet."""
+        owing = self._unsettled()
+        if not owing:
+            self.somebody_moves_it(which, "customer", slot, True, 1, (None, False), "dear")
+            owing = self._unsettled()
         if not owing:
             return
         booking, due = owing[which % len(owing)]
@@ -32,21 +43,23 @@ class WholeCourse(Course):
             for _ in range(2 if what == "paid twice" else 1):
                 self._is_told_of_difference(booking, due, True)
 
+    def _unsettled(self) -> list[tuple[Expected, Difference]]:
+        """What is to be paid, and what Stripe has not been told that it is not."""
+        return [(each, due) for each in reversed(self.known) for due in each.differences if not due.settled]
+
     @rule(
         which=WHICH,
         role=st.sampled_from(["mechanic", "operator"]),
         mechanic=st.integers(0, 1),
         stale=st.integers(0, 9),
-        when=WHEN,
+        when=IN_TIME,
     )
     def somebody_hands_it_over(self, which: int, role: str, mechanic: int, stale: int, when: When) -> None:
-        booking = self.some(which, "confirmed") or self.some(which)
-        if booking is None:
-            return
+        booking = self.one_that_stands(which)
         self._waits(booking, when)
         to = self.floor.mechanics[mechanic]
-        expected = self._answer_to_hand_over(booking, role, to, stale == 0)
-        wanted = {"mechanic_id": str(to)} | ({"version": 1} if stale == 0 else {})
+        expected = self._answer_to_hand_over(booking, role, to, stale == 9)
+        wanted = {"mechanic_id": str(to)} | ({"version": 1} if stale == 9 else {})
         assert self._ask(booking, "hand_over", role, wanted) == expected, f"to {to} at {self.now}: {booking}"
         if expected is None and to != booking.mechanic:
             self.make_way(to, booking.start)
@@ -65,14 +78,12 @@ class WholeCourse(Course):
         role=st.sampled_from(["mechanic", "operator"]),
         options=st.lists(_OPTION, min_size=1, max_size=2, unique=True),
         minutes=st.sampled_from([10, 180, 1440]),
-        when=WHEN,
+        when=IN_TIME,
     )
     def somebody_proposes_times(
         self, which: int, role: str, options: list[tuple[timedelta, int]], minutes: int, when: When
     ) -> None:
-        booking = self.some(which, "confirmed") or self.some(which)
-        if booking is None:
-            return
+        booking = self.one_that_stands(which)
         self._waits(booking, when)
         times = tuple((self.base + slot, self.floor.mechanics[mechanic]) for slot, mechanic in options)
         wanted = {"options": [_sent(*each) for each in times], "expires_in_minutes": minutes}
@@ -94,13 +105,13 @@ class WholeCourse(Course):
                 return refusal
         return None
 
-    @rule(which=WHICH, answer=st.sampled_from(["first", "last", "other", "declines", "none"]), when=WHEN)
+    @rule(which=WHICH, answer=st.sampled_from(["first", "last", "other", "declines", "none"]), when=IN_TIME)
     def the_customer_answers(self, which: int, answer: str, when: When) -> None:
         """`other`: takes a time that was not offered. `none`: it lapses."""
+        if not any(each.proposal for each in self.known):
+            self.somebody_proposes_times(which, "operator", [(SLOTS[-1], 0), (SLOTS[-2], 1)], 180, (None, False))
         offered = [each for each in reversed(self.known) if each.proposal is not None]
-        booking = offered[which % len(offered)] if offered else self.some(which)
-        if booking is None:
-            return
+        booking = offered[which % len(offered)] if offered else self.one_that_stands(which)
         self._waits(booking, when)
         if answer == "none":
             self._proposal_lapses(booking)

@@ -23,13 +23,16 @@ class WholeCourse(Course):
         what=st.sampled_from(["paid", "paid twice", "unheard", "over"]),
         late=st.integers(0, 5),
         slot=_LATER,
+        when=IN_TIME,
     )
-    def a_difference_is_paid_or_not(self, which: int, what: str, late: int, slot: timedelta = SLOTS[-1]) -> None:
-        """`late`: in time, mostly; at the end of the time, at that of the grace, or after it. `slot`: what is wanted by
-        somebody for a difference, if nobody is to pay one yet."""
+    def a_difference_is_paid_or_not(
+        self, which: int, what: str, late: int, slot: timedelta = SLOTS[-1], when: When = (None, False)
+    ) -> None:
+        """`late`: in time, mostly; at the end of the time, at that of the grace, or after it. `slot` and `when`: what
+        somebody wants for a difference before, if nobody is to pay one yet."""
         owing = self._unsettled()
         if not owing:
-            self.somebody_moves_it(which, "customer", slot, True, 1, (None, False), "dear")
+            self.somebody_moves_it(which, "customer", slot, True, 1, when, "dear")
             owing = self._unsettled()
         if not owing:
             return

@@ -13,6 +13,9 @@ HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 # What is wrong with the product in each, as a change of it, and what shows it; with the product as it is, nothing does.
 Mutant = tuple[Callable[[pytest.MonkeyPatch], None], Callable[[Course], None]]
 
+# Courses that have been played with the product as it is: once is enough for all controls that are shown by them.
+_SOUND: set[Callable[[Course], None]] = set()
+
 
 async def nothing(*_: object, **__: object) -> None:
     """Instead of a step."""
@@ -38,7 +41,9 @@ def play_course(machine: type[Course], course: Callable[[Course], None]) -> None
 def shows(machine: type[Course], monkeypatch: pytest.MonkeyPatch, mutant: Mutant) -> None:
     """With the product as it is, nothing is found; without the guard, it is."""
     take_away, course = mutant
-    play_course(machine, course)
+    if course not in _SOUND:
+        play_course(machine, course)
+        _SOUND.add(course)
     take_away(monkeypatch)
     with pytest.raises((AssertionError, asyncpg.IntegrityConstraintViolationError)):
         play_course(machine, course)

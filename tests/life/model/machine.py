@@ -346,6 +346,18 @@ class Course(RuleBasedStateMachine):
         if self.known:
             self.does(self._is_audited())
 
+    def _moot(self, booking: Expected, refunds: bool) -> set[str]:
+        """While a payment or a refund is under way, Stripe and the records differ."""
+        unsettled = booking.status == "awaiting_payment" or (booking.owed and not refunds)
+        moot = {"payment_stale", "refund_unrecorded"} if unsettled else set()
+        intents = self.floor.till.intents
+        if any(not due.settled and intents[due.id] == "succeeded" for due in booking.differences):
+            moot |= {"paid_not_booked"}
+        if booking.to_pay is not None and not booking.to_pay.held:
+            # By the audit's clock it may still be paid; by this one its time is over, and somebody wanted it.
+            moot |= {"supplement_slot_differs"}
+        return moot
+
     async def _is_audited(self) -> None:
         """What the audit says of all that is there, but for what is late: nothing is, on this clock."""
         async with type(self).records.snapshot() as snapshot:
@@ -355,16 +367,8 @@ class Course(RuleBasedStateMachine):
             amounts = {booking.id: booking.first_price} | {due.id: due.amount for due in booking.differences}
             intents, refunds = self.floor.till.facts(booking.id, amounts)
             case = Case(booking.id, facts[booking.id], tuple(intents), tuple(refunds), engine=False)
-            unsettled = booking.status == "awaiting_payment" or (booking.owed and not refunds)
-            # By the audit's clock it may still be paid; by that of the course its time is over, and somebody wanted it.
-            made_way = booking.to_pay is not None and not booking.to_pay.held
-            moot = (_UNSETTLED if unsettled else set()) | ({"supplement_slot_differs"} if made_way else set())
-            found = [each for each in judge(case, at) if each.kind.code not in moot]
+            found = [each for each in judge(case, at) if each.kind.code not in self._moot(booking, bool(refunds))]
             assert not found, found
-
-
-# While a payment or a refund is under way, Stripe and the records differ.
-_UNSETTLED = {"payment_stale", "refund_unrecorded"}
 
 
 def _seen(there: dict[str, Any]) -> dict[str, Any]:

@@ -182,6 +182,7 @@ async def _told_of_move(asked: Asked, aim: Aim, move: int, difference: int, by: 
         moved |= {"from_mechanic_id": str(asked.mechanic_id), "to_mechanic_id": str(aim.mechanic_id)}
     if aim.offer is not None:
         moved |= {"from_plan_id": str(asked.booking["plan_id"]), "to_plan_id": str(aim.offer["plan_id"])}
-        moved |= {"difference": difference}
+        # Whoever asks later what went back is told by what was agreed until then.
+        moved |= {"difference": difference, "policy_before": asked.booking["policy"]}
     await asked.note("rescheduled", by=by, **moved, notices=len(owed))
     return moved

@@ -11,7 +11,7 @@ from uuid import UUID
 import asyncpg
 
 from pitstop.domain import notice_plan
-from pitstop.domain.booking import BookingStatus
+from pitstop.domain.booking import BookingStatus, SlotRefusal
 from pitstop.domain.caller import Role
 from pitstop.domain.changes import ChangeRefusal
 from pitstop.domain.course import Course
@@ -47,6 +47,9 @@ async def ask_for(asked: Asked, aim: Aim, offer: asyncpg.Record) -> dict[str, An
     target, refusal = await judged(asked, aim)
     if refusal is not None:
         raise taken()
+    if aim.start <= asked.now:
+        why = "It begins in this moment, so that nothing can be paid before."
+        raise Refused(ChangeRefusal.SLOT_NOT_OFFERED, why, SlotRefusal.TOO_SOON)
     await steps.close_supplement(asked.connection, asked.booking_id, "replaced", asked.now)
     expires = await _open(asked, aim, offer, difference)
     if await _do(asked, "hold_for_supplement", asked.change_id, target["blocked"], asked.now) is None:

@@ -63,6 +63,8 @@ async def states(house: House) -> States:
         "moved": house.moved(),
         "to_pay": house.to_pay(),
         "paid_more": house.paid_more(),
+        "paid_less": house.paid_less(),
+        "moved_late_and_cancelled": house.moved_late_and_cancelled(),
         "started": house.started(),
         "missed": house.missed(),
         "left_alone": house.missed("mechanic"),

@@ -136,6 +136,29 @@ class House:
         await customer.sees(booking, "confirmed", "rescheduled")
         return await customer.waits_for(booking, lambda read: events(read).count("mail_sent") == 2, "both mails")
 
+    async def paid_less(self) -> Json:
+        """By its customer it was moved to something cheaper, and the difference has gone back."""
+        customer, booking = await self._confirmed()
+        plan = await add_plan(self.database, self.shop, self.shop.amount - 1000)
+        start = self.shop.start(days=next(self._days)).isoformat()
+        answer = await customer.ask(booking, "reschedule", start=start, plan_id=str(plan))
+        assert answer.status_code == 200, answer.text
+        await customer.sees(booking, "confirmed", "refund_issued")
+        return await customer.waits_for(booking, lambda read: events(read).count("mail_sent") == 2, "both mails")
+
+    async def moved_late_and_cancelled(self) -> Json:
+        """Its customer paid more when half of the price would have gone back, and half of it went back later."""
+        customer, booking = await self._confirmed()
+        await self.clock.forward_to(booking, datetime.fromisoformat(booking["start"]) - timedelta(hours=5))
+        plan = await add_plan(self.database, self.shop, self.shop.amount + 1000)
+        start = self.shop.start(days=next(self._days)).isoformat()
+        answer = await customer.ask(booking, "reschedule", start=start, plan_id=str(plan))
+        await customer.pay({"payment": answer.json()["supplement"]})
+        await customer.sees(booking, "confirmed", "rescheduled")
+        assert (await customer.ask(booking, "cancel")).status_code == 200
+        await self.clock.workflow(booking).result()
+        return await customer.read(booking)
+
     async def cancelled_late(self) -> Json:
         """By its customer, who gets back half of the price."""
         customer, booking = await self._confirmed()

@@ -20,6 +20,16 @@ _LATER = "UPDATE booking_events SET at = at + interval '{by}' WHERE booking_id =
 _BY = """UPDATE booking_events SET detail = detail || '{{"by": "{by}"}}' WHERE booking_id = $1 AND event = '{event}'"""
 _ABSENT = """UPDATE booking_events SET detail = detail || '{{"absent": "{}"}}'
 WHERE booking_id = $1 AND event = 'no_show'"""
+_FROM = """UPDATE booking_events SET detail = detail || jsonb_build_object('from', {})
+WHERE booking_id = $1 AND event = 'rescheduled'"""
+_UNTIL_THEN = """UPDATE booking_events SET detail = jsonb_set(detail, '{policy_before,refund_tiers}', '[]')
+WHERE booking_id = $1 AND event = 'rescheduled'"""
+# By its customer, so long before the start that it had until then.
+_MOVED_BEFORE = (
+    "INSERT INTO booking_events (id, booking_id, at, event, detail) OVERRIDING SYSTEM VALUE"
+    " SELECT -1, booking_id, at, 'rescheduled', jsonb_build_object('by', 'customer', 'from', at + interval '{}')"
+    " FROM booking_events WHERE booking_id = $1 AND event = 'confirmed'"
+)
 _SIGNED = (
     "INSERT INTO waiver_signatures (booking_id, version, language, sha256, signed_name, address, user_agent,"
     " signer_role, signer, keep_until)"
@@ -100,6 +110,13 @@ PLANTED: dict[str, list[tuple[str, tuple[str, ...]]]] = {
         ("cancelled_late", (_BY.format(event="cancelled", by="operator"),)),
         ("missed", (_ABSENT.format("mechanic"),)),
         ("left_alone", (_ABSENT.format("customer"),)),
+        # Moved to something cheaper when a cancellation would not have given all of the money back.
+        ("paid_less", (_FROM.format("at + interval '5 hours'"),)),
+        ("paid_less", (_UNTIL_THEN,)),
+        ("paid_less", (_MOVED_BEFORE.format("10 hours"),)),
+        # What was agreed before the move counts for it still.
+        ("moved_late_and_cancelled", (_FROM.format("at + interval '30 hours'"),)),
+        ("moved_late_and_cancelled", (_UNTIL_THEN,)),
     ],
     "moves_disagree": [
         ("moved", ("UPDATE bookings SET moves = 2 WHERE id = $1",)),
@@ -418,6 +435,13 @@ async def test_what_is_right_is_not_reported(house: House, states: States) -> No
     outcome = await house.look(*states.values())
     assert outcome.findings == ()
     assert outcome.checked["bookings"] == len(states)
+
+
+async def test_what_an_earlier_release_has_not_said_is_not_judged(house: House, states: States) -> None:
+    """Without what was agreed before the move to another plan, nobody knows what was owed."""
+    unsaid = "UPDATE booking_events SET detail = detail - 'policy_before' WHERE booking_id = $1"
+    async with house.planted(states["paid_less"], unsaid, _MOVED_BEFORE.format("10 hours")):
+        assert "refund_not_by_policy" not in codes(await house.look(states["paid_less"]))
 
 
 @pytest.mark.parametrize(("code", "state", "plants"), CONTROLS)

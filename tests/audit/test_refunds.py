@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 
 from pitstop.domain.audit.facts import BookingRecord, TrailEntry
-from pitstop.domain.audit.refunds import percent_owed
+from pitstop.domain.audit.refunds import percent_owed, policies
 from pitstop.domain.booking import BookingStatus
 from pitstop.domain.policy import Policy
 
@@ -47,7 +47,7 @@ def _cancelled(word: str | None, *before: TrailEntry) -> int:
         trail=(TrailEntry("confirmed", LATE), *before, ended),
         policy=POLICY,
     )
-    return percent_owed(record, POLICY, ended)
+    return percent_owed(record, policies(record) or (), ended)
 
 
 @pytest.mark.parametrize(

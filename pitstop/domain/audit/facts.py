@@ -72,6 +72,7 @@ class SupplementRecord:
     lapses_at: datetime
     closed_at: datetime | None
     held_until: datetime | None
+    asked_at: datetime | None = None
 
     @property
     def is_open(self) -> bool:
@@ -115,7 +116,8 @@ class TrailEntry:
 
     `by`: who has asked for it (a role, or `clock`), by releases that say so. `start_before`: of a move, the start that
     the booking had until then. `percent`: how much of the price went back. `absent`: who did not come. `resold`:
-    it became another plan, with that plan's policy.
+    it became another plan, with that plan's policy; `policy_before`: the one that it had until then, by releases that
+    say so.
     """
 
     event: str
@@ -127,6 +129,7 @@ class TrailEntry:
     percent: int | None = None
     absent: str | None = None
     resold: bool = False
+    policy_before: Policy | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -189,7 +189,7 @@ KEPT_DIFFERS = Kind(
 REFUND_NOT_BY_POLICY = Kind(
     "refund_not_by_policy",
     "I9",
-    "another part of the price goes back than the policy that was agreed gives, for who ended the booking and when",
+    "another part of the price goes back than the policy that was agreed gives, for who ended or moved it and when",
     "Refund what is missing in Stripe's dashboard. What went back too much stays with the customer; find out why.",
 )
 

@@ -87,7 +87,8 @@ SELECT
     ), '[]') AS payments,
     COALESCE((
         SELECT jsonb_agg(jsonb_build_object(
-            'id', u.id, 'status', u.status, 'amount', u.amount, 'currency', u.currency, 'expires_at', u.expires_at,
+            'id', u.id, 'status', u.status, 'amount', u.amount, 'currency', u.currency, 'asked_at', u.asked_at,
+            'expires_at', u.expires_at,
             'lapses_at', u.lapses_at, 'closed_at', u.closed_at, 'held_until', (
                 SELECT max(r.expires_at) FROM slot_reservations AS r
                 WHERE r.supplement_id = u.id AND r.status IN ('reserved', 'confirmed')
@@ -113,7 +114,8 @@ SELECT
         SELECT jsonb_agg(jsonb_build_object(
             'event', e.event, 'at', e.at, 'key', e.detail -> 'key', 'notices', e.detail -> 'notices', 'by', e.detail -> 'by',
             'start_before', CASE e.event WHEN 'rescheduled' THEN e.detail -> 'from' END, 'percent', e.detail -> 'percent',
-            'absent', e.detail -> 'absent', 'resold', e.detail ? 'to_plan_id'
+            'absent', e.detail -> 'absent', 'resold', e.event = 'rescheduled' AND e.detail ? 'to_plan_id',
+            'policy_before', e.detail -> 'policy_before'
         ) ORDER BY e.id)
         FROM booking_events AS e WHERE e.booking_id = b.id
     ), '[]') AS trail,

@@ -21,9 +21,11 @@ from pitstop.gateways.stripe_payments import stripe_client
 from pitstop.gateways.temporal_runs import TemporalRuns
 from pitstop.postgres.audit import PostgresRecords
 from tests.life.meeting import Books
+from tests.life.model.prices import PLANS
 from tests.support.people import Customer, Issuer, Json, events
 from tests.support.processes import settings
 from tests.support.shop import Shop, open_shop
+from tests.support.shops import add_plan, hire
 from tests.support.stripe_control import StripeControl
 from tests.support.time import Clock
 
@@ -55,44 +57,92 @@ class LiveHouse:
             yield cls(stack, http, database, Clock(temporal), books)
 
     async def shop(self) -> "LiveShop":
+        """Of two mechanics, and the plans of prices.py."""
         shop, issuer = await open_shop(self.database), Issuer(self.http, self.stack)
+        mechanics = (shop.mechanic_id, await hire(self.database, shop))
+        plans = {plan: await add_plan(self.database, shop, price) for plan, price in PLANS.items()}
         customer = await issuer.customer(self.stack.api_url)
-        mechanic = replace(customer, token=await issuer.token(str(shop.mechanic_id), "mechanic"), id=shop.mechanic_id)
+        people: dict[str | UUID, Customer] = {
+            id: replace(customer, token=await issuer.token(str(id), "mechanic"), id=id) for id in mechanics
+        }
         operator = replace(customer, token=await issuer.token("an-operator", "operator"))
-        control = StripeControl(self.http, self.stack, {"mechanic_id": str(shop.mechanic_id)})
-        return LiveShop(self, shop, {"customer": customer, "mechanic": mechanic, "operator": operator}, control)
+        people |= {"customer": customer, "operator": operator}
+        return LiveShop(self, shop, people, mechanics, plans | {"standard": shop.plan_id})
 
 
 @dataclass(slots=True)
 class LiveShop:
+    """`people`: the customer, an operator, and each mechanic by its id."""
+
     house: LiveHouse
     shop: Shop
-    people: dict[str, Customer]
-    control: StripeControl
+    people: dict[str | UUID, Customer]
+    mechanics: tuple[UUID, UUID]
+    plans: dict[str, UUID]
 
-    async def book(self, start: datetime) -> Json | None:
+    async def book(self, start: datetime, mechanic: UUID) -> Json | None:
         customer = self.people["customer"]
-        answer = await customer.post(customer.request(self.shop, start))
+        answer = await customer.post(customer.request(self.shop, start, mechanic_id=str(mechanic)))
         assert answer.status_code in (201, 409), answer.text
         booking: Json = answer.json()
         return booking if answer.status_code == 201 else None
 
     async def pay(self, booking: Json, news: str) -> None:
         """`news` says what becomes of Stripe's events: `come`, `drop` or `duplicate`. Dropped, the hold's end tells."""
-        rule = None if news == "come" else await self.control.webhooks(news, times=None)
-        await self.people["customer"].pay(booking)
+        await self._pay(booking, booking["payment"], news)
+        await self.people["customer"].sees(booking, "confirmed", "mail_sent")
+
+    async def pay_difference(self, booking: Json, due: Json, news: str) -> None:
+        await self._pay(booking, due, news)
+        await self.difference_is(booking, due, "applied")
+
+    async def _pay(self, booking: Json, payment: Json, news: str) -> None:
+        control = StripeControl(self.house.http, self.house.stack, {"booking_id": booking["id"]})
+        rule = None if news == "come" else await control.webhooks(news, times=None)
+        paid = await self.people["customer"].pay({"payment": payment})
+        assert paid.status_code == 200, paid.text
         if news == "drop":
             await self.house.clock.forward(booking, timedelta(minutes=16))
-        await self.people["customer"].sees(booking, "confirmed", "mail_sent")
         if rule:
-            await self.control.remove(rule)
+            await control.remove(rule)
 
-    async def ask(self, booking: Json, who: str, what: str, sent: Json) -> str | None:
+    async def difference(self, booking: Json) -> Json:
+        """What is to be paid for the dearer plan that was asked for last."""
+        due: Json = (await self.people["customer"].read(booking))["supplement"]
+        return due
+
+    async def difference_is(self, booking: Json, due: Json, status: str) -> None:
+        def there(read: Json) -> bool:
+            now: Json = read["supplement"]
+            return bool(now["id"] == due["id"] and now["status"] == status)
+
+        await self.people["customer"].waits_for(booking, there, f"the difference to be {status}")
+
+    async def let_lapse(self, booking: Json, due: Json) -> None:
+        await self.house.clock.forward(booking, timedelta(minutes=16))
+        await self.difference_is(booking, due, "lapsed")
+
+    async def is_voided(self, booking: Json, due: Json) -> None:
+        """Stripe is told beside everything else that nobody is to pay it; then nobody can."""
+
+        def there(read: Json) -> bool:
+            now: Json = read["supplement"]
+            return bool(now["id"] != due["id"] or now["payment_status"] == "canceled")
+
+        await self.people["customer"].waits_for(booking, there, "Stripe to be told")
+        assert (await self.people["customer"].pay({"payment": due})).status_code == 400
+
+    async def ask(self, booking: Json, who: str | UUID, what: str, sent: Json) -> str | None:
         """Why it was refused; None where it was not."""
         answer = await self.people[who].ask(booking, what.replace("_", "-"), **sent)
-        assert answer.status_code in (200, 409, 422), answer.text
+        assert answer.status_code in (200, 404, 409, 422), answer.text
         code: str | None = None if answer.status_code == 200 else answer.json()["code"]
         return code
+
+    async def last_change(self, booking: Json) -> UUID:
+        query = "SELECT id FROM booking_changes WHERE booking_id = $1 ORDER BY asked_at DESC LIMIT 1"
+        change: UUID = await self.house.database.fetchval(query, UUID(booking["id"]))
+        return change
 
     async def now(self, booking: Json) -> datetime:
         moment: datetime = await self.house.clock._skipper.get_current_time(self.house.clock.workflow(booking))
@@ -113,9 +163,13 @@ class LiveShop:
         return {
             "status": read["status"],
             "start": datetime.fromisoformat(read["start"]),
+            "mechanic": UUID(read["mechanic_id"]),
+            "plan": UUID(read["plan_id"]),
+            "amount": read["amount"],
             "moves": told.count("rescheduled"),
             "back": read["amount_refunded"] + read["amount_awaiting_refund"],
-            "refunds": told.count("refund_issued") if read["amount_refunded"] else 0,
+            "refunded": (read["amount_refunded"], _refunded(read)),
+            "confirmed": told.count("confirmed"),
         }
 
     async def has_its_mails(self, booking: Json, wanted: dict[str, str]) -> None:
@@ -129,3 +183,8 @@ class LiveShop:
         query = "SELECT jsonb_object_agg(key, status)::text FROM notifications WHERE booking_id = $1"
         found: dict[str, str] = json.loads(await self.house.database.fetchval(query, UUID(booking["id"])) or "{}")
         return found
+
+
+def _refunded(read: Json) -> int:
+    """By its timeline, which has an entry for each refund."""
+    return sum(entry["detail"]["amount"] for entry in read["timeline"] if entry["event"] == "refund_issued")

@@ -13,13 +13,18 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from pitstop.audit.ports import Records
 from pitstop.domain.audit.checks import judge
 from pitstop.domain.audit.facts import Case, Moment
-from tests.life.model.rules import BUFFER, DURATION, Agreed, Expected
+from tests.life.model import prices
+from tests.life.model.agreed import DURATION, Agreed, Difference, blocked_by, meet
+from tests.life.model.prices import PLANS, Wish
+from tests.life.model.rules import Expected
 from tests.life.model.shop_floor import MOMENTS, Floor
 
 Answer = TypeVar("Answer")
 SECOND = timedelta(seconds=1)
 STANDARD = Agreed(((1440, 100), (120, 50)), 120, 5, 0, 10)
 STRICT = Agreed(((2880, 100), (360, 33), (0, 10)), 360, 1, 25, 0)
+# By which whatever is sold anew is sold.
+ANEW = Agreed(((1440, 100), (90, 40)), 90, 3, 5, 5)
 _OPEN = ("awaiting_payment", "confirmed", "in_progress")
 SLOTS = [timedelta(minutes=minutes) for minutes in (0, 60, 75, 150, 1440, 1500, 2880, 4320, 5760, 7200)]
 WHICH = st.integers(0, 3)
@@ -28,6 +33,9 @@ When = tuple[timedelta | None, bool]
 _MOMENT = st.one_of(st.none(), st.sampled_from(MOMENTS))
 WHEN = st.tuples(_MOMENT, st.booleans())
 _WHEN_IT_BEGINS = st.sampled_from([moment for moment in MOMENTS if abs(moment) <= timedelta(hours=2)])
+# Seldom too late, and as often at once as when less or nothing would go back.
+_BEFORE = st.sampled_from([moment for moment in MOMENTS if moment <= timedelta(hours=-2)])
+IN_TIME = st.tuples(st.one_of(st.none(), _BEFORE, _BEFORE, _MOMENT), st.booleans())
 WHEN_IT_BEGINS = st.tuples(st.one_of(st.none(), _WHEN_IT_BEGINS), st.booleans())
 
 
@@ -35,7 +43,7 @@ class Course(RuleBasedStateMachine):
     """Each example has a shop of its own. `now` is the moment of every run: none is before another."""
 
     run_in: ClassVar[Callable[[Awaitable[Any]], Any]]
-    opens: ClassVar[Callable[[], Awaitable[Floor]]]
+    opens: ClassVar[Callable[[Agreed], Awaitable[Floor]]]
     records: ClassVar[Records]
 
     def __init__(self) -> None:
@@ -56,26 +64,30 @@ class Course(RuleBasedStateMachine):
         there = [each for each in reversed(self.known) if not states or each.status in states]
         return there[which % len(there)] if there else None
 
+    def one_that_stands(self, which: int) -> Expected:
+        """One that is confirmed and still to come; if there is none any more, somebody books one of some later week."""
+        there = [each for each in reversed(self.known) if each.status == "confirmed" and each.start > self.now]
+        if there:
+            return there[which % len(there)]
+        self.base = (self.now + timedelta(days=4)).replace(hour=12, minute=0, second=0, microsecond=0)
+        self.somebody_books_and_pays(0, SLOTS[0], False, False)
+        return self.known[-1]
+
     def is_free(self, mechanic: UUID, start: datetime, but: Expected | None = None) -> bool:
-        blocked = (start, start + DURATION + BUFFER)
-        for each in self.known:
-            blocks = each.live and (each.lapses is None or each.lapses > self.now)
-            if each is not but and blocks and each.mechanic == mechanic and _meet(each.blocks, blocked):
-                return False
-        return True
+        others = [each for each in self.known if each is not but]
+        taken = (span for each in others for span in each.has_of(mechanic, self.now))
+        return not any(meet(span, blocked_by(start)) for span in taken)
 
     def make_way(self, mechanic: UUID, start: datetime) -> None:
         """Holds that have run out are let go when somebody else wants the time."""
         for each in self.known:
-            lapsed = each.live and each.lapses is not None and each.lapses <= self.now
-            if lapsed and each.mechanic == mechanic and _meet(each.blocks, (start, start + DURATION + BUFFER)):
-                each.live = False
+            each.makes_way(mechanic, blocked_by(start), self.now)
 
     # What happens
 
     @initialize(strict=st.tuples(st.booleans(), st.booleans()))
     def a_shop_opens_and_has_bookings(self, strict: tuple[bool, bool]) -> None:
-        self.floor = self.does(type(self).opens())
+        self.floor = self.does(type(self).opens(ANEW))
         for mechanic, (slot, is_strict) in enumerate(zip(SLOTS[:5:4], strict, strict=True)):
             self.somebody_books_and_pays(mechanic, slot, is_strict, is_strict)
 
@@ -156,32 +168,61 @@ class Course(RuleBasedStateMachine):
         slot=st.sampled_from(SLOTS),
         other=st.booleans(),
         stale=st.integers(0, 9),
-        when=WHEN,
+        when=IN_TIME,
+        plan=st.sampled_from([None, None, "cheap", "dear", *PLANS]),
+        waive=st.booleans(),
     )
-    def somebody_moves_it(self, which: int, role: str, slot: timedelta, other: bool, stale: int, when: When) -> None:
-        booking = self.some(which, "confirmed") or self.some(which)
+    def somebody_moves_it(
+        self,
+        which: int,
+        role: str,
+        slot: timedelta,
+        other: bool,
+        stale: int,
+        when: When,
+        plan: str | None = None,
+        waive: bool = False,
+    ) -> None:
+        booking = self.one_that_stands(which) if plan else self.some(which, "confirmed") or self.some(which)
         if booking is None:
             return
         self._waits(booking, when)
-        start, mechanic = self.base + slot, self.floor.mechanics[0 if other else -1]
-        mechanic = mechanic if role == "operator" else booking.mechanic
-        wanted = {"start": start.isoformat(), "mechanic_id": str(mechanic)} | ({"version": 1} if stale == 0 else {})
-        answer = self._ask(booking, "reschedule", role, wanted)
-        assert answer == self._answer_to_move(booking, role, start, mechanic, stale == 0)
-        if answer is None and (start, mechanic) != (booking.start, booking.mechanic):
-            self.make_way(mechanic, start)
-            booking.is_moved(start, mechanic, role, self.now)
+        mechanic = self.floor.mechanics[0 if other else -1] if role == "operator" else booking.mechanic
+        wish = Wish(self.base + slot, mechanic, plan, waive)
+        wanted = {"start": wish.start.isoformat(), "mechanic_id": str(mechanic), "waive_difference": waive}
+        wanted |= {"plan_id": str(self.floor.plans[plan])} if plan else {}
+        free = self.is_free(mechanic, wish.start, booking)
+        expected = prices.answer_to_move(booking, wish, role, self.now, free) if stale != 9 else "version_conflict"
+        answer = self._ask(booking, "reschedule", role, wanted | ({"version": 1} if stale == 9 else {}))
+        assert answer == expected, f"{wish} by {role} at {self.now}: {booking}"
+        if answer is None and not wish.is_where(booking):
+            self._goes_where_it_is_wanted(booking, role, wish)
 
-    def _answer_to_move(self, booking: Expected, role: str, start: datetime, mechanic: UUID, stale: bool) -> str | None:
-        if stale:
-            return "version_conflict"
-        if booking.status == "confirmed" and (start, mechanic) == (booking.start, booking.mechanic):
-            return None
-        if (refusal := booking.refusal("reschedule", role, self.now)) is not None:
-            return refusal
-        if start < self.now:
-            return "slot_not_offered"
-        return None if self.is_free(mechanic, start, booking) else "slot_unavailable"
+    def _goes_where_it_is_wanted(self, booking: Expected, role: str, wish: Wish) -> None:
+        if not wish.is_to_be_paid(booking, role):
+            self.make_way(wish.mechanic, wish.start)
+            prices.moves(booking, wish, role, self.now, ANEW)
+        elif not prices.is_asked_again(booking, wish, self.now):
+            self.make_way(wish.mechanic, wish.start)
+            due = prices.asks(booking, self.changes_made[-1], wish, role, self.now)
+            for each in booking.differences[:-1]:
+                self._is_voided(booking, each)
+            assert self.does(self.floor.request(booking.id, due.id, self.now)) == due.amount
+
+    def _is_voided(self, booking: Expected, due: Difference) -> None:
+        """Nobody is to pay it any more: Stripe is told, and says whether somebody has."""
+        if not due.settled:
+            self._is_told_of_difference(booking, due, self.floor.till.void(due.id))
+
+    def _is_told_of_difference(self, booking: Expected, due: Difference, paid: bool) -> None:
+        self.does(self.floor.settle(booking.id, due.id, paid, self.now))
+        free, before = self.is_free(due.mechanic, due.start, booking), due.status
+        prices.hears(booking, due, paid, self.now, free, ANEW)
+        if (before, due.status) == ("open", "applied"):
+            self.make_way(due.mechanic, due.start)
+
+    def _answer_to_time(self, booking: Expected, mechanic: UUID, start: datetime) -> str | None:
+        return prices.answer_to_time(start, self.now, self.is_free(mechanic, start, booking))
 
     @rule(which=WHICH, role=st.sampled_from(["customer", "mechanic", "operator", "service"]), when=WHEN)
     def somebody_cancels_it(self, which: int, role: str, when: When) -> None:
@@ -266,7 +307,7 @@ class Course(RuleBasedStateMachine):
         self.does(self.floor.refund(booking.id, reason, self.now, answer_lost=answer_lost))
         if booking.status == "awaiting_payment" and not answer_lost:
             booking.status, booking.kept, booking.live = "refunded", 0, False
-            booking._owes("refund")
+            booking.owes("refund")
 
     @rule()
     def mails_go_out(self) -> None:
@@ -305,35 +346,38 @@ class Course(RuleBasedStateMachine):
         if self.known:
             self.does(self._is_audited())
 
+    def _moot(self, booking: Expected, refunds: bool) -> set[str]:
+        """While a payment or a refund is under way, Stripe and the records differ."""
+        unsettled = booking.status == "awaiting_payment" or (booking.owed and not refunds)
+        moot = {"payment_stale", "refund_unrecorded"} if unsettled else set()
+        intents = self.floor.till.intents
+        if any(not due.settled and intents[due.id] == "succeeded" for due in booking.differences):
+            moot |= {"paid_not_booked"}
+        if booking.to_pay is not None and not booking.to_pay.held:
+            # By the audit's clock it may still be paid; by this one its time is over, and somebody wanted it.
+            moot |= {"supplement_slot_differs"}
+        return moot
+
     async def _is_audited(self) -> None:
         """What the audit says of all that is there, but for what is late: nothing is, on this clock."""
         async with type(self).records.snapshot() as snapshot:
             facts = await snapshot.facts([booking.id for booking in self.known])
             at = Moment(snapshot.now, timedelta(days=3650), timedelta(0))
         for booking in self.known:
-            intents, refunds = self.floor.till.facts(booking.id, booking.amount)
-            case = Case(booking.id, facts[booking.id], intents, refunds, engine=False)
-            unsettled = booking.status == "awaiting_payment" or (booking.owed and not refunds)
-            found = [each for each in judge(case, at) if not (unsettled and each.kind.code in _UNSETTLED)]
+            amounts = {booking.id: booking.first_price} | {due.id: due.amount for due in booking.differences}
+            intents, refunds = self.floor.till.facts(booking.id, amounts)
+            case = Case(booking.id, facts[booking.id], tuple(intents), tuple(refunds), engine=False)
+            found = [each for each in judge(case, at) if each.kind.code not in self._moot(booking, bool(refunds))]
             assert not found, found
 
 
-# While a payment or a refund is under way, Stripe and the records differ.
-_UNSETTLED = {"payment_stale", "refund_unrecorded"}
-
-
-def _meet(one: tuple[datetime, datetime], two: tuple[datetime, datetime]) -> bool:
-    return one[0] < two[1] and two[0] < one[1]
-
-
 def _seen(there: dict[str, Any]) -> dict[str, Any]:
-    seen = {"paid": bool(there["paid"]), "came": set(there["came"] or ()), "slot": there["slot"] is not None}
-    seen["mails"] = json.loads(there["mails"] or "{}")
+    seen = {"paid": bool(there["paid"]), "came": set(there["came"] or ()), "slots": set(there["slots"])}
+    seen |= {name: json.loads(there[name] or "{}") for name in ("mails", "differences")}
     return {name: value for name, value in there.items() if name != "id"} | seen
 
 
 def _expected(booking: Expected) -> dict[str, Any]:
-    # A session that is over keeps its reservation, as a record of the time that was used.
     return {
         "status": booking.status,
         "starts_at": booking.start,
@@ -342,14 +386,24 @@ def _expected(booking: Expected) -> dict[str, Any]:
         "customer_moves": booking.customer_moves,
         "invite_sequence": booking.sequence,
         "kept_amount": booking.kept,
+        "amount": booking.amount,
         "paid": booking.paid,
         "owed": booking.owed,
         "session": booking.session,
         "absent": booking.absent,
         "came": booking.came,
-        "slot": booking.live,
+        "slots": _slots(booking),
+        "differences": {str(due.id): due.status for due in booking.differences},
+        "proposed": booking.proposal is not None,
         "mails": booking.mails,
     }
+
+
+def _slots(booking: Expected) -> set[str]:
+    """A session that is over keeps its reservation, as a record of the time that was used."""
+    own = {f"{booking.mechanic}/{booking.start.timestamp():.0f}"} if booking.live else set()
+    held = {f"{due.mechanic}/{due.start.timestamp():.0f}/{due.id}" for due in booking.differences if due.held}
+    return own | held
 
 
 def runner() -> asyncio.Runner:

@@ -1,52 +1,34 @@
-"""What ought to become of a booking, in plain Python: written from the issue's words, not from the product's code.
-
-Amounts are minor units, instants aware. A booking's slot runs from its start for an hour, and blocks a quarter of an
-hour after it.
-"""
+"""What ought to become of a booking, in plain Python: written from the issue's words, not from the product's code."""
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
-HOUR = timedelta(hours=1)
-MINUTE = timedelta(minutes=1)
-DURATION, BUFFER = HOUR, 15 * MINUTE
-HOLD, GRACE = 15 * MINUTE, timedelta(seconds=30)
-OFFSETS = (24 * HOUR, HOUR)
-WAITING_ROOM = 15 * MINUTE
-CUSTOMERS = ("customer", "service", "link")
-
-
-@dataclass(frozen=True, slots=True)
-class Agreed:
-    """The frozen policy: `(minutes before, percent)` from the best tier to the worst."""
-
-    tiers: tuple[tuple[int, int], ...]
-    movable_minutes: int
-    most_moves: int
-    no_show_percent: int
-    grace_minutes: int
-
-    def back(self, start: datetime, now: datetime) -> int:
-        """The share of whoever cancels at `now`: a tier's boundary is still inside it."""
-        return next((share for minutes, share in self.tiers if now <= start - minutes * MINUTE), 0)
-
-    def json(self) -> dict[str, object]:
-        return {
-            "refund_tiers": [{"minutes_before": minutes, "percent": share} for minutes, share in self.tiers],
-            "reschedule_minutes_before": self.movable_minutes,
-            "reschedule_limit": self.most_moves,
-            "no_show_percent": self.no_show_percent,
-            "grace_minutes": self.grace_minutes,
-        }
+from tests.life.model.agreed import (
+    CUSTOMERS,
+    DURATION,
+    GRACE,
+    HOLD,
+    MINUTE,
+    OFFSETS,
+    WAITING_ROOM,
+    Agreed,
+    Difference,
+    Proposal,
+    Span,
+    blocked_by,
+    meet,
+    rounded_up,
+)
 
 
 @dataclass(slots=True)
 class Expected:
     """A booking as it ought to stand.
 
-    `share`: the most that still goes back; `live`: it blocks its slot; `lapses`: when its hold does. `owed`: what is to
-    go back, None where nothing is.
+    `share`: the most that still goes back; `live`: it blocks its slot; `lapses`: when its hold does. `owed`: what has
+    gone back or is to, None where nothing is. `first_price`: what its own payment is over. `differences`: all that were
+    ever to be paid. `proposal`: the open one.
     """
 
     id: UUID
@@ -69,14 +51,44 @@ class Expected:
     came: set[str] = field(default_factory=set)
     mails: dict[str, str] = field(default_factory=dict)
     due: dict[str, datetime | None] = field(default_factory=dict)
+    plan: str = "standard"
+    differences: list[Difference] = field(default_factory=list)
+    proposal: Proposal | None = None
+    first_price: int = 0
+
+    def __post_init__(self) -> None:
+        self.first_price = self.amount
 
     @property
     def moves(self) -> int:
         return max(len(self.starts) - 1, 0)
 
     @property
-    def blocks(self) -> tuple[datetime, datetime]:
-        return self.start, self.start + DURATION + BUFFER
+    def blocks(self) -> Span:
+        return blocked_by(self.start)
+
+    @property
+    def to_pay(self) -> Difference | None:
+        return next((each for each in self.differences if each.status == "open"), None)
+
+    def gives_back(self, now: datetime) -> int:
+        """The share of a customer who cancels: never more than before a move of the customer's."""
+        return min(self.share, self.agreed.back(self.start, now))
+
+    def has_of(self, mechanic: UUID, now: datetime) -> list[Span]:
+        """The times of this mechanic that nobody else can have."""
+        due = self.to_pay
+        own = self.live and (self.lapses is None or self.lapses > now) and self.mechanic == mechanic
+        beside = due is not None and due.held and due.lapses > now and due.mechanic == mechanic
+        return ([self.blocks] if own else []) + ([due.blocks] if due and beside else [])
+
+    def makes_way(self, mechanic: UUID, wanted: Span, now: datetime) -> None:
+        """A hold that has run out is let go when somebody wants the time."""
+        if self.live and self.lapses is not None and self.lapses <= now and self.mechanic == mechanic:
+            self.live = not meet(self.blocks, wanted)
+        due = self.to_pay
+        if due is not None and due.lapses <= now and due.mechanic == mechanic and meet(due.blocks, wanted):
+            due.held = False
 
     # The course
 
@@ -86,7 +98,7 @@ class Expected:
     def is_confirmed(self, now: datetime) -> None:
         self.status, self.session, self.live, self.lapses, self.paid = "confirmed", "scheduled", True, None, True
         self.starts = [self.start]
-        self._owes("confirmation")
+        self.owes("confirmation")
         self._owes_reminders(now)
 
     def has_lost_its_slot(self) -> None:
@@ -108,22 +120,37 @@ class Expected:
         elif kind == "start" and self.status == "confirmed":
             self.status = self.session = "in_progress"
             self.came.add("mechanic")
-            self._skips("reminder")
+            self._is_something_else()
         elif kind == "complete":
             self._over("completed", 0, now)
         elif kind == "no_show":
             self._missed(absent)
 
-    def is_moved(self, start: datetime, mechanic: UUID, role: str, now: datetime) -> None:
+    def is_moved(self, start: datetime, mechanic: UUID, role: str, now: datetime, share: int | None = None) -> None:
+        """By whom. `share`: what went back when the customer asked for it, if that was before."""
         if role in CUSTOMERS:
             self.customer_moves += 1
-            self.share = min(self.share, self.agreed.back(self.start, now))
+            self.share = min(self.share, self.gives_back(now) if share is None else share)
         self.start, self.mechanic = start, mechanic
         self.starts.append(start)
         self.sequence += 1
-        self._skips("reminder")
-        self._owes("rescheduled", f"/move-{self.moves}")
+        self._is_something_else()
+        self.owes("rescheduled", f"/move-{self.moves}")
         self._owes_reminders(now)
+
+    def is_handed_over(self, mechanic: UUID, change: UUID) -> None:
+        """The reminders stay: they are for this time."""
+        self.mechanic, self.sequence = mechanic, self.sequence + 1
+        self._lets_go()
+        self._skips("handed_over", "proposal")
+        self.owes("handed_over", f"/{change}")
+
+    def is_offered(self, proposal: Proposal | None, change: UUID | None = None) -> None:
+        """Other times, in place of those before; None: not any more. The booking stands as it is."""
+        self._skips("proposal")
+        self.proposal = proposal
+        if proposal is not None:
+            self.owes("proposal", f"/{change}")
 
     def is_called_off(self, paid: bool) -> None:
         """By an operator in the engine: it ends in whatever it is, if it has not begun."""
@@ -139,9 +166,7 @@ class Expected:
             self._over("completed", 0, now)
 
     def _cancelled(self, role: str, now: datetime) -> None:
-        share = 100
-        if self.status == "confirmed" and role in CUSTOMERS:
-            share = min(self.share, self.agreed.back(self.start, now))
+        share = self.gives_back(now) if self.status == "confirmed" and role in CUSTOMERS else 100
         self._ends("cancelled", rounded_up(self.amount * share, 100) if self.paid else 0)
 
     def _ends(self, status: str, back: int) -> None:
@@ -151,7 +176,7 @@ class Expected:
         self._settled(status, back)
         self._skips()
         if told:
-            self._owes(told)
+            self.owes(told)
 
     def _missed(self, absent: str) -> None:
         share = self.agreed.no_show_percent if absent == "customer" else 100
@@ -159,17 +184,31 @@ class Expected:
         self._settled("no_show", rounded_up(self.amount * share, 100))
         self.session = "no_show"
         self._skips()
-        self._owes("no_show")
+        self.owes("no_show")
 
     def _over(self, status: str, back: int, now: datetime) -> None:
         self._settled(status, back)
         self.session = "completed"
-        self._skips("reminder")
+        self._is_something_else()
 
     def _settled(self, status: str, back: int) -> None:
         self.status = status
         self.kept = self.amount - back if self.paid else 0
-        self.owed = back or None
+        self.gets_back(back)
+        self._lets_go()
+
+    def gets_back(self, amount: int) -> None:
+        self.owed = (self.owed or 0) + amount or None
+
+    def _is_something_else(self) -> None:
+        """Than what it was reminded of, or told of, or what was proposed or to be paid for it."""
+        self._lets_go()
+        self._skips("reminder", "handed_over", "proposal")
+
+    def _lets_go(self) -> None:
+        self.proposal = None
+        if self.to_pay is not None:
+            self.to_pay.is_over("closed")
 
     # Mails
 
@@ -181,6 +220,10 @@ class Expected:
             stands = self.status == "confirmed" and self.start > now and move == self.moves
         elif kind == "rescheduled":
             stands = self.status in ("confirmed", "in_progress") and move == self.moves
+        elif kind == "proposal":
+            stands = self.status == "confirmed" and self.proposal is not None and self.proposal.expires > now
+        elif kind == "handed_over":
+            stands = self.status in ("confirmed", "in_progress", "completed")
         else:
             stands = kind != "confirmation" or self.status in ("confirmed", "in_progress", "completed")
         self.mails[key] = "sent" if stands else "skipped"
@@ -190,7 +233,7 @@ class Expected:
         """The mails that are to go out by now."""
         return [key for key, state in self.mails.items() if state == "pending" and (self.due[key] or now) <= now]
 
-    def _owes(self, kind: str, more: str = "", due: datetime | None = None, state: str = "pending") -> None:
+    def owes(self, kind: str, more: str = "", due: datetime | None = None, state: str = "pending") -> None:
         key = f"{self.id}/{kind}{more}"
         self.mails[key], self.due[key] = state, due
 
@@ -198,16 +241,13 @@ class Expected:
         for offset in OFFSETS:
             due = self.start - offset
             more = f"/{int(offset.total_seconds())}s" + (f"/move-{self.moves}" if self.moves else "")
-            self._owes("reminder", more, due, "pending" if due > now else "skipped")
+            self.owes("reminder", more, due, "pending" if due > now else "skipped")
 
-    def _skips(self, kind: str = "") -> None:
+    def _skips(self, *kinds: str) -> None:
+        """All, where no kind is said."""
         for key, state in self.mails.items():
-            if state == "pending" and f"/{kind}" in key:
+            if state == "pending" and (not kinds or key.split("/")[1] in kinds):
                 self.mails[key] = "skipped"
-
-
-def rounded_up(amount: int, parts: int) -> int:
-    return (amount + parts - 1) // parts
 
 
 def _to_move(booking: Expected, role: str, now: datetime, absent: str) -> str | None:
@@ -253,6 +293,14 @@ def _to_be_missed(booking: Expected, role: str, now: datetime, absent: str) -> s
     return "not_absent" if role == "mechanic" and absent in booking.came and absent == "customer" else None
 
 
+def _to_hand_over(booking: Expected, role: str, now: datetime, absent: str) -> str | None:
+    return None if booking.status == "confirmed" and now < booking.start else "not_transferable"
+
+
+def _to_propose(booking: Expected, role: str, now: datetime, absent: str) -> str | None:
+    return None if booking.status == "confirmed" and now < booking.start else "not_reschedulable"
+
+
 _REFUSALS = {
     "reschedule": _to_move,
     "cancel": _to_cancel,
@@ -260,4 +308,6 @@ _REFUSALS = {
     "start": _to_start,
     "complete": _to_complete,
     "no_show": _to_be_missed,
+    "hand_over": _to_hand_over,
+    "propose": _to_propose,
 }

@@ -1,25 +1,25 @@
-"""The steps of bookings on the real database, without an engine: as a run takes them, one by one, at given moments.
-
-Stripe is a table of what was paid and given back, by idempotency key, as Stripe keeps it.
-"""
+"""The steps of bookings on the real database, without an engine: as a run takes them, one by one, at given moments."""
 
 import json
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from pitstop.domain.audit.facts import StripeIntent, StripeRefund
 from pitstop.domain.booking import BookingStatus
 from pitstop.domain.caller import Role
 from pitstop.domain.course import Course
+from pitstop.domain.saga import SupplementNews
 from pitstop.ports import PaymentIntent
 from pitstop.postgres.changes import PostgresChanges
 from pitstop.postgres.notices import PostgresNotices
 from pitstop.postgres.pool import Pool
 from pitstop.postgres.saga import PostgresSaga
-from tests.life.model.rules import DURATION, GRACE, HOLD, OFFSETS, WAITING_ROOM, Agreed
-from tests.support.shop import Shop, add_mechanic, open_shop
+from pitstop.postgres.supplements import PostgresSupplements
+from tests.life.model.agreed import DURATION, GRACE, HOLD, OFFSETS, WAITING_ROOM, Agreed
+from tests.life.model.prices import PLANS
+from tests.life.model.till import Till, name, named
+from tests.support.shop import Shop, open_shop
+from tests.support.shops import add_plan, hire
 
 _BOOKING = """
 INSERT INTO bookings (
@@ -33,94 +33,53 @@ _ASK = """
 INSERT INTO booking_changes (id, booking_id, kind, asked_by_role, asked_by, wanted, asked_at)
 VALUES ($1, $2, $3, $4, 'somebody', $5::text::jsonb, $6)
 """
+_POLICY = """
+WITH made AS (INSERT INTO booking_policies (name, terms) VALUES ($2, $3::text::jsonb) RETURNING id)
+UPDATE services SET policy_id = made.id FROM made WHERE services.id = $1
+"""
 _STANDS = """
 SELECT
-    b.id, b.status, b.starts_at, b.mechanic_id, b.moves, b.customer_moves, b.invite_sequence, b.kept_amount,
-    (SELECT p.paid_at IS NOT NULL FROM payments AS p WHERE p.booking_id = b.id) AS paid,
+    b.id, b.status, b.starts_at, b.mechanic_id, b.moves, b.customer_moves, b.invite_sequence, b.kept_amount, b.amount,
+    (SELECT p.paid_at IS NOT NULL FROM payments AS p WHERE p.booking_id = b.id AND p.supplement_id IS NULL) AS paid,
     (SELECT sum(r.amount)::bigint FROM refunds AS r WHERE r.booking_id = b.id) AS owed,
     (SELECT s.status FROM sessions AS s WHERE s.booking_id = b.id) AS session,
     (SELECT s.absent FROM sessions AS s WHERE s.booking_id = b.id) AS absent,
-    (SELECT r.id FROM slot_reservations AS r WHERE r.booking_id = b.id AND status IN ('reserved', 'confirmed')) AS slot,
+    ARRAY(
+        SELECT concat_ws('/', r.mechanic_id, extract(EPOCH FROM r.starts_at)::bigint, r.supplement_id)
+        FROM slot_reservations AS r WHERE r.booking_id = b.id AND status IN ('reserved', 'confirmed')
+    ) AS slots,
+    (SELECT jsonb_object_agg(u.id, u.status)::text FROM supplements AS u WHERE u.booking_id = b.id) AS differences,
+    EXISTS (SELECT FROM proposals AS o WHERE o.booking_id = b.id AND o.status = 'open') AS proposed,
     (SELECT array_agg(i.party) FROM check_ins AS i WHERE i.booking_id = b.id) AS came,
     (SELECT jsonb_object_agg(n.key, n.status)::text FROM notifications AS n WHERE n.booking_id = b.id) AS mails
 FROM bookings AS b WHERE b.id = ANY($1)
 """
 _OVERLAPS = """
 SELECT count(*) FROM slot_reservations AS a
-JOIN slot_reservations AS b ON a.mechanic_id = b.mechanic_id AND a.id < b.id AND a.blocked && b.blocked
+JOIN slot_reservations AS b
+    ON a.mechanic_id = b.mechanic_id AND a.id < b.id AND a.blocked && b.blocked AND a.booking_id <> b.booking_id
 WHERE a.mechanic_id = ANY($1) AND a.status IN ('reserved', 'confirmed') AND b.status IN ('reserved', 'confirmed')
     AND (a.status = 'confirmed' OR a.expires_at > $2) AND (b.status = 'confirmed' OR b.expires_at > $2)
 """
 
 
-@dataclass(slots=True)
-class Till:
-    """Stripe, as far as a saga can tell."""
-
-    intents: dict[UUID, str] = field(default_factory=dict)
-    paid: dict[UUID, int] = field(default_factory=dict)
-    refunds: dict[str, tuple[UUID, int]] = field(default_factory=dict)
-
-    def open(self, booking: UUID) -> None:
-        self.intents[booking] = "requires_payment_method"
-
-    def pay(self, booking: UUID, amount: int) -> bool:
-        if self.intents.get(booking) != "requires_payment_method":
-            return False
-        self.intents[booking], self.paid[booking] = "succeeded", amount
-        return True
-
-    def void(self, booking: UUID) -> bool:
-        """True when it has been paid."""
-        if self.intents[booking] != "succeeded":
-            self.intents[booking] = "canceled"
-        return self.intents[booking] == "succeeded"
-
-    def refund(self, key: str, booking: UUID, amount: int) -> str:
-        known, before = self.refunds.setdefault(key, (booking, amount))
-        assert (known, before) == (booking, amount), f"{key} was used for another refund"
-        assert self.back(booking) <= self.paid[booking], "more goes back than was paid"
-        return f"re_{key}"
-
-    def back(self, booking: UUID) -> int:
-        return sum(amount for of, amount in self.refunds.values() if of == booking)
-
-    def facts(self, booking: UUID, amount: int) -> tuple[tuple[StripeIntent, ...], tuple[StripeRefund, ...]]:
-        """What the audit is told."""
-        state, received = self.intents.get(booking), self.paid.get(booking, 0)
-        if state is None:
-            return (), ()
-        id, then = name(booking), datetime.fromisoformat("2026-01-01T00:00:00Z")
-        intent = StripeIntent(id, booking, state, amount, "cad", received, self.back(booking), then, then)
-        refunds = [(key, amount) for key, (of, amount) in self.refunds.items() if of == booking]
-        return (intent,), tuple(
-            StripeRefund(f"re_{key}", id, booking, amount, "cad", "succeeded", then) for key, amount in refunds
-        )
-
-
-def name(booking: UUID) -> str:
-    return f"pi_{booking.hex}"
-
-
 class Floor:
     """Two mechanics of one shop, and the stores that the worker has."""
 
-    def __init__(self, database: Any, pool: Pool, shop: Shop, mechanics: list[UUID]) -> None:
-        self.database, self.shop, self.mechanics = database, shop, mechanics
-        self.saga, self.changes = PostgresSaga(pool), PostgresChanges(pool)
+    def __init__(self, database: Any, pool: Pool, shop: Shop, mechanics: list[UUID], plans: dict[str, UUID]) -> None:
+        self.database, self.shop, self.mechanics, self.plans = database, shop, mechanics, plans
+        self.saga, self.changes, self.supplements = PostgresSaga(pool), PostgresChanges(pool), PostgresSupplements(pool)
         self.notices = PostgresNotices(pool, lambda booking, end: "", lambda number: (), lambda booking: "")
         self.till = Till()
 
     @classmethod
-    async def opened(cls, database: Any, pool: Pool) -> "Floor":
-        shop, other = await open_shop(database), uuid4()
-        await database.execute(
-            "INSERT INTO mechanics (id, name, timezone, country, city, postal_code, address, minimum_notice_minutes)"
-            " VALUES ($1, 'Ana', 'America/Toronto', 'CA', 'Toronto', 'M5V 2T6', '2 Front Street', 0)",
-            other,
-        )
-        await add_mechanic(database, shop, other)
-        return cls(database, pool, shop, [shop.mechanic_id, other])
+    async def opened(cls, database: Any, pool: Pool, anew: Agreed) -> "Floor":
+        """`anew`: the policy by which its service is sold from now on."""
+        shop = await open_shop(database)
+        plans = {plan: await add_plan(database, shop, price) for plan, price in PLANS.items() if plan != "standard"}
+        await database.execute(_POLICY, shop.service_id, f"of {shop.service_id}", _text(anew.json()))
+        mechanics = [shop.mechanic_id, await hire(database, shop)]
+        return cls(database, pool, shop, mechanics, plans | {"standard": shop.plan_id})
 
     async def hold(self, mechanic: UUID, start: datetime, amount: int, agreed: Agreed, now: datetime) -> UUID | None:
         """The booking, when it has its slot."""
@@ -156,9 +115,27 @@ class Floor:
 
     async def refund(self, booking: UUID, reason: str | None, now: datetime, *, answer_lost: bool = False) -> None:
         for owed in await self.saga.owed_refunds(booking, reason, now):
-            made = self.till.refund(owed.idempotency_key, booking, owed.amount)
+            made = self.till.refund(owed.idempotency_key, named(owed.payment_intent_id), owed.amount)
             if not answer_lost:
                 await self.saga.record_refund(booking, owed.idempotency_key, made, now)
+
+    async def request(self, booking: UUID, supplement: UUID, now: datetime) -> int:
+        """Asks Stripe for the PaymentIntent of a difference; the amount that is to be paid."""
+        terms = await self.supplements.to_be_paid(booking, supplement)
+        assert terms is not None
+        assert terms.payment_intent_id is None, terms
+        self.till.open(supplement)
+        intent = PaymentIntent(name(supplement), "requires_payment_method", "secret")
+        await self.supplements.record_intent(booking, supplement, intent, now)
+        return terms.amount
+
+    async def settle(self, booking: UUID, supplement: UUID, paid: bool, now: datetime) -> None:
+        course = Course(OFFSETS, WAITING_ROOM)
+        await self.supplements.settle(booking, SupplementNews(name(supplement), paid), course, now)
+
+    async def look(self, booking: UUID, now: datetime) -> None:
+        """The run reads the terms again: what has lapsed is let go."""
+        await self.changes.terms(booking, now)
 
     async def send(self, key: str, now: datetime) -> bool:
         if await self.notices.claim(key, now) is None:

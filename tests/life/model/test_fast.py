@@ -4,22 +4,17 @@ PITSTOP_LIFE_EXAMPLES asks for more than an ordinary run (a night's: 5000).
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
 
-import asyncpg
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from pitstop.devstack.stackfile import Stack
 from pitstop.domain.policy import Policy
 from pitstop.postgres import changes, moves, notices, steps
-from pitstop.postgres.audit import PostgresRecords
-from pitstop.postgres.pool import open_pool
-from tests.life.model.machine import Course, runner
-from tests.life.model.shop_floor import Floor
+from tests.life.model.controls import HOUR, MINUTE, NOW, Mutant, nothing, play_course, shows, without
+from tests.life.model.machine import Course
 
 _USUAL = 60
 EXAMPLES = int(os.environ.get("PITSTOP_LIFE_EXAMPLES", _USUAL))
@@ -32,45 +27,6 @@ _SETTINGS = settings(
     phases=[Phase.generate, Phase.shrink],
     suppress_health_check=list(HealthCheck),
 )
-
-
-@pytest.fixture(scope="module")
-def machine(stack: Stack) -> Iterator[type[Course]]:
-    with runner() as loop:
-        database = loop.run(_connected(stack))
-        worker, audit = (
-            open_pool(url, 4, "test")
-            for url in (stack.worker_database_url, stack.environment["PITSTOP_AUDIT_DATABASE_URL"])
-        )
-        pool, records = loop.run(_entered(worker)), PostgresRecords(loop.run(_entered(audit)))
-        yield type(
-            "Course_",
-            (Course,),
-            {
-                "run_in": staticmethod(lambda awaitable: loop.run(_awaited(awaitable))),
-                "opens": staticmethod(lambda: Floor.opened(database, pool)),
-                "records": records,
-            },
-        )
-        for each in (worker, audit):
-            loop.run(_left(each))
-        loop.run(database.close())
-
-
-async def _connected(stack: Stack) -> Any:
-    return await asyncpg.create_pool(stack.database_url, min_size=0, max_size=2)
-
-
-async def _entered(manager: Any) -> Any:
-    return await manager.__aenter__()
-
-
-async def _left(manager: Any) -> None:
-    await manager.__aexit__(None, None, None)
-
-
-async def _awaited(awaitable: Any) -> Any:
-    return await awaitable
 
 
 # A run that never came there would show nothing about it. What is rarer is played on purpose, below.
@@ -96,19 +52,6 @@ def test_whatever_happens_everything_is_as_it_ought_to_be(machine: type[Course])
 def _tier_ends_early(self: Policy, start: datetime, now: datetime) -> int:
     reached = [tier for tier in self.refund_tiers if start - now > timedelta(minutes=tier.minutes_before)]
     return max(reached, key=lambda tier: tier.minutes_before).percent if reached else 0
-
-
-async def _nothing(*_: object, **__: object) -> None:
-    """Instead of a step."""
-
-
-def _without(monkeypatch: pytest.MonkeyPatch, statements: dict[str, str], name: str, what: str, by: str = "") -> None:
-    assert what in statements[name], f"{name} has changed"
-    monkeypatch.setitem(statements, name, statements[name].replace(what, by))
-
-
-NOW: tuple[None, bool] = (None, False)
-HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 
 
 def _moved(course: Course) -> None:
@@ -169,8 +112,6 @@ def _started(course: Course) -> None:
     course.the_session_goes_on(0, "complete", True, (30 * MINUTE, False))
 
 
-# What is wrong with the product in each, as a change of it, and what shows it; with the product as it is, nothing does.
-Mutant = tuple[Callable[[pytest.MonkeyPatch], None], Callable[[Course], None]]
 MUTANTS: dict[str, Mutant] = {
     "a tier's last instant is outside it": (
         lambda patch: patch.setattr(Policy, "percent_back", _tier_ends_early),
@@ -181,42 +122,42 @@ MUTANTS: dict[str, Mutant] = {
         _cancelled_at(-20 * HOUR),
     ),
     "a move improves the refund": (
-        lambda patch: _without(
+        lambda patch: without(
             patch, moves._SQL, "move_booking", "LEAST(refund_percent_at_most, $7)", "LEAST(100, $7 + 100)"
         ),
         _moved_and_cancelled,
     ),
     "all of the money goes back always": (
-        lambda patch: _without(
+        lambda patch: without(
             patch, steps._SQL, "request_refund", "$4::bigint - of_newer", "$4::bigint * 100 - of_newer"
         ),
         _cancelled_at(-20 * HOUR),
     ),
-    "reminders of the old time stay": (lambda patch: patch.setattr(steps, "skip_notices", _nothing), _moved),
+    "reminders of the old time stay": (lambda patch: patch.setattr(steps, "skip_notices", nothing), _moved),
     "the slot is kept after a cancellation": (
-        lambda patch: _without(
+        lambda patch: without(
             patch, changes._SAGA, "release_reservation", "booking_id = $1", "booking_id = $1 AND $2 <> 'cancelled'"
         ),
         _cancelled_at(-20 * HOUR),
     ),
     "the move blocks the old time": (
-        lambda patch: _without(
+        lambda patch: without(
             patch, moves._SQL, "move_reservation", "blocked = $4", "blocked = COALESCE(r.blocked, $4)"
         ),
         _moved,
     ),
     "the session stays where it was": (
-        lambda patch: _without(patch, moves._SQL, "move_session", "status = 'scheduled'", "status = 'pending'"),
+        lambda patch: without(patch, moves._SQL, "move_session", "status = 'scheduled'", "status = 'pending'"),
         _moved,
     ),
     "a change is decided on each time": (
-        lambda patch: _without(patch, changes._SQL, "change", "outcome, detail", "NULL::text AS outcome, detail"),
+        lambda patch: without(patch, changes._SQL, "change", "outcome, detail", "NULL::text AS outcome, detail"),
         _repeated,
     ),
     "who has waited in vain pays": (lambda patch: patch.setattr(changes, "_came", _nobody), _waited_in_vain),
     "who is there is called absent": (lambda patch: patch.setattr(changes, "_came", _nobody), _missed_though_there),
     "a mail is not asked whether it stands": (
-        lambda patch: _without(
+        lambda patch: without(
             patch,
             notices._SQL,
             "claim_notice",
@@ -226,7 +167,7 @@ MUTANTS: dict[str, Mutant] = {
         _reminded_late,
     ),
     "holds that have run out stay in the way": (
-        lambda patch: _without(patch, moves._SAGA, "lapse_rivals", "expires_at <= $3", "expires_at <= $3 AND FALSE"),
+        lambda patch: without(patch, moves._SAGA, "lapse_rivals", "expires_at <= $3", "expires_at <= $3 AND FALSE"),
         _moved_to_a_lapsed_hold,
     ),
 }
@@ -236,27 +177,11 @@ async def _nobody(*_: object) -> set[str]:
     return set()
 
 
-def _play(machine: type[Course], course: Callable[[Course], None]) -> None:
-    """One course, with everything that the random ones are held to."""
-    play = machine()
-    play.a_shop_opens_and_has_bookings((True, True))
-    course(play)
-    play.everything_is_as_it_ought_to_be()
-    play.nobody_has_anothers_time()
-    play.mails_go_out()
-    play.everything_is_as_it_ought_to_be()
-    play.teardown()
-
-
 @pytest.mark.parametrize("course", [_paid_too_late, _started, _repeated])
 def test_what_is_rare(machine: type[Course], course: Callable[[Course], None]) -> None:
-    _play(machine, course)
+    play_course(machine, course)
 
 
 @pytest.mark.parametrize("mutant", MUTANTS)
 def test_without_a_guard_it_is_found(machine: type[Course], monkeypatch: pytest.MonkeyPatch, mutant: str) -> None:
-    take_away, course = MUTANTS[mutant]
-    _play(machine, course)
-    take_away(monkeypatch)
-    with pytest.raises((AssertionError, asyncpg.PostgresError)):
-        _play(machine, course)
+    shows(machine, monkeypatch, MUTANTS[mutant])

@@ -1,0 +1,49 @@
+"""What the controls have in common: a product in which something is wrong, and a course that shows it."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import asyncpg
+import pytest
+
+from tests.life.model.machine import Course
+
+NOW: tuple[None, bool] = (None, False)
+HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
+# What is wrong with the product in each, as a change of it, and what shows it; with the product as it is, nothing does.
+Mutant = tuple[Callable[[pytest.MonkeyPatch], None], Callable[[Course], None]]
+
+# Courses that have been played with the product as it is: once is enough for all controls that are shown by them.
+_SOUND: set[Callable[[Course], None]] = set()
+
+
+async def nothing(*_: object, **__: object) -> None:
+    """Instead of a step."""
+
+
+def without(monkeypatch: pytest.MonkeyPatch, statements: dict[str, str], name: str, what: str, by: str = "") -> None:
+    assert what in statements[name], f"{name} has changed"
+    monkeypatch.setitem(statements, name, statements[name].replace(what, by))
+
+
+def play_course(machine: type[Course], course: Callable[[Course], None]) -> None:
+    """One course, with everything that the random ones are held to."""
+    play = machine()
+    play.a_shop_opens_and_has_bookings((True, True))
+    course(play)
+    play.everything_is_as_it_ought_to_be()
+    play.nobody_has_anothers_time()
+    play.mails_go_out()
+    play.everything_is_as_it_ought_to_be()
+    play.teardown()
+
+
+def shows(machine: type[Course], monkeypatch: pytest.MonkeyPatch, mutant: Mutant) -> None:
+    """With the product as it is, nothing is found; without the guard, it is."""
+    take_away, course = mutant
+    if course not in _SOUND:
+        play_course(machine, course)
+        _SOUND.add(course)
+    take_away(monkeypatch)
+    with pytest.raises((AssertionError, asyncpg.IntegrityConstraintViolationError)):
+        play_course(machine, course)

@@ -109,6 +109,8 @@ def hears(booking: Expected, due: Difference, paid: bool, now: datetime, free: b
     if how == "open":
         how = _becomes(booking, due, paid, now, free)
         due.is_over(how)
+        if not paid:
+            booking.owes("difference_unpaid", f"{booking.since_move}/{due.id}")
     if how == "applied":
         booking.is_moved(due.start, due.mechanic, due.by, now, due.share)
         booking.plan, booking.amount, booking.agreed = due.plan, due.price, anew

@@ -215,8 +215,8 @@ class Expected:
     def goes_out(self, key: str, now: datetime) -> bool:
         """Whether the mail that is due is sent; if not, it is skipped for good."""
         kind = key.split("/")[1]
-        move = int(key.split("/move-")[1]) if "/move-" in key else 0
-        if kind == "reminder":
+        move = int(key.split("/move-")[1].split("/")[0]) if "/move-" in key else 0
+        if kind in ("reminder", "difference_unpaid"):
             stands = self.status == "confirmed" and self.start > now and move == self.moves
         elif kind == "rescheduled":
             stands = self.status in ("confirmed", "in_progress") and move == self.moves
@@ -237,10 +237,15 @@ class Expected:
         key = f"{self.id}/{kind}{more}"
         self.mails[key], self.due[key] = state, due
 
+    @property
+    def since_move(self) -> str:
+        """What the keys of mails about the present time have besides."""
+        return f"/move-{self.moves}" if self.moves else ""
+
     def _owes_reminders(self, now: datetime) -> None:
         for offset in OFFSETS:
             due = self.start - offset
-            more = f"/{int(offset.total_seconds())}s" + (f"/move-{self.moves}" if self.moves else "")
+            more = f"/{int(offset.total_seconds())}s{self.since_move}"
             self.owes("reminder", more, due, "pending" if due > now else "skipped")
 
     def _skips(self, *kinds: str) -> None:

@@ -123,14 +123,14 @@ class WholeCourse(Course):
             assert self._ask(booking, "decline_proposal", "customer", {}) == expected
             booking.is_offered(None)
         else:
-            self._takes(booking, *self._chosen(booking, answer))
+            self.takes(booking, *self._chosen(booking, answer))
 
     def _chosen(self, booking: Expected, answer: str) -> tuple[datetime, UUID]:
         if booking.proposal is None or answer == "other":
             return self.base + SLOTS[-1] + MINUTE * 15, booking.mechanic
         return booking.proposal.options[0 if answer == "first" else -1]
 
-    def _takes(self, booking: Expected, start: datetime, mechanic: UUID) -> None:
+    def takes(self, booking: Expected, start: datetime, mechanic: UUID) -> None:
         expected = self._answer_to_taking(booking, start, mechanic)
         answer = self._ask(booking, "accept_proposal", "customer", _sent(start, mechanic))
         assert answer == expected, f"{start} with {mechanic} at {self.now}: {booking}"

@@ -185,8 +185,12 @@ def _gone_meanwhile(course: Course) -> None:
 
 def _moved_meanwhile(course: Course) -> None:
     whole = _proposed(course)
+    booking = whole.known[-1]
+    assert booking.proposal is not None
+    first = booking.proposal.options[0]
     whole.somebody_moves_it(0, "operator", timedelta(hours=72), False, 1, NOW)
-    whole.the_customer_answers(0, "first", NOW)
+    assert booking.proposal is None
+    whole.takes(booking, *first)
 
 
 async def _resell_for_nothing(asked: Asked, offer: asyncpg.Record, difference: int, price: int) -> None:

@@ -1,4 +1,4 @@
-"""The random courses on the stack's own database, as the worker and the audit reach it."""
+"""The random courses, on a database that the worker and the audit reach by their roles."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,16 +12,17 @@ from pitstop.postgres.pool import open_pool
 from tests.life.model.machine import Course, runner
 from tests.life.model.second_thoughts import WholeCourse
 from tests.life.model.shop_floor import Floor
+from tests.support.databases import fresh_database
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def machine(stack: Stack) -> Iterator[type[Course]]:
+    """With a database of its own: of bookings that have no runs the stack's sweep would make runs without end."""
     with runner() as loop:
-        database = loop.run(_connected(stack))
-        worker, audit = (
-            open_pool(url, 4, "test")
-            for url in (stack.worker_database_url, stack.environment["PITSTOP_AUDIT_DATABASE_URL"])
-        )
+        fresh = fresh_database(stack)
+        urls = loop.run(_entered(fresh))
+        database = loop.run(_connected(urls.superuser))
+        worker, audit = (open_pool(url, 4, "test") for url in (urls.worker, urls.audit))
         pool, records = loop.run(_entered(worker)), PostgresRecords(loop.run(_entered(audit)))
         yield type(
             "Course_",
@@ -32,13 +33,13 @@ def machine(stack: Stack) -> Iterator[type[Course]]:
                 "records": records,
             },
         )
-        for each in (worker, audit):
-            loop.run(_left(each))
         loop.run(database.close())
+        for each in (worker, audit, fresh):
+            loop.run(_left(each))
 
 
-async def _connected(stack: Stack) -> Any:
-    return await asyncpg.create_pool(stack.database_url, min_size=0, max_size=2)
+async def _connected(url: str) -> Any:
+    return await asyncpg.create_pool(url, min_size=0, max_size=2)
 
 
 async def _entered(manager: Any) -> Any:

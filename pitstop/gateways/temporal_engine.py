@@ -1,6 +1,7 @@
 """The workflow engine as API and backstop use it."""
 
 import asyncio
+import logging
 from collections.abc import Coroutine
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -31,6 +32,7 @@ from pitstop.gateways.payload_codec import data_converter
 from pitstop.ports import EngineUnavailable, IdempotencyKeyReused, NoRunningWorkflow
 from pitstop.settings import Settings
 
+_log = logging.getLogger("pitstop.engine")
 Answer = TypeVar("Answer")
 
 # A caller that waits is told soon that the engine is away; the client's own retries would go on for longer.
@@ -105,10 +107,10 @@ class TemporalEngine:
         except WorkflowUpdateFailedError as failure:
             if isinstance(failure.cause, ApplicationError) and failure.cause.type == names.KEY_REUSED:
                 raise IdempotencyKeyReused from failure
-            raise EngineUnavailable from failure
+            raise _unavailable(failure) from failure
         except (*_AWAY, WorkflowUpdateRPCTimeoutOrCancelledError, TimeoutError) as failure:
             # Among them an answer that cannot be opened: the worker has a new key already, this process not yet.
-            raise EngineUnavailable from failure
+            raise _unavailable(failure) from failure
         return HoldOutcome(refusal=answer.refusal, reason=answer.reason)
 
     async def change(self, standing: Standing, change_id: UUID, kind: ChangeKind) -> ChangeOutcome:
@@ -118,7 +120,7 @@ class TemporalEngine:
             asking = self._update(standing, "taken up again by a change", names.CHANGE_UPDATE, change, ChangeAnswer)
             answer = await self._while_reachable(asking)
         except (*_AWAY, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError, TimeoutError) as failure:
-            raise EngineUnavailable from failure
+            raise _unavailable(failure) from failure
         return ChangeOutcome(refusal=answer.refusal, reason=answer.reason, why=answer.why)
 
     async def tell_notices_owed(self, standing: Standing) -> None:
@@ -128,7 +130,7 @@ class TemporalEngine:
             await handle.signal(names.NOTICES_SIGNAL, rpc_timeout=_SIGNAL_LIMIT)
         except _AWAY as failure:
             if not (isinstance(failure, RPCError) and failure.status is RPCStatusCode.NOT_FOUND):
-                raise EngineUnavailable from failure
+                raise _unavailable(failure) from failure
             await self.revive(standing, None)
 
     async def _update(
@@ -187,7 +189,7 @@ class TemporalEngine:
                 rpc_timeout=_SIGNAL_LIMIT,
             )
         except _AWAY as failure:
-            raise EngineUnavailable from failure
+            raise _unavailable(failure) from failure
 
     async def signal_payment(self, booking_id: UUID, event: PaymentEvent) -> None:
         handle = self._client.get_workflow_handle(names.booking_workflow_id(booking_id))
@@ -195,7 +197,7 @@ class TemporalEngine:
             await handle.signal(names.PAYMENT_SIGNAL, event, rpc_timeout=_SIGNAL_LIMIT)
         except _AWAY as failure:
             gone = isinstance(failure, RPCError) and failure.status is RPCStatusCode.NOT_FOUND
-            raise (NoRunningWorkflow if gone else EngineUnavailable) from failure
+            raise (NoRunningWorkflow() if gone else _unavailable(failure)) from failure
 
     async def revive(self, standing: Standing, event: PaymentEvent | None) -> bool:
         try:
@@ -214,7 +216,7 @@ class TemporalEngine:
         except WorkflowAlreadyStartedError:
             return False
         except _AWAY as failure:
-            raise EngineUnavailable from failure
+            raise _unavailable(failure) from failure
         return True
 
     async def erase(self, customer_id: UUID, by: Caller) -> ErasedRecords:
@@ -241,7 +243,7 @@ class TemporalEngine:
                     names.ERASE_UPDATE, result_type=ErasedRecords, start_workflow_operation=start
                 )
         except (*_AWAY, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError, TimeoutError) as failure:
-            raise EngineUnavailable from failure
+            raise _unavailable(failure) from failure
         return erased
 
     async def is_reachable(self) -> bool:
@@ -290,6 +292,12 @@ def _search_attributes(standing: Standing) -> TypedSearchAttributes:
     if standing.start is not None:
         known.append(SearchAttributePair(names.SCHEDULED_FOR, standing.start))
     return TypedSearchAttributes(known)
+
+
+def _unavailable(failure: BaseException) -> EngineUnavailable:
+    """Whoever asked is told to try again; only the log says what has happened."""
+    _log.warning("the engine has not done what it was asked for: %r", failure)
+    return EngineUnavailable()
 
 
 def _seen(task: asyncio.Future[Any]) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from typing import Any, TypeVar
 from uuid import UUID
@@ -44,6 +44,8 @@ _SIGNAL_LIMIT = timedelta(seconds=5)
 _LOOK_SECONDS = 3
 # It has gone when it was not there so often in turn: once is a busy machine.
 _LOOKS = 2
+# Before it is asked again what it has failed to answer.
+_PAUSES_SECONDS = (0.1, 0.5)
 _ERASURE_LIMIT = timedelta(seconds=20)
 
 
@@ -102,25 +104,24 @@ class TemporalEngine:
         """
         try:
             update = (names.HOLD_UPDATE, standing.fingerprint, HoldAnswer)
-            asking = self._update(standing, summary, *update, lasts=lasts)
-            answer = await self._while_reachable(asking)
+            answer = await self._answer(lambda: self._update(standing, summary, *update, lasts=lasts))
         except WorkflowUpdateFailedError as failure:
-            if isinstance(failure.cause, ApplicationError) and failure.cause.type == names.KEY_REUSED:
+            if _is_of_another_request(failure):
                 raise IdempotencyKeyReused from failure
-            raise _unavailable(failure) from failure
+            raise EngineUnavailable from failure
         except (*_AWAY, WorkflowUpdateRPCTimeoutOrCancelledError, TimeoutError) as failure:
             # Among them an answer that cannot be opened: the worker has a new key already, this process not yet.
-            raise _unavailable(failure) from failure
+            raise EngineUnavailable from failure
         return HoldOutcome(refusal=answer.refusal, reason=answer.reason)
 
     async def change(self, standing: Standing, change_id: UUID, kind: ChangeKind) -> ChangeOutcome:
         """Has the booking's run decide on a change that is on record; a run that was terminated is taken up again."""
         change = Change(change_id=change_id, kind=kind)
         try:
-            asking = self._update(standing, "taken up again by a change", names.CHANGE_UPDATE, change, ChangeAnswer)
-            answer = await self._while_reachable(asking)
+            update = (names.CHANGE_UPDATE, change, ChangeAnswer)
+            answer = await self._answer(lambda: self._update(standing, "taken up again by a change", *update))
         except (*_AWAY, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError, TimeoutError) as failure:
-            raise _unavailable(failure) from failure
+            raise EngineUnavailable from failure
         return ChangeOutcome(refusal=answer.refusal, reason=answer.reason, why=answer.why)
 
     async def tell_notices_owed(self, standing: Standing) -> None:
@@ -130,7 +131,7 @@ class TemporalEngine:
             await handle.signal(names.NOTICES_SIGNAL, rpc_timeout=_SIGNAL_LIMIT)
         except _AWAY as failure:
             if not (isinstance(failure, RPCError) and failure.status is RPCStatusCode.NOT_FOUND):
-                raise _unavailable(failure) from failure
+                raise EngineUnavailable from failure
             await self.revive(standing, None)
 
     async def _update(
@@ -154,6 +155,22 @@ class TemporalEngine:
             return answered
         finally:
             started.cancel()
+
+    async def _answer(self, ask: Callable[[], Coroutine[Any, Any, Answer]]) -> Answer:
+        """Asks again at once where an engine that is there has failed: the same question has the same answer.
+
+        It loses an update now and then, such as with the workflow task that was to bring it ("Aborting an Update",
+        docs/architecture/workflow-update.md of the server): nobody is turned away for that.
+        """
+        for pause in _PAUSES_SECONDS:
+            try:
+                return await self._while_reachable(ask())
+            except (*_AWAY, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError) as failure:
+                if _is_of_another_request(failure) or not await self.is_reachable():
+                    raise
+                _log.warning("the engine is asked again: %r", failure)
+            await asyncio.sleep(pause)
+        return await self._while_reachable(ask())
 
     async def _while_reachable(self, asking: Coroutine[Any, Any, Answer]) -> Answer:
         """The answer, for which a busy worker is given its time; but nobody waits for a server that hangs."""
@@ -189,7 +206,7 @@ class TemporalEngine:
                 rpc_timeout=_SIGNAL_LIMIT,
             )
         except _AWAY as failure:
-            raise _unavailable(failure) from failure
+            raise EngineUnavailable from failure
 
     async def signal_payment(self, booking_id: UUID, event: PaymentEvent) -> None:
         handle = self._client.get_workflow_handle(names.booking_workflow_id(booking_id))
@@ -197,7 +214,7 @@ class TemporalEngine:
             await handle.signal(names.PAYMENT_SIGNAL, event, rpc_timeout=_SIGNAL_LIMIT)
         except _AWAY as failure:
             gone = isinstance(failure, RPCError) and failure.status is RPCStatusCode.NOT_FOUND
-            raise (NoRunningWorkflow() if gone else _unavailable(failure)) from failure
+            raise (NoRunningWorkflow if gone else EngineUnavailable) from failure
 
     async def revive(self, standing: Standing, event: PaymentEvent | None) -> bool:
         try:
@@ -216,7 +233,7 @@ class TemporalEngine:
         except WorkflowAlreadyStartedError:
             return False
         except _AWAY as failure:
-            raise _unavailable(failure) from failure
+            raise EngineUnavailable from failure
         return True
 
     async def erase(self, customer_id: UUID, by: Caller) -> ErasedRecords:
@@ -243,7 +260,7 @@ class TemporalEngine:
                     names.ERASE_UPDATE, result_type=ErasedRecords, start_workflow_operation=start
                 )
         except (*_AWAY, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError, TimeoutError) as failure:
-            raise _unavailable(failure) from failure
+            raise EngineUnavailable from failure
         return erased
 
     async def is_reachable(self) -> bool:
@@ -294,10 +311,9 @@ def _search_attributes(standing: Standing) -> TypedSearchAttributes:
     return TypedSearchAttributes(known)
 
 
-def _unavailable(failure: BaseException) -> EngineUnavailable:
-    """Whoever asked is told to try again; only the log says what has happened."""
-    _log.warning("the engine has not done what it was asked for: %r", failure)
-    return EngineUnavailable()
+def _is_of_another_request(failure: Exception) -> bool:
+    cause = failure.cause if isinstance(failure, WorkflowUpdateFailedError) else None
+    return isinstance(cause, ApplicationError) and cause.type == names.KEY_REUSED
 
 
 def _seen(task: asyncio.Future[Any]) -> None:

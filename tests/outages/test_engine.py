@@ -4,18 +4,21 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Any
 from uuid import uuid4
 
 import asyncpg
 import pytest
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
 
 from pitstop.contracts.booking import HoldAnswer
 from pitstop.devstack.stackfile import Stack
 from pitstop.gateways import temporal_engine
 from pitstop.ports import EngineUnavailable
 from tests.support.gate import Gate, Outage, gate
-from tests.support.people import Customer
+from tests.support.people import Customer, events
 from tests.support.processes import serving, settings
 from tests.support.shop import Shop
 from tests.support.stripe_control import StripeControl
@@ -156,3 +159,43 @@ async def test_what_is_given_up_is_no_error_that_nobody_has_seen(
     await asyncio.sleep(0.1)
     gc.collect()
     assert unseen == []
+
+
+_LOST = [
+    RPCError("workflow update was aborted", RPCStatusCode.UNAVAILABLE, b""),
+    WorkflowUpdateFailedError(ApplicationError("the update was lost", type="AcceptedUpdateCompletedWorkflow")),
+    WorkflowUpdateRPCTimeoutOrCancelledError(),
+]
+
+
+@pytest.mark.parametrize("lost", _LOST, ids=lambda lost: type(lost).__name__)
+@pytest.mark.parametrize(("pauses", "status"), [((0.05,), 201), ((), 503)])
+async def test_an_answer_that_the_engine_has_lost_is_asked_for_again(
+    stack: Stack,
+    customer: Customer,
+    shop: Shop,
+    monkeypatch: pytest.MonkeyPatch,
+    lost: Exception,
+    pauses: tuple[float, ...],
+    status: int,
+) -> None:
+    """The first time it is lost when it has had its effect: nothing is done twice. Asked once, the customer is told to
+    try again, which is not the customer's business."""
+    update, failures = temporal_engine.TemporalEngine._update, iter([lost])
+
+    async def loses_one(self: Any, *arguments: Any, **options: Any) -> Any:
+        answer = await update(self, *arguments, **options)
+        for failure in failures:
+            raise failure
+        return answer
+
+    monkeypatch.setattr(temporal_engine.TemporalEngine, "_update", loses_one)
+    monkeypatch.setattr(temporal_engine, "_PAUSES_SECONDS", pauses)
+    async with serving(settings(stack)) as url:
+        customer.api_url = url
+        key = str(uuid4())
+        answer = await customer.post(request := customer.request(shop, shop.start()), key)
+        assert answer.status_code == status, answer.text
+        again = await customer.post(request, key)
+        assert (again.status_code, again.json()["status"]) == (200, "awaiting_payment")
+        assert events(await customer.read(again.json())).count("hold_placed") == 1

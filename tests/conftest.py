@@ -21,6 +21,21 @@ from tests.support.time import Clock
 
 _RUNNING: pytest.StashKey[Any] = pytest.StashKey()
 _FOLDER = "pitstop_stack"
+# Begun first, those that mostly wait beside those that mostly compute: the many short ones fill the time beside them.
+_LONG = (
+    "fuzz/test_operations.py",
+    "saga/test_mails_in_trouble.py",
+    "chaos/test_soak.py",
+    "outages/test_api_killed.py",
+    "chaos/test_points.py",
+    "immediate/test_recovery.py",
+    "upgrade/test_rolling.py",
+    "life/test_interrupted.py",
+    "availability/test_property.py",
+    "stack/test_devstack.py",
+    "invites/test_sequence.py",
+    "gateways/test_invite_ical4j.py",
+)
 # What the test that runs has been refused: a failed one tells of it, because what was expected is rarely all that came.
 _refused: deque[str] = deque(maxlen=20)
 
@@ -42,6 +57,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     running = config.stash.get(_RUNNING, None)
     if running is not None:
         stacks.stop(running[0])
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    place = {Path(__file__).parent / name: number for number, name in enumerate(_LONG)}
+    items.sort(key=lambda item: place.get(item.path, len(_LONG)))
 
 
 def pytest_runtest_setup() -> None:

@@ -10,6 +10,9 @@ from pitstop.devstack.stripe_server.app import build_app
 from pitstop.devstack.stripe_server.config import Config, Endpoint, Retries
 
 HOST = "127.0.0.1"
+# Longer than clients keep an idle connection (httpx: 5 s). At uvicorn's own 5 s both may close one at once, and a
+# request that has just gone out on it is lost.
+KEEP_ALIVE_SECONDS = 60
 
 
 def main(
@@ -45,7 +48,15 @@ def main(
         webhook_timeout=webhook_timeout,
     )
     app = build_app(config)
-    uvicorn.run(app, host=HOST, port=port, log_level="warning", access_log=False, timeout_graceful_shutdown=2)
+    uvicorn.run(
+        app,
+        host=HOST,
+        port=port,
+        log_level="warning",
+        access_log=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=2,
+    )
 
 
 if __name__ == "__main__":

@@ -44,8 +44,10 @@ _SIGNAL_LIMIT = timedelta(seconds=5)
 _LOOK_SECONDS = 3
 # It has gone when it was not there so often in turn: once is a busy machine.
 _LOOKS = 2
+# The run that was asked has just ended: then the next one answers.
+_ENDED = RPCStatusCode.NOT_FOUND
 _ON_THE_WAY = frozenset(
-    {RPCStatusCode.UNAVAILABLE, RPCStatusCode.ABORTED, RPCStatusCode.INTERNAL, RPCStatusCode.UNKNOWN}
+    {_ENDED, RPCStatusCode.UNAVAILABLE, RPCStatusCode.ABORTED, RPCStatusCode.INTERNAL, RPCStatusCode.UNKNOWN}
 )
 # Before it is asked again what it has failed to answer.
 _PAUSES_SECONDS = (0.1, 0.5)

@@ -11,7 +11,7 @@ from api.addresses import Address
 from api.callers import forbidden
 from api.composition import Rooms
 from api.problems import FieldError, Problem, invalid_field, key_reused, unavailable
-from api.referrals import used
+from api.referrals import over, used
 from api.schemas import BookingIn, Customer, Location
 from pitstop.domain.booking import BookingStatus, SlotRefusal
 from pitstop.domain.caller import Caller, Role
@@ -19,7 +19,7 @@ from pitstop.domain.identity import booking_id, fingerprint, guest_id
 from pitstop.domain.limits import HoldsExhausted
 from pitstop.domain.notices import Language
 from pitstop.domain.phone import NotANumber, normalised
-from pitstop.domain.referrals import ReferralUsed, Referred
+from pitstop.domain.referrals import ReferralOver, ReferralUsed, Referred
 from pitstop.domain.saga import HoldRefusal, Standing
 from pitstop.ports import EngineUnavailable, IdempotencyKeyReused
 from pitstop.postgres.desk import BookingRequest, Opening
@@ -151,6 +151,8 @@ async def open_booking(rooms: Rooms, caller: Caller, request: BookingRequest, ad
         opening = await rooms.desk.open(caller, request, limits, datetime.now(UTC))
     except ReferralUsed:
         raise used() from None
+    except ReferralOver:
+        raise over() from None
     _refuse_what_differs_or_is_not_offered(opening, at_once=request.start is None)
     new = opening.status is BookingStatus.HOLDING
     if new and await _taken(rooms, caller, request, opening):

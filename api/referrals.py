@@ -1,6 +1,6 @@
 """Referrals as clients send and get them, and what becomes of a booking that is made by one."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID, uuid4
 
@@ -16,7 +16,6 @@ from pitstop.domain.identity import fingerprint, referral_id
 from pitstop.domain.referrals import Recommendation, Referred
 
 # No mechanic plans further ahead.
-FURTHEST = timedelta(days=366)
 
 
 class ReferralIn(Sent):
@@ -75,11 +74,8 @@ class ReferralOffer(BaseModel):
 
 def recommendation(sent: ReferralIn, caller: Caller, booking_id: UUID, key: str | None) -> Recommendation:
     """What is asked for; with a key, under an id by which it is found again. Raises 422 for what never makes sense."""
-    now = datetime.now(UTC)
     if sent.workshop_id is None and sent.mechanic_id is None:
         raise invalid_field("body.workshop_id", "is needed, or `mechanic_id`: it says where")
-    if sent.start is not None and not now < sent.start < now + FURTHEST:
-        raise invalid_field("body.start", f"must lie in the future, within {FURTHEST.days} days")
     asked = sent.model_dump(mode="json") | {"booking_id": str(booking_id)}
     named = (referral_id(f"{caller.role}:{caller.subject}", key), fingerprint(asked)) if key else (uuid4(), None)
     return Recommendation(*named, **sent.model_dump())
@@ -93,9 +89,11 @@ async def referred_by(rooms: Rooms, caller: Caller, token: str, service_id: UUID
         raise invalid_field("body.referral", "is no referral of this customer's; take the token from the mail's link")
     if found.service_id != service_id:
         raise invalid_field("body.service_id", "must be the service that was recommended")
-    if found.expires_at <= datetime.now(UTC):
-        raise Problem(409, "referral_expired", "The referral is over", "Ask for a new one, or book without it.")
     return found
+
+
+def over() -> Problem:
+    return Problem(409, "referral_expired", "The referral is over", "Ask for a new one, or book without it.")
 
 
 def used() -> Problem:

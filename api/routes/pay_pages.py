@@ -53,7 +53,7 @@ async def pay(booking: str, request: Request, rooms: InRooms, address: ClientAdd
     try:
         payment = await payment_to_make(rooms, visit.caller, visit.booking)
     except Problem:
-        return page("paid.html", 409, words=words_of(visit.sheet), outcome="no_more", here=visit.at(), again=None)
+        return _nothing_to_pay_with(visit)
     shown: dict[str, Any] = {"here": visit.at(), "done": visit.at("/paid"), "stripe": rooms.settings.stripe_js_url}
     form = page("pay.html", policy=_policy(rooms.settings), payment=payment, **shown, **pay_words(visit.sheet))
     form.headers["Permissions-Policy"] = _PERMISSIONS
@@ -76,6 +76,14 @@ async def paid(
     outcome = "failed" if redirect_status == "failed" else "arrives"
     again = visit.at("/pay") if outcome == "failed" else None
     return page("paid.html", words=words_of(visit.sheet), outcome=outcome, here=visit.at(), again=again)
+
+
+def _nothing_to_pay_with(visit: _Visit) -> HTMLResponse:
+    """There is nothing to pay; or there is, and Stripe has not been asked yet, as while it or the worker is away."""
+    shown: dict[str, Any] = {"words": words_of(visit.sheet), "here": visit.at()}
+    if visit.sheet.is_payable:
+        return page("paid.html", 503, outcome="not_yet", again=visit.at("/pay"), **shown)
+    return page("paid.html", 409, outcome="no_more", again=None, **shown)
 
 
 async def _visit(rooms: Rooms, address: Address, booking: str, token: str) -> _Visit | None:

@@ -18,7 +18,7 @@ from api.reading import StrictRoute
 from api.referrals import MADE, OFFER, ReferralIn, ReferralMade, ReferralOffer, recommendation
 from api.routes.bookings import OptionalKey
 from pitstop.domain.caller import Caller, Role
-from pitstop.domain.referrals import Misnamed, NotReferable
+from pitstop.domain.referrals import FURTHEST, Misnamed, NotReferable, OutOfReach
 from pitstop.ports import EngineUnavailable, IdempotencyKeyReused
 
 _log = logging.getLogger("pitstop.referrals")
@@ -58,6 +58,8 @@ async def refer(
         raise Problem(409, "not_referable", "Nothing to refer from", why) from None
     except Misnamed as error:
         raise invalid_field(f"body.{error.field}", "names nothing that can be booked in person") from None
+    except OutOfReach:
+        raise invalid_field("body.start", f"must lie in the future, within {FURTHEST.days} days") from None
     except IdempotencyKeyReused:
         raise key_reused("referral") from None
     if made is None:

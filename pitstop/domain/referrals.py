@@ -1,7 +1,7 @@
 """An appointment in person that a mechanic recommends in a virtual session; the customer books it by a link."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from pitstop.domain.booking import BookingStatus
@@ -9,6 +9,8 @@ from pitstop.domain.catalogue import SessionKind
 
 # During the session, and after it.
 REFERABLE = (BookingStatus.IN_PROGRESS, BookingStatus.COMPLETED)
+# How far ahead a start may be suggested.
+FURTHEST = timedelta(days=366)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,14 @@ class Misnamed(Exception):
     def __init__(self, field: str) -> None:
         super().__init__(field)
         self.field = field
+
+
+class OutOfReach(Exception):
+    """The suggested start is over, or too far ahead."""
+
+
+class ReferralOver(Exception):
+    """It was good for a time, which is over."""
 
 
 class ReferralUsed(Exception):

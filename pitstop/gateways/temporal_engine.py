@@ -44,6 +44,11 @@ _SIGNAL_LIMIT = timedelta(seconds=5)
 _LOOK_SECONDS = 3
 # It has gone when it was not there so often in turn: once is a busy machine.
 _LOOKS = 2
+# The run that was asked has just ended: then the next one answers.
+_ENDED = RPCStatusCode.NOT_FOUND
+_ON_THE_WAY = frozenset(
+    {_ENDED, RPCStatusCode.UNAVAILABLE, RPCStatusCode.ABORTED, RPCStatusCode.INTERNAL, RPCStatusCode.UNKNOWN}
+)
 # Before it is asked again what it has failed to answer.
 _PAUSES_SECONDS = (0.1, 0.5)
 _ERASURE_LIMIT = timedelta(seconds=20)
@@ -166,7 +171,7 @@ class TemporalEngine:
             try:
                 return await self._while_reachable(ask())
             except (*_AWAY, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError) as failure:
-                if _is_of_another_request(failure) or not await self.is_reachable():
+                if not _may_be_lost(failure) or not await self.is_reachable():
                     raise
                 _log.warning("the engine is asked again: %r", failure)
             await asyncio.sleep(pause)
@@ -309,6 +314,13 @@ def _search_attributes(standing: Standing) -> TypedSearchAttributes:
     if standing.start is not None:
         known.append(SearchAttributePair(names.SCHEDULED_FOR, standing.start))
     return TypedSearchAttributes(known)
+
+
+def _may_be_lost(failure: Exception) -> bool:
+    """Whether the engine failed on its way; not that it is too busy, or has understood the question and refuses."""
+    if isinstance(failure, RPCError):
+        return failure.status in _ON_THE_WAY
+    return not isinstance(failure, RuntimeError) and not _is_of_another_request(failure)
 
 
 def _is_of_another_request(failure: Exception) -> bool:

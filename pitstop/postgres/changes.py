@@ -32,6 +32,7 @@ from pitstop.postgres.pool import Connection, Pool
 from pitstop.postgres.settling import settle as _settle
 
 _SQL = queries.load("changes")
+_FLAGS = queries.load("flags")
 _SAGA = queries.load("saga")
 # What the clock asks needs nothing that its run brings along.
 _NO_COURSE = Course((), timedelta(0))
@@ -103,7 +104,7 @@ async def _terms(connection: Connection, booking: asyncpg.Record | None) -> Term
 
 
 async def _close(asked: Asked) -> None:
-    if asked.is_in(BookingStatus.CONFIRMED) and await _came(asked) == {"customer"}:
+    if asked.is_in(BookingStatus.CONFIRMED) and await _was_left_alone(asked):
         await _nobody_came(asked, "mechanic")
     else:
         await asked.do("close_session", "completed", asked.now, None)
@@ -241,7 +242,21 @@ async def _no_show(asked: Asked) -> dict[str, Any]:
         raise Refused(ChangeRefusal.TOO_EARLY, f"Somebody may be late until {late:%Y-%m-%dT%H:%M:%SZ}.")
     if absent == "customer" and asked.role is Role.MECHANIC and absent in await _came(asked):
         raise Refused(ChangeRefusal.NOT_ABSENT, "The customer has checked in; an operator decides what is right.")
+    if absent == "customer" and asked.role is Role.MECHANIC and await _is_away(asked):
+        raise Refused(ChangeRefusal.NOT_ABSENT, "The mechanic is away at this time; an operator decides what is right.")
     return await _nobody_came(asked, absent)
+
+
+async def _was_left_alone(asked: Asked) -> bool:
+    """The customer came, and nobody else did; or the mechanic was away, of which the customer was told."""
+    came = await _came(asked)
+    return "mechanic" not in came and ("customer" in came or await _is_away(asked))
+
+
+async def _is_away(asked: Asked) -> bool:
+    """The booking is flagged: its mechanic has said that it will not be there, and has not come all the same."""
+    flagged: bool = await asked.connection.fetchval(_FLAGS["is_flagged"], asked.booking_id)
+    return flagged and "mechanic" not in await _came(asked)
 
 
 async def _came(asked: Asked) -> set[str]:

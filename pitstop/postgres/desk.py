@@ -15,7 +15,7 @@ from pitstop.domain.caller import Caller, Role
 from pitstop.domain.changes import ChangeKind, ChangeOutcome, NotOnesOffice
 from pitstop.domain.limits import HoldLimits, HoldsExhausted
 from pitstop.domain.notices import Language
-from pitstop.domain.referrals import ReferralUsed, Referred
+from pitstop.domain.referrals import ReferralOver, ReferralUsed, Referred
 from pitstop.domain.saga import Standing
 from pitstop.postgres import queries
 from pitstop.postgres.audit_log import note
@@ -119,11 +119,13 @@ class BookingDesk:
     async def open(self, caller: Caller, request: BookingRequest, limits: HoldLimits, now: datetime) -> Opening:
         """Puts the request on record if nobody did, the slot looks free and the limits allow it; a hold it is not yet.
 
-        One that is on record is found before any limit is asked. Raises `ReferralUsed`.
+        One that is on record is found before any limit is asked. Raises `ReferralUsed`, `ReferralOver`.
         """
         async with self._as(caller) as connection:
             if (known := await self._known(connection, request)) is not None:
                 return known
+            if request.referral is not None and request.referral.expires_at <= now:
+                raise ReferralOver
             offer, reason = await self._offer(connection, request, now)
             if offer is None or reason is not None:
                 # The slot may be this very request's: it came twice, and the other has got it since we looked.

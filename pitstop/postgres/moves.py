@@ -171,7 +171,9 @@ async def _told_of_move(asked: Asked, aim: Aim, move: int, difference: int, by: 
     outdated = (*steps.OF_ITS_TIME, *steps.OUTDATED)
     await steps.skip_notices(asked.connection, asked.booking_id, "the booking was moved", *outdated)
     before = asked.start.isoformat()
-    owed = [notice_plan.told_now(asked.booking_id, NoticeKind.RESCHEDULED, move, previous_start=before)]
+    # What has been paid for it, or goes back.
+    price: dict[str, Any] = {"added": max(-difference, 0), "returned": max(difference, 0)}
+    owed = [notice_plan.told_now(asked.booking_id, NoticeKind.RESCHEDULED, move, previous_start=before, **price)]
     # As it is now: of another kind, perhaps, and at another place.
     booking = await steps.lock(asked.connection, asked.booking_id) or asked.booking
     owed += steps.reminders(booking, aim.start, asked.course.offsets, asked.texts, asked.now, move)

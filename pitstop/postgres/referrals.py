@@ -13,7 +13,15 @@ from pitstop.domain.booking import BookingStatus
 from pitstop.domain.caller import Caller, Role
 from pitstop.domain.catalogue import SessionKind
 from pitstop.domain.notices import Language
-from pitstop.domain.referrals import Misnamed, NotReferable, Recommendation, Referred, may_refer
+from pitstop.domain.referrals import (
+    FURTHEST,
+    Misnamed,
+    NotReferable,
+    OutOfReach,
+    Recommendation,
+    Referred,
+    may_refer,
+)
 from pitstop.ports import IdempotencyKeyReused
 from pitstop.postgres import queries
 from pitstop.postgres.audit_log import note
@@ -35,8 +43,8 @@ class Referrals:
     ) -> tuple[dict[str, Any], bool] | None:
         """The referral, with its mail on record, and whether it is new: a request that is repeated finds its own.
 
-        None where there is no booking that this caller may refer from. Raises `NotReferable`, `Misnamed`, and
-        `IdempotencyKeyReused` when the key belongs to another request.
+        None where there is no booking that this caller may refer from. Raises `NotReferable`, `Misnamed`, `OutOfReach`,
+        and `IdempotencyKeyReused` when the key belongs to another request.
         """
         async with self._as(caller.role, caller.subject) as connection:
             session = await connection.fetchrow(_SQL["session"], booking_id)
@@ -44,7 +52,7 @@ class Referrals:
                 return None
             if (known := await _known(connection, wanted)) is not None:
                 return known, False
-            await _require_referable(connection, session, wanted)
+            await _require_referable(connection, session, wanted, now)
             row = await self._insert(connection, caller, session, wanted, now)
             if row is None:
                 # The same request, at the same time.
@@ -102,9 +110,13 @@ async def _known(connection: Connection, wanted: Recommendation) -> dict[str, An
     return dict(row) if row else None
 
 
-async def _require_referable(connection: Connection, session: asyncpg.Record, wanted: Recommendation) -> None:
+async def _require_referable(
+    connection: Connection, session: asyncpg.Record, wanted: Recommendation, now: datetime
+) -> None:
     if not may_refer(SessionKind(session["kind"]), BookingStatus(session["status"])):
         raise NotReferable
+    if wanted.start is not None and not now < wanted.start < now + FURTHEST:
+        raise OutOfReach
     if (field := await connection.fetchval(_SQL["misnamed"], *wanted.named)) is not None:
         raise Misnamed(field)
 

@@ -24,7 +24,7 @@ WORKER: dict[str, dict[str, str]] = {
         "UPDATE": "amount buffer_after_minutes buffer_before_minutes city confirms_within_minutes "
         "customer_email customer_moves customer_name customer_phone ends_at erased_at "
         "hold_expires_at intake invite_sequence kept_amount mechanic_id moves offers_end_at "
-        "offers_reach offers_widen_at plan_id policy postal_code refund_percent_at_most "
+        "offers_reach offers_widen_at plan_id policy postal_code refund_percent_at_most reminder_offsets "
         "request_fingerprint service_id sms_consent starts_at status workshop_answer_by workshop_id "
         "workshop_status",
     },

@@ -145,7 +145,10 @@ async def test_how_a_flag_ends(
     await desk.away(start, start + HOUR)
     await flagged(customer, booking)
     if what == "end":
-        await clock.to_the_end(booking)
+        # As its mail has said: without a solution all of the money goes back.
+        assert (await clock.to_the_end(booking))["status"] == "no_show"
+        read = await customer.read(booking)
+        assert (read["absent"], read["amount_refunded"]) == ("mechanic", shop.amount)
     else:
         wanted = {"start": (start + timedelta(days=1)).isoformat()} if what == "reschedule" else {}
         answer = await operator.ask(booking, what, **wanted)
@@ -155,6 +158,28 @@ async def test_how_a_flag_ends(
     row = await database.fetchrow("SELECT * FROM booking_flags WHERE booking_id = $1", booking["id"])
     assert (row["resolution"], row["is_news"]) == (resolution, False)
     assert (await customer.read(booking))["flags"] == []
+
+
+async def test_whoever_is_away_does_not_report_that_the_customer_is(
+    customer: Customer, mechanic: Customer, operator: Customer, desk: Desk, shop: Shop, booked: Booked, clock: Clock
+) -> None:
+    """Unless it has come all the same: then the customer is waited for as ever."""
+    start = shop.start(days=3)
+    away, back = await booked(start), await booked(start + 2 * HOUR)
+    await desk.away(start, start + 4 * HOUR)
+    for booking in (away, back):
+        await flagged(customer, booking)
+        begins = datetime.fromisoformat(booking["start"])
+        await clock.forward_to(booking, begins)
+    assert (await mechanic.ask(back, "check-in")).status_code == 200
+    for booking in (away, back):
+        await clock.forward(booking, HOUR / 4)
+    refused = await mechanic.ask(away, "no-show")
+    assert (refused.status_code, refused.json()["code"]) == (409, "not_absent")
+    reported = await mechanic.ask(back, "no-show")
+    assert (reported.status_code, reported.json()["amount_refunded"]) == (200, 0), reported.text
+    decided = await operator.ask(away, "no-show", absent="mechanic")
+    assert (decided.status_code, decided.json()["amount_refunded"]) == (200, shop.amount), decided.text
 
 
 async def test_a_flag_that_came_too_late_is_lowered(

@@ -168,6 +168,28 @@ _LOST = [
 ]
 
 
+# It is too busy, or has understood: asking again at once would make it worse, or no better.
+_REFUSED = [
+    RPCError("namespace rate limit exceeded", RPCStatusCode.RESOURCE_EXHAUSTED, b""),
+    RPCError("search attribute is not defined", RPCStatusCode.INVALID_ARGUMENT, b""),
+]
+
+
+@pytest.mark.parametrize("refused", _REFUSED, ids=lambda refused: refused.status.name)
+async def test_an_engine_that_refuses_is_asked_once(
+    stack: Stack, temporal: Client, monkeypatch: pytest.MonkeyPatch, refused: RPCError
+) -> None:
+    engine, asked = temporal_engine.TemporalEngine(temporal, settings(stack)), list[str]()
+
+    async def ask() -> HoldAnswer:
+        asked.append("once")
+        raise refused
+
+    with pytest.raises(RPCError):
+        await engine._answer(ask)
+    assert asked == ["once"]
+
+
 @pytest.mark.parametrize("lost", _LOST, ids=lambda lost: type(lost).__name__)
 @pytest.mark.parametrize(("pauses", "status"), [((0.05,), 201), ((), 503)])
 async def test_an_answer_that_the_engine_has_lost_is_asked_for_again(

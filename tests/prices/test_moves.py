@@ -31,6 +31,8 @@ async def test_to_a_cheaper_plan(customer: Customer, shop: Shop, booked: Booked,
     assert key == f"refund/{booking['payment']['payment_intent_id']}/move/{change}"
     again = await customer.ask(booking, "reschedule", **wanted)
     assert (again.status_code, again.json()["amount_refunded"]) == (200, 3900)
+    await customer.waits_for(booking, lambda read: events(read).count("mail_sent") == 2, "the mail")
+    assert "CA$39.00 goes back to you" in (await customer.mails())[-1]["text"]
     # What is left goes back when it is called off.
     cancelled = await customer.ask(booking, "cancel")
     assert (cancelled.json()["status"], cancelled.json()["amount_refunded"]) == ("cancelled", 8900)
@@ -44,10 +46,13 @@ async def test_to_another_service_of_another_length(
     start = shop.start(days=3)
     booking = await booked(start)
     service, plan = await add_service(database, shop, 8900, 90)
+    await database.execute("UPDATE services SET reminder_offsets = '{3 hours}' WHERE id = $1", service)
     wanted = {"start": start.isoformat(), "service_id": str(service), "plan_id": str(plan)}
     answer = await customer.ask(booking, "reschedule", **wanted)
     assert answer.status_code == 200, answer.text
     moved = answer.json()
+    reminders = "SELECT due_at FROM notifications WHERE booking_id = $1 AND kind = 'reminder' AND status = 'pending'"
+    assert [row["due_at"] for row in await database.fetch(reminders, booking["id"])] == [start - timedelta(hours=3)]
     assert (moved["service_id"], moved["amount_refunded"]) == (str(service), 0)
     assert datetime.fromisoformat(moved["end"]) == start + timedelta(minutes=90)
     assert await database.fetchval("SELECT kind FROM sessions WHERE booking_id = $1", booking["id"]) == "chat"

@@ -73,12 +73,26 @@ async def test_paid_and_moved(
     assert (await rival.post(rival.request(shop, start + DAY))).status_code == 409
     await customer.waits_for(booking, lambda read: events(read).count("mail_sent") == 2, "the mail")
     assert await customer.subjects() == ["Confirmed", "Moved"]
+    assert "You have paid CA$10.00 for this change." in (await customer.mails())[-1]["text"]
     await books.agree(booking)
     await clock.forward_to(booking, start + DAY - 30 * MINUTE)
     assert await customer.subjects() == ["Confirmed", "Moved", "Reminder", "Reminder"]
     assert (await clock.to_the_end(booking))["status"] == "completed"
     await books.agree(booking)
     await replays(clock.workflow(booking), "difference_paid", "asked for a dearer plan, paid, moved there, completed")
+
+
+async def test_the_mechanics_calendar_has_the_session_once(
+    customer: Customer, mechanic: Customer, shop: Shop, to_pay: ToPay
+) -> None:
+    """Also while another time is held for it."""
+    start = shop.start(days=3)
+    asked = await to_pay(start, start + DAY)
+    at = f"{customer.api_url}/v1/mechanics/{shop.mechanic_id}"
+    made = await mechanic.http.post(f"{at}/calendar-token", headers=mechanic.headers)
+    token = made.json()["url"].partition("?token=")[2]
+    feed = await mechanic.http.get(f"{at}/calendar.ics", params={"token": token})
+    assert feed.text.count(f"UID:{asked['id']}.session@pitstop") == 1
 
 
 def is_told_of_lapse(read: Json) -> bool:

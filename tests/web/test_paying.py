@@ -73,6 +73,17 @@ async def test_a_difference_is_paid(
     assert "/pay?" not in (await http.get(booking["manage_url"])).text
 
 
+async def test_what_stripe_was_not_asked_for_yet_is_not_paid_already(
+    customer: Customer, shop: Shop, http: httpx.AsyncClient, database: Any
+) -> None:
+    """The booking waits for money, and its PaymentIntent is still to be made."""
+    booking = await customer.book(shop, shop.start())
+    await database.execute("DELETE FROM payments WHERE booking_id = $1", booking["id"])
+    page = await http.get(at(booking, "pay"))
+    assert (page.status_code, "being prepared" in page.text, "nothing to pay" in page.text) == (503, True, False)
+    assert f'href="{at(booking, "pay").replace(customer.api_url, "")}"' in page.text
+
+
 async def test_only_stripe_runs_there_beside_our_own(
     customer: Customer, shop: Shop, stack: Stack, http: httpx.AsyncClient
 ) -> None:

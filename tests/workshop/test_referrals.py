@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -189,6 +189,35 @@ async def test_it_ends(customer: Customer, mechanic: Customer, session: Json, vi
     )
     refused = await customer.post(by_referral(visit, token))
     assert (refused.status_code, refused.json()["code"]) == (409, "referral_expired")
+
+
+async def test_what_was_done_is_found_again_when_its_time_is_over(
+    customer: Customer, mechanic: Customer, session: Json, visit: Shop, database: Any
+) -> None:
+    """The clock judges what is new. Here the time goes by for what is on record."""
+    wanted = {"service_id": str(visit.service_id), "plan_id": str(visit.plan_id), "mechanic_id": str(visit.mechanic_id)}
+    soon = datetime.now(UTC) + timedelta(seconds=3)
+    path = f"{mechanic.api_url}/v1/bookings/{session['id']}/referral"
+
+    async def asked() -> Any:
+        headers = mechanic.headers | {"Idempotency-Key": "soon"}
+        return await mechanic.http.post(path, json=wanted | {"start": soon.isoformat()}, headers=headers)
+
+    made = await asked()
+    assert made.status_code == 201, made.text
+    token = await token_for(customer, session)
+    request = by_referral(visit, token)
+    booked = await customer.post(request, "one")
+    assert booked.status_code == 201, booked.text
+    await asyncio.sleep(max(0.0, (soon - datetime.now(UTC)).total_seconds()))
+    again = await asked()
+    assert (again.status_code, again.json()) == (200, made.json())
+    await database.execute(
+        "UPDATE referrals SET made_at = now() - interval '2 days', expires_at = now() - interval '1 day' WHERE id = $1",
+        UUID(made.json()["id"]),
+    )
+    found = await customer.post(request, "one")
+    assert (found.status_code, found.json()["id"]) == (200, booked.json()["id"])
 
 
 async def test_who_refers_and_when(

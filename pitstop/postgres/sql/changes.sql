@@ -73,8 +73,13 @@ WHERE id = $1 AND status = 'confirmed'
 RETURNING id
 
 -- name: resell_booking
--- Another service or plan, with its price and policy of this moment.
-UPDATE bookings SET service_id = $2, plan_id = $3, amount = $4, policy = $5 WHERE id = $1 AND status = 'confirmed' RETURNING id
+-- Another service or plan, with its price and policy of this moment; another service has reminders of its own.
+UPDATE bookings AS b SET
+    service_id = s.id, plan_id = $3, amount = $4, policy = $5,
+    reminder_offsets = CASE WHEN b.service_id = s.id THEN b.reminder_offsets ELSE s.reminder_offsets END
+FROM services AS s
+WHERE b.id = $1 AND s.id = $2 AND b.status = 'confirmed'
+RETURNING b.id
 
 -- name: resell_session
 UPDATE sessions SET kind = $2, plan_id = $3, price_paid = $4 WHERE booking_id = $1 AND status = 'scheduled' RETURNING id

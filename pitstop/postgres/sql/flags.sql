@@ -24,6 +24,9 @@ FOR UPDATE
 -- name: flags_noted
 UPDATE booking_flags SET is_news = FALSE, noted_at = COALESCE(noted_at, $2) WHERE booking_id = $1 AND is_news
 
+-- name: is_flagged
+SELECT EXISTS (SELECT FROM booking_flags WHERE booking_id = $1 AND resolved_at IS NULL)
+
 -- name: resolve_flags
 UPDATE booking_flags SET resolved_at = $3, resolution = $2, is_news = FALSE WHERE booking_id = $1 AND resolved_at IS NULL
 

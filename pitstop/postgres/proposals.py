@@ -20,6 +20,9 @@ async def propose(asked: Asked) -> dict[str, Any]:
     """Each option can be had as it is offered; none is held. A new proposal takes the place of the one before."""
     require_version(asked)
     require_not_begun(asked)
+    if asked.booking["workshop_status"] == "proposed":
+        # Those are held, and the booking ends with the customer's no: another proposal would promise neither.
+        raise Refused(ChangeRefusal.NOT_RESCHEDULABLE, "The customer has to answer the workshop's proposal first.")
     options = [aim_of(asked, each) for each in asked.wanted["options"]]
     await keep_still(asked, {each.mechanic_id for each in options})
     for option in options:

@@ -74,7 +74,7 @@ async def test_it_is_in_the_customers_language(
 async def test_a_mechanic_does_not_read_who_the_customer_is(
     http: httpx.AsyncClient, issuer: Issuer, api_url: str, rows: Pool, own_shop: Shop, role: str, status: int
 ) -> None:
-    """The invite names the customer and its mail address; the web calendar's links, which the mechanic may use, neither."""
+    """The invite names the customer and its mail address; the links to calendars on the web do not."""
     case = await add_booking(rows, own_shop, own_shop.start(), "confirmed")
     await add_session(rows, case, "scheduled")
     subject = {"mechanic": own_shop.mechanic_id, "customer": case.customer_id}.get(role, uuid4())

@@ -155,7 +155,8 @@ class BookingSummary(BaseModel):
     amount: int
     currency: str
     workshop_status: Literal["awaiting", "proposed", "confirmed", "declined", "lapsed"] | None = Field(
-        description="The workshop's word. null: none is needed. `proposed`: the customer's answer is waited for."
+        description="The workshop's word. null: none is needed, or the booking has ended without it."
+        " `proposed`: the customer's answer is waited for."
     )
     created_at: datetime
 

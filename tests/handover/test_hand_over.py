@@ -84,6 +84,8 @@ async def test_refused_leaves_everything_as_it_was(
     for who, sent, status, code in cases:
         answer = await who.ask(booking, "hand-over", **sent)
         assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
+    [error] = answer.json()["errors"]
+    assert error["field"] == "body.mechanic_id", "a hand-over has no start that could be another"
     assert await database.fetchrow("SELECT * FROM bookings WHERE id = $1", booking["id"]) == before
     assert "handed_over" not in events(await customer.read(booking))
 

@@ -132,7 +132,9 @@ class BookingOpened(BaseModel):
 class TimelineEntry(BaseModel):
     at: datetime
     event: str
-    detail: dict[str, Any]
+    detail: dict[str, Any] = Field(
+        description="Of what somebody has changed: `by` whom, and the `reason` if one was given."
+    )
 
 
 class PaymentState(BaseModel):
@@ -263,7 +265,11 @@ class BookingOut(BookingSummary):
     timeline: list[TimelineEntry]
 
 
-Reason = Annotated[Lines | None, Field(default=None, description="For the record.", examples=["I am ill."])]
+_WHY = (
+    "In the timeline, for all who see the booking: customer, mechanic, the workshop's keeper, operators. The mail to"
+    " the customer about a change that somebody else has made says it, too."
+)
+Reason = Annotated[Lines | None, Field(default=None, description=_WHY, examples=["I am ill."])]
 
 
 Version = Annotated[

@@ -46,7 +46,7 @@ async def propose(asked: Asked) -> dict[str, Any]:
 
 async def about(asked: Asked, options: list[Aim], expires: datetime) -> dict[str, Any]:
     """What the mail says of it: a single option in words, of several that there are some."""
-    about: dict[str, Any] = {"until": expires.isoformat()}
+    about: dict[str, Any] = {"until": expires.isoformat(), **asked.told_why}
     if len(options) > 1:
         return about
     [only] = options

@@ -34,6 +34,7 @@ async def test_with_everything_that_belongs_to_it(
     assert (read["status"], read["amount"], read["start"]) == ("confirmed", booking["amount"], booking["start"])
     [entry] = [entry for entry in read["timeline"] if entry["event"] == "handed_over"]
     assert (entry["detail"]["by"], entry["detail"]["to_mechanic_id"]) == ("mechanic", str(other.id))
+    assert entry["detail"]["reason"] == "I am ill."
     session = await database.fetchrow("SELECT * FROM sessions WHERE booking_id = $1", booking["id"])
     assert (session["mechanic_id"], session["scheduled_for"]) == (other.id, start)
 
@@ -48,6 +49,7 @@ async def test_with_everything_that_belongs_to_it(
     assert "Ben Singh" in mail["subject"]
     assert "METHOD:REQUEST" in mail["ics"]
     assert "SEQUENCE:1" in mail["ics"]
+    assert "Reason: I am ill." in " ".join(mail["text"].split())
     attributes = (await clock.workflow(booking).describe()).search_attributes
     assert attributes["MechanicId"] == [str(other.id)]
 

@@ -197,8 +197,9 @@ class BookingRecord:
     """The booking's rows, read in one snapshot. `trail` is in the order of the events.
 
     `local_start` is what the wall shows in the workshop, or where the mechanic is, without a zone, by the database's
-    zone data. An immediate session has neither time nor mechanic until one takes it, and is offered until `offers_end_at`. `policy`
-    is the one that was agreed, `kept_amount` what stays of the money after an end, `came` who has checked in.
+    zone data. An immediate session has neither time nor mechanic until one takes it, and is offered until
+    `offers_end_at`. `policy` is the one that was agreed, `kept_amount` what stays of the money after an end, `came` who
+    has checked in.
     """
 
     id: UUID

@@ -194,6 +194,7 @@ class OptionOut(BaseModel):
 class ProposalOut(BaseModel):
     """Other times that the customer can choose from. Those of a workshop (`workshop_status` is `proposed`) are held."""
 
+    id: UUID
     options: list[OptionOut]
     proposed_by: Literal["mechanic", "operator"]
     expires_at: datetime
@@ -321,6 +322,13 @@ class ProposalIn(Sent):
     )
     version: Version
     reason: Reason
+
+
+class DeclineIn(Sent):
+    proposal_id: UUID | None = Field(
+        default=None,
+        description="Which one: if another has taken its place, that one stays. Left out: whichever is open.",
+    )
 
 
 class WorkshopProposalIn(Sent):

@@ -107,7 +107,7 @@ SELECT
             AND b.status IN ('awaiting_payment', 'confirmed')
     ), '[]') AS flags,
     (
-        SELECT jsonb_build_object('options', o.options, 'proposed_by', o.proposed_by, 'expires_at', o.expires_at)
+        SELECT jsonb_build_object('id', o.id, 'options', o.options, 'proposed_by', o.proposed_by, 'expires_at', o.expires_at)
         FROM proposals AS o WHERE o.booking_id = b.id AND o.status = 'open'
     ) AS proposal,
     -- The newest: what is to be paid for a move, or what has become of that.
@@ -186,7 +186,7 @@ SELECT
     CASE WHEN b.status = 'confirmed' AND b.workshop_status IN ('awaiting', 'proposed') THEN b.workshop_status END AS unanswered,
     b.workshop_answer_by AS answer_by,
     (
-        SELECT jsonb_agg(option || jsonb_build_object('mechanic', other.name) ORDER BY place)
+        SELECT jsonb_agg(option || jsonb_build_object('mechanic', other.name, 'proposal_id', o.id) ORDER BY place)
         FROM proposals AS o
         CROSS JOIN jsonb_array_elements(o.options) WITH ORDINALITY AS offered (option, place)
         LEFT JOIN mechanics AS other ON other.id = (option ->> 'mechanic_id')::uuid

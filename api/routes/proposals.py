@@ -19,6 +19,7 @@ from pitstop.domain.changes import ChangeKind
 from pitstop.domain.policy import acts_for_customer
 
 router = APIRouter(dependencies=[Depends(no_store)], prefix="/v1/bookings", tags=["bookings"], route_class=StrictRoute)
+_SEEN = {"proposal_id": "7d0c9d1c-6a5e-5f0b-9f43-0a8a5d0f3c11"}
 _RESPONSES = {200: shown(BOOKING), **problems(400, 401, 403, 404, 408, 409, 413, 415, 422, 503)}
 
 
@@ -47,7 +48,7 @@ async def accept(id: BookingId, sent: Option, caller: Reader, rooms: InRooms) ->
 
 @router.post("/{id}/proposal/decline", responses=_RESPONSES)
 async def decline(
-    id: BookingId, caller: Reader, rooms: InRooms, sent: Annotated[DeclineIn | None, Body()] = None
+    id: BookingId, caller: Reader, rooms: InRooms, sent: Annotated[DeclineIn | None, Body(examples=[_SEEN])] = None
 ) -> BookingOut:
     """None of the proposed times: the booking stays as it is; it ends, if a workshop has proposed them.
 

@@ -40,8 +40,7 @@ async def propose(asked: Asked) -> dict[str, Any]:
             asked.booking_id,
             NoticeKind.PROPOSAL,
             of=asked.change_id,
-            **asked.told_why,
-            **await about(asked, options, expires),
+            **asked.told_why | await about(asked, options, expires),
         ),
     )
     await asked.note("proposed", options=shown, expires_at=expires.isoformat())

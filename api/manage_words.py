@@ -30,7 +30,7 @@ def words_of(sheet: Sheet) -> PageWords:
     return WORDS[sheet.facts.language]
 
 
-def manage_words(sheet: Sheet) -> dict[str, Any]:
+def manage_words(sheet: Sheet, now: datetime) -> dict[str, Any]:
     words, facts = words_of(sheet), tidied(sheet.facts)
     phrasing, zone = words.phrasing, facts.customer_timezone
     refunded = phrasing.money(facts.amount_refunded, facts.currency) if facts.amount_refunded else None
@@ -49,6 +49,8 @@ def manage_words(sheet: Sheet) -> dict[str, Any]:
         "options": [_option(each, facts, words) for each in sheet.options or ()],
         "supplement": _supplement(sheet.supplement, facts, words) if sheet.supplement else None,
         "timeline": [_entry(event, facts, words) for event in sheet.timeline],
+        "waiting_room": _waiting_room(sheet, facts, words, now),
+        "can_join": sheet.can_be_joined(now),
     }
 
 
@@ -126,6 +128,21 @@ def _aimed_at(asked: dict[str, Any], facts: BookingFacts) -> BookingFacts:
     start, end = (datetime.fromisoformat(asked[name]) for name in ("start", "end"))
     names: dict[str, Any] = {f"{name}_name": one_line(asked[name]) for name in ("service", "plan", "mechanic")}
     return replace(facts, start=start, end=end, **names)
+
+
+def _waiting_room(sheet: Sheet, facts: BookingFacts, words: PageWords, now: datetime) -> str | None:
+    """Where the customer of an online session stands at its door; None while there is no session to come to."""
+    opens = sheet.waiting_room_opens_at
+    if opens is None:
+        return None
+    if sheet.checked_in_at is not None:
+        here = "running" if sheet.status is BookingStatus.IN_PROGRESS else "here"
+        since = _moment(sheet.checked_in_at, facts, words)
+        return words.say("waiting_room", here, since=since, mechanic=facts.mechanic_name)
+    if now >= facts.end:
+        return words.say("waiting_room", "over")
+    name = "open" if now >= opens else "closed"
+    return words.say("waiting_room", name, opens=_moment(opens, facts, words), mechanic=facts.mechanic_name)
 
 
 def _calendars(sheet: Sheet) -> list[tuple[str, str]]:

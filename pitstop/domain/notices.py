@@ -144,7 +144,7 @@ def waiver_url(manage_url: str) -> str:
 
 
 def join_url(manage_url: str, kind: SessionKind) -> str:
-    """Where the customer enters an online session: below the booking's page, by the same token. In person empty."""
+    """Where the customer finds the waiting room of an online session, and says that it is there: below the booking's page, by the same token. In person empty."""
     if kind is SessionKind.IN_PERSON or not manage_url:
         return ""
     path, _, query = manage_url.partition("?")

@@ -205,6 +205,8 @@ SELECT
         LIMIT 1
     ) AS supplement,
     b.mechanic_id IS NOT NULL AND EXISTS (SELECT FROM sessions WHERE sessions.booking_id = b.id) AS was_confirmed,
+    b.duration_minutes IS NOT NULL AS immediate,
+    (SELECT i.at FROM check_ins AS i WHERE i.booking_id = b.id AND i.party = 'customer') AS checked_in_at,
     COALESCE(
         (SELECT sum(r.amount) FROM refunds AS r WHERE r.booking_id = b.id AND r.refunded_at IS NOT NULL), 0
     )::bigint AS amount_refunded

@@ -81,11 +81,13 @@ def _moment(at: datetime, facts: BookingFacts, words: PageWords) -> str:
 
 
 def _state(sheet: Sheet, words: PageWords) -> State:
-    status, facts = sheet.status, sheet.facts
+    status, facts = sheet.status, tidied(sheet.facts)
     if facts.unanswered is not None:
         by = _moment(facts.answer_by, facts, words) if facts.answer_by else None
         said = {name: words.say("unanswered", facts.unanswered, name, until=by) for name in ("title", "text")}
         return State(said["title"], "waiting", said["text"])
+    if facts.mechanic_away:
+        return State(words.say("away", "title"), "waiting", words.say("away", "text", mechanic=facts.mechanic_name))
     group = "untaken" if facts.untaken and words.has("untaken", status) else "status"
     until = _moment(sheet.hold_expires_at, facts, words) if sheet.hold_expires_at else ""
     tone = "waiting" if status in _WAITING else "good" if status in _GOOD else "over"

@@ -68,7 +68,7 @@ class BookingFacts:
     notice needs besides (a link, a reason); its texts are people's, too. `invite_uid` never changes for a booking;
     `invite_sequence` rises by one with each change of the invite, cancellation included (RFC 5545, 3.8.7.4).
     `unanswered`: whose word the booking waits for, `awaiting` (the workshop's) or `proposed` (the customer's, on what
-    the workshop proposes), until `answer_by`; None: nobody's.
+    the workshop proposes), until `answer_by`; None: nobody's. `mechanic_away`: it is flagged, and nobody else has it yet.
     """
 
     booking_id: UUID
@@ -98,6 +98,7 @@ class BookingFacts:
     untaken: bool = False
     unanswered: str | None = None
     answer_by: datetime | None = None
+    mechanic_away: bool = False
 
     @property
     def is_tentative(self) -> bool:
@@ -144,7 +145,7 @@ def waiver_url(manage_url: str) -> str:
 
 
 def join_url(manage_url: str, kind: SessionKind) -> str:
-    """Where the customer finds the waiting room of an online session, and says that it is there: below the booking's page, by the same token. In person empty."""
+    """The waiting room of an online session: below the booking's page, by the same token. In person empty."""
     if kind is SessionKind.IN_PERSON or not manage_url:
         return ""
     path, _, query = manage_url.partition("?")

@@ -116,6 +116,7 @@ def _words(
         "refunded_some": facts.amount_refunded > 0,
         "kept_some": facts.amount_kept > 0,
         "tentative": facts.is_tentative,
+        "away": facts.mechanic_away,
         "ahead": phrasing.span(notice.reminder_offset) if notice.reminder_offset else None,
         **{name: facts.detail.get(name) for name in _TYPED},
         **_instants(facts, phrasing, zone),

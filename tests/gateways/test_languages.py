@@ -199,6 +199,20 @@ def test_nobody_is_expected_before_the_workshop_has_confirmed(language: Language
     assert expected in mail(NoticeKind.RESCHEDULED, language).text
 
 
+@pytest.mark.parametrize("language", Language)
+@pytest.mark.parametrize("kind", [NoticeKind.REMINDER, NoticeKind.CONFIRMATION, NoticeKind.RESCHEDULED])
+def test_nobody_is_expected_by_a_mechanic_who_is_away(kind: NoticeKind, language: Language) -> None:
+    expected = {Language.EN: "is expecting you", Language.FR: "vous attend"}[language]
+    away = {Language.EN: "we are finding a solution", Language.FR: "nous cherchons une solution"}[language]
+    for is_away in (False, True):
+        text = spaced(mail(kind, language, mechanic_away=is_away).text)
+        assert (expected in text, away in text) == (not is_away, is_away)
+    short = TEXTS.write_text(notice(NoticeKind.REMINDER, facts(language, mechanic_away=True)))
+    assert away in short
+    assert is_gsm(short)
+    assert parts(short) <= 2
+
+
 @pytest.mark.parametrize(
     ("language", "silent", "says"),
     [

@@ -184,6 +184,10 @@ SELECT
     b.amount, b.currency, b.language, b.invite_sequence, b.status, b.hold_expires_at,
     CASE WHEN b.status = 'confirmed' AND b.workshop_status IN ('awaiting', 'proposed') THEN b.workshop_status END AS unanswered,
     b.workshop_answer_by AS answer_by,
+    EXISTS (
+        SELECT FROM booking_flags AS f
+        WHERE f.booking_id = b.id AND f.resolved_at IS NULL AND f.mechanic_id = b.mechanic_id AND b.status = 'confirmed'
+    ) AS mechanic_away,
     (
         SELECT jsonb_agg(option || jsonb_build_object('mechanic', other.name) ORDER BY place)
         FROM proposals AS o

@@ -73,6 +73,11 @@ SELECT
     b.amount, b.currency, b.invite_sequence,
     CASE WHEN b.status = 'confirmed' AND b.workshop_status IN ('awaiting', 'proposed') THEN b.workshop_status END AS unanswered,
     b.workshop_answer_by AS answer_by,
+    -- Nor that the customer is expected, by a mechanic who is away.
+    EXISTS (
+        SELECT FROM booking_flags AS f
+        WHERE f.booking_id = b.id AND f.resolved_at IS NULL AND f.mechanic_id = b.mechanic_id AND b.status = 'confirmed'
+    ) AS mechanic_away,
     -- What goes back counts from when it is owed, and what does not go back stays.
     back.amount AS amount_refunded,
     greatest(paid.amount - back.amount, 0) AS amount_kept

@@ -33,7 +33,6 @@ def words_of(sheet: Sheet) -> PageWords:
 def manage_words(sheet: Sheet, now: datetime) -> dict[str, Any]:
     words, facts = words_of(sheet), tidied(sheet.facts)
     phrasing, zone = words.phrasing, facts.customer_timezone
-    refunded = phrasing.money(facts.amount_refunded, facts.currency) if facts.amount_refunded else None
     return {
         "words": words,
         "facts": facts,
@@ -44,7 +43,7 @@ def manage_words(sheet: Sheet, now: datetime) -> dict[str, Any]:
         "where": facts.venue_address or words.say("places", facts.kind),
         "amount": phrasing.money(facts.amount, facts.currency),
         "calendars": _calendars(sheet),
-        "refunded": refunded,
+        "money": _money(sheet, words),
         "proposed": words.say("manage", "proposed_by_workshop" if facts.unanswered == "proposed" else "proposed"),
         "options": [_option(each, facts, words) for each in sheet.options or ()],
         "supplement": _supplement(sheet.supplement, facts, words) if sheet.supplement else None,
@@ -132,6 +131,19 @@ def _aimed_at(asked: dict[str, Any], facts: BookingFacts) -> BookingFacts:
     return replace(facts, start=start, end=end, **names)
 
 
+def _money(sheet: Sheet, words: PageWords) -> list[tuple[str, str]]:
+    """What has come and what goes back, once the price does not say it all: each named."""
+    facts, waits = sheet.facts, sheet.amount_awaiting_refund
+    if not (facts.amount_refunded or waits) and facts.amount_paid in (0, facts.amount):
+        return []
+    amounts = {"paid": facts.amount_paid, "on_its_way": waits, "refunded": facts.amount_refunded}
+    return [
+        (words["manage"][name], words.phrasing.money(amount, facts.currency))
+        for name, amount in amounts.items()
+        if amount
+    ]
+
+
 def _waiting_room(sheet: Sheet, facts: BookingFacts, words: PageWords, now: datetime) -> str | None:
     """Where the customer of an online session stands at its door; None while there is no session to come to."""
     opens = sheet.waiting_room_opens_at
@@ -166,4 +178,5 @@ def _event(event: dict[str, Any], facts: BookingFacts, words: PageWords) -> str:
         return words.say("events", name, what=words.say("mails", detail.get("kind") or ""))
     if name == "refund_issued":
         return words.say("events", name, amount=words.phrasing.money(detail["amount"], facts.currency))
-    return words.say("events", name, asked=detail.get("workshop_asked"), silent=detail.get("silent"))
+    moved = detail.get("from") != detail.get("to")
+    return words.say("events", name, asked=detail.get("workshop_asked"), silent=detail.get("silent"), moved=moved)

@@ -19,13 +19,15 @@ _CUSTOMERS_SIDE = (Role.CUSTOMER, Role.LINK, Role.SERVICE)
 # Columns of its query that are no facts of a mail's.
 _OF_THE_SHEET = (
     *("status", "hold_expires_at", "was_confirmed", "options", "supplement", "timeline"),
-    *("immediate", "checked_in_at"),
+    *("amount_awaiting_refund", "immediate", "checked_in_at"),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
     """`was_confirmed`: there is a session, so that the customer has a calendar entry. `timeline` is oldest first.
+
+    `amount_awaiting_refund`: what goes back, and has not gone yet.
 
     `options`: other times that are proposed, each with start, id and name of the mechanic. `supplement`: what was last
     to be paid to have it moved. `waiting_room_opens_at`: from when on the customer can come to an online session, and
@@ -39,6 +41,7 @@ class Sheet:
     options: list[dict[str, Any]] | None
     supplement: dict[str, Any] | None
     timeline: list[dict[str, Any]]
+    amount_awaiting_refund: int
     immediate: bool
     checked_in_at: datetime | None
     waiting_room_opens_at: datetime | None

@@ -152,6 +152,42 @@ def test_a_change_says_what_goes_back_and_what_stays(
     assert (stays in text) == (kept > 0)
 
 
+@pytest.mark.parametrize("kind", [NoticeKind.CANCELLATION, NoticeKind.REFUND, NoticeKind.NO_SHOW])
+@pytest.mark.parametrize(
+    ("language", "says"),
+    [
+        (Language.EN, ["Paid: CA$89.00", "Goes back: CA$25.00", "Went back before: CA$39.00", "Kept: CA$25.00"]),
+        (Language.FR, ["Payé : 89,00 $", "Remboursement : 25,00 $", "Déjà remboursé : 39,00 $", "Conservé : 25,00 $"]),
+    ],
+)
+def test_what_went_back_before_is_not_announced_again(kind: NoticeKind, language: Language, says: list[str]) -> None:
+    """The price was lowered in between: what came is more than that."""
+    sums = {"amount": 5000, "amount_paid": 8900, "amount_refunded": 2500, "amount_returned": 3900, "amount_kept": 2500}
+    text = spaced(mail(kind, language, **sums).text)
+    assert [row for row in says if row not in text] == [], text
+    assert {Language.EN: "of the CA$89.00 that you", Language.FR: "les 89,00 $ que vous"}[language] in text
+    before = {Language.EN: "CA$39.00 went back before.", Language.FR: "39,00 $ vous ont déjà été remboursés."}[language]
+    assert before in text
+    assert before not in spaced(mail(kind, language, **sums | {"amount_returned": 0}).text)
+
+
+@pytest.mark.parametrize(
+    ("language", "moved", "changed"),
+    [
+        (Language.EN, "has a new time", "instead of Brake check, Short"),
+        (Language.FR, "a une nouvelle heure", "au lieu de Brake check, Short"),
+    ],
+)
+def test_a_change_says_what_is_another_now(language: Language, moved: str, changed: str) -> None:
+    """A time that stays is no new one, also where a notice of before knows it as the former one."""
+    kind, former = NoticeKind.RESCHEDULED, {"previous_plan": "Brake check, Short"}
+    for detail in (former, former | {"previous_start": "2026-12-01T19:00:00+00:00"}):
+        text = spaced(mail(kind, language, detail=detail).text)
+        assert (moved in text, changed in text) == (False, True)
+    text = spaced(mail(kind, language, detail={"previous_start": "2026-11-29T19:00:00+00:00"}).text)
+    assert (moved in text, changed in text) == (True, False)
+
+
 @pytest.mark.parametrize(("language", "row"), [(Language.EN, "you: CA$10.50"), (Language.FR, "rendu : 10,50 $")])
 def test_what_goes_back_of_a_change_is_named(language: Language, row: str) -> None:
     """The difference alone, whatever has gone back before."""

@@ -15,6 +15,7 @@ CONFIRMED = Sheet(
     options=None,
     supplement=None,
     timeline=[],
+    amount_awaiting_refund=0,
     immediate=False,
     checked_in_at=None,
     waiting_room_opens_at=None,

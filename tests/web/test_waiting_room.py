@@ -15,7 +15,7 @@ QUARTER, MINUTE = timedelta(minutes=15), timedelta(minutes=1)
 OPENS = VIDEO.start - QUARTER
 
 
-def shown(now: datetime, language: Language = Language.EN, **changes: Any) -> tuple[str, bool]:
+def shown(now: datetime, language: Language = Language.EN, **changes: Any) -> tuple[Any, bool]:
     words = manage_words(sheet({"language": language}, **{"waiting_room_opens_at": OPENS} | changes), now)
     return words["waiting_room"], words["can_join"]
 

@@ -213,7 +213,13 @@ SELECT
     (SELECT i.at FROM check_ins AS i WHERE i.booking_id = b.id AND i.party = 'customer') AS checked_in_at,
     COALESCE(
         (SELECT sum(r.amount) FROM refunds AS r WHERE r.booking_id = b.id AND r.refunded_at IS NOT NULL), 0
-    )::bigint AS amount_refunded
+    )::bigint AS amount_refunded,
+    COALESCE(
+        (SELECT sum(r.amount) FROM refunds AS r WHERE r.booking_id = b.id AND r.refunded_at IS NULL), 0
+    )::bigint AS amount_awaiting_refund,
+    COALESCE(
+        (SELECT sum(d.amount) FROM payments AS d WHERE d.booking_id = b.id AND d.paid_at IS NOT NULL), 0
+    )::bigint AS amount_paid
 FROM bookings AS b
 JOIN services AS s ON s.id = b.service_id
 JOIN plans AS p ON p.id = b.plan_id

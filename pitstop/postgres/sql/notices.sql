@@ -78,8 +78,8 @@ SELECT
         SELECT FROM booking_flags AS f
         WHERE f.booking_id = b.id AND f.resolved_at IS NULL AND f.mechanic_id = b.mechanic_id AND b.status = 'confirmed'
     ) AS mechanic_away,
-    -- What goes back counts from when it is owed, and what does not go back stays.
-    back.amount AS amount_refunded,
+    -- What goes back counts from when it is owed, and what does not go back stays. What a change gave back was told then.
+    paid.amount AS amount_paid, back.before AS amount_returned, back.amount - back.before AS amount_refunded,
     greatest(paid.amount - back.amount, 0) AS amount_kept
 FROM claimed
 JOIN bookings AS b ON b.id = claimed.booking_id
@@ -87,7 +87,12 @@ JOIN services AS s ON s.id = b.service_id
 JOIN plans AS p ON p.id = b.plan_id
 LEFT JOIN mechanics AS m ON m.id = b.mechanic_id
 CROSS JOIN LATERAL (
-    SELECT COALESCE(sum(r.amount), 0)::bigint AS amount FROM refunds AS r WHERE r.booking_id = b.id
+    SELECT
+        COALESCE(sum(r.amount), 0)::bigint AS amount,
+        COALESCE(sum(r.amount) FILTER (
+            WHERE r.refunded_at IS NOT NULL AND r.reason IN ('price_difference', 'supplement_not_used')
+        ), 0)::bigint AS before
+    FROM refunds AS r WHERE r.booking_id = b.id
 ) AS back
 CROSS JOIN LATERAL (
     SELECT COALESCE(sum(p.amount), 0)::bigint AS amount FROM payments AS p WHERE p.booking_id = b.id AND p.paid_at IS NOT NULL

@@ -33,6 +33,8 @@ def words_of(sheet: Sheet) -> PageWords:
 def manage_words(sheet: Sheet, now: datetime) -> dict[str, Any]:
     words, facts = words_of(sheet), tidied(sheet.facts)
     phrasing, zone = words.phrasing, facts.customer_timezone
+    # A no to the workshop's proposal ends the booking.
+    ends = facts.unanswered == "proposed"
     return {
         "words": words,
         "facts": facts,
@@ -44,7 +46,8 @@ def manage_words(sheet: Sheet, now: datetime) -> dict[str, Any]:
         "amount": phrasing.money(facts.amount, facts.currency),
         "calendars": _calendars(sheet),
         "money": _money(sheet, words),
-        "proposed": words.say("manage", "proposed_by_workshop" if facts.unanswered == "proposed" else "proposed"),
+        "proposed": words.say("manage", "proposed_by_workshop" if ends else "proposed"),
+        "none": words.say("manage", "none_of_workshop" if ends else "none"),
         "options": [_option(each, facts, words) for each in sheet.options or ()],
         "supplement": _supplement(sheet.supplement, facts, words) if sheet.supplement else None,
         "timeline": [_entry(event, facts, words) for event in sheet.timeline],

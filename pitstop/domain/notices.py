@@ -63,12 +63,13 @@ class BookingFacts:
     shown in the customer's zone, for an in-person session in the venue's. Amounts are minor units (cents) of
     `currency`, an ISO 4217 code in lower case: `amount` is the price, `amount_paid` what has come in all, and of that
     `amount_returned` went back before, `amount_refunded` goes back now, and `amount_kept` stays. `manage_url` is empty
-    where it is not for the customer's eyes, `join_url` also where there is nothing to join. `previous_start`: before it was moved. `untaken`: an immediate session that nobody has taken; it has no
-    mechanic (the name is empty), and its times are those that it would have had at once. `detail` is what a kind of
-    notice needs besides (a link, a reason); its texts are people's, too. `invite_uid` never changes for a booking;
-    `invite_sequence` rises by one with each change of the invite, cancellation included (RFC 5545, 3.8.7.4).
-    `unanswered`: whose word the booking waits for, `awaiting` (the workshop's) or `proposed` (the customer's, on what
-    the workshop proposes), until `answer_by`; None: nobody's. `mechanic_away`: the booking is flagged.
+    where it is not for the customer's eyes, `join_url` also where there is nothing to join. `previous_start`: before it
+    was moved. `untaken`: an immediate session that nobody has taken; it has no mechanic (the name is empty), and its
+    times are those that it would have had at once. `detail` is what a kind of notice needs besides (a link, a reason);
+    its texts are people's, too. `invite_uid` never changes for a booking; `invite_sequence` rises by one with each
+    change of the invite, cancellation included (RFC 5545, 3.8.7.4). `unanswered`: whose word the booking waits for,
+    `awaiting` (the workshop's) or `proposed` (the customer's, on what the workshop proposes), until `answer_by`; None:
+    nobody's. `mechanic_away`: the booking is flagged.
     """
 
     booking_id: UUID

@@ -32,7 +32,7 @@ _ROWS: dict[NoticeKind, tuple[str, ...]] = {
     NoticeKind.WAITLIST_OFFER: ("until",),
     NoticeKind.WORKSHOP_REQUEST: ("until",),
     NoticeKind.WORKSHOP_ASKED: ("paid", "until"),
-    NoticeKind.WORKSHOP_PROPOSAL: ("offered_start", "reason", "until"),
+    NoticeKind.WORKSHOP_PROPOSAL: ("offered_start", "offered_mechanic", "reason", "until"),
     NoticeKind.WORKSHOP_DECLINED: ("reason", *_MONEY_ROWS),
 }
 
@@ -122,7 +122,14 @@ def _words(
         "ahead": phrasing.span(notice.reminder_offset) if notice.reminder_offset else None,
         **{name: facts.detail.get(name) for name in _TYPED},
         **_instants(facts, phrasing, zone),
+        "options": [_option(each, phrasing, zone) for each in facts.detail.get("options", ())],
     }
+
+
+def _option(option: Mapping[str, Any], phrasing: Phrasing, zone: str) -> str:
+    """One of several proposed times."""
+    start = phrasing.moment(datetime.fromisoformat(option["start"]), zone)
+    return phrasing.option.format(start=start, mechanic=one_line(option["mechanic"])) if option["mechanic"] else start
 
 
 def _instants(facts: BookingFacts, phrasing: Phrasing, zone: str) -> dict[str, str | None]:
@@ -144,7 +151,8 @@ def _rows(kind: NoticeKind, words: Mapping[str, Any], labels: Mapping[str, str])
     some = {name: words[name] if words[f"{name}_some"] else None for name in ("kept", "returned_before")}
     values = dict(words) | some
     wanted = ("when", "for_you", "where", "service", "mechanic", *_ROWS.get(kind, ()))
-    return [(labels[name], values[name]) for name in wanted if values[name] is not None]
+    rows = [(labels[name], values[name]) for name in wanted if values[name] is not None]
+    return rows + [(labels["offered_start"], option) for option in words["options"]]
 
 
 def _cut(name: str) -> str:

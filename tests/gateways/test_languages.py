@@ -298,6 +298,37 @@ def test_a_notice_leads_where_it_says() -> None:
     assert "Wed 2 Dec 2026, 14:30 EST" in written.text
 
 
+@pytest.mark.parametrize("kind", [NoticeKind.PROPOSAL, NoticeKind.WORKSHOP_PROPOSAL])
+@pytest.mark.parametrize(
+    ("language", "first", "second", "ends"),
+    [
+        (
+            Language.EN,
+            "Proposed: Wed 2 Dec 2026, 14:30 EST Proposed:",
+            "Proposed: Thu 3 Dec 2026, 14:30 EST, with Ana [31m Silva",
+            "Without your yes the booking is cancelled, and all of the money goes back",
+        ),
+        (
+            Language.FR,
+            "Proposition : 2 décembre 2026 à 14 h 30 HNE Proposition :",
+            "Proposition : 3 décembre 2026 à 14 h 30 HNE, avec Ana [31m Silva",
+            "Sans votre accord, la réservation est annulée, et tout l'argent vous est remboursé",
+        ),
+    ],
+)
+def test_of_several_proposed_times_each_is_named(
+    kind: NoticeKind, language: Language, first: str, second: str, ends: str
+) -> None:
+    later = {"start": "2026-12-03T19:30:00+00:00", "mechanic": f"Ana{CONTROLS}Silva"}
+    detail = {"options": [{"start": OFFERED, "mechanic": None}, later], "until": UNTIL}
+    text = spaced(mail(kind, language, detail=detail).text)
+    assert [row for row in (first, second) if row not in text] == [], text
+    assert (ends in text) == (kind is NoticeKind.WORKSHOP_PROPOSAL)
+    alone = {"offered_start": OFFERED, "offered_mechanic": "Ana", "until": UNTIL}
+    lead = {Language.EN: "14:30 EST, with Ana.", Language.FR: "14 h 30 HNE, avec Ana."}[language]
+    assert lead in spaced(mail(kind, language, detail=alone).text)
+
+
 def test_what_goes_to_a_workshop_has_no_link_of_the_customers() -> None:
     away = {"to_address": "bay@workshop.example", "to_name": "Atelier Nord"}
     written = mail(NoticeKind.WORKSHOP_REQUEST, Language.FR, detail=away)

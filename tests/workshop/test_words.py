@@ -98,6 +98,10 @@ async def test_it_proposes_and_the_customer_accepts(
     assert await held(database, booking) == [("confirmed", False), ("reserved", True), ("reserved", True)]
     await customer.waits_for(booking, lambda read: events(read).count("mail_sent") == 3, "the proposal")
     assert (await customer.subjects()) == ["Paid,", "The"]
+    told = (await customer.mails())[-1]["text"]
+    named = [line for line in told.splitlines() if line.startswith("Proposed:")]
+    keeper_name = await database.fetchval("SELECT name FROM mechanics WHERE id = $1", yard.keeper_id)
+    assert [line.endswith(f", with {keeper_name}") for line in named] == [False, True], told
     for taken, whose in ((start, shop.mechanic_id), (later, shop.mechanic_id), (next_day, yard.keeper_id)):
         refused = await rival.post(rival.request(shop, taken, mechanic_id=str(whose)))
         assert refused.status_code == 409, refused.text

@@ -163,8 +163,9 @@ def _waiting_room(sheet: Sheet, facts: BookingFacts, words: PageWords, now: date
 
 
 def _calendars(sheet: Sheet) -> list[tuple[str, str]]:
-    """Name and link of each calendar on the web, while the session is to be put into one."""
-    if not sheet.in_calendars:
+    """Name and link of each calendar on the web, while the session is to be put into one: not one that began at once,
+    of which no mail has brought an entry either."""
+    if not sheet.in_calendars or sheet.immediate:
         return []
     return [(NAMES[key], link) for key, link in calendar_links(sheet.facts).items()]
 

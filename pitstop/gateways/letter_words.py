@@ -33,6 +33,7 @@ _ROWS: dict[NoticeKind, tuple[str, ...]] = {
     NoticeKind.WORKSHOP_REQUEST: ("until",),
     NoticeKind.WORKSHOP_ASKED: ("paid", "until"),
     NoticeKind.WORKSHOP_PROPOSAL: ("offered_start", "offered_mechanic", "reason", "until"),
+    NoticeKind.REFERRAL: ("offered_start",),
     NoticeKind.WORKSHOP_DECLINED: ("reason", *_MONEY_ROWS),
 }
 

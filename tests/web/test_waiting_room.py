@@ -54,3 +54,10 @@ def test_who_has_come_is_told_so(language: Language, status: BookingStatus, says
 
 def test_without_a_session_to_come_to_there_is_none() -> None:
     assert shown(OPENS, waiting_room_opens_at=None) == (None, False)
+
+
+@pytest.mark.parametrize("immediate", [False, True])
+def test_an_entry_is_spoken_of_where_a_mail_has_brought_one(immediate: bool) -> None:
+    """That of an immediate session has not: the session runs."""
+    words = manage_words(sheet(immediate=immediate, status=BookingStatus.IN_PROGRESS), OPENS)
+    assert bool(words["calendars"]) is not immediate

@@ -32,12 +32,14 @@ async def held(database: Any, booking: Json) -> list[tuple[str, bool]]:
 async def test_it_is_asked_and_confirms(
     customer: Customer, keeper: Customer, yard: Yard, booked: Booked, clock: Clock, database: Any
 ) -> None:
+    await database.execute("UPDATE workshops SET language = 'fr' WHERE id = $1", yard.id)
     booking = await booked()
     assert booking["workshop_status"] == "awaiting"
     assert datetime.fromisoformat(booking["workshop_answer_by"]) < datetime.fromisoformat(booking["start"])
     assert (await customer.subjects()) == ["Paid,"]
     at_work = Customer(customer.http, customer.stack, customer.api_url, keeper.token, keeper.id, yard.email)
-    assert (await at_work.subjects()) == ["Please"]
+    # In the workshop's language, which is not the customer's.
+    assert (await at_work.subjects()) == ["À"]
     assert customer.email not in str(await at_work.mails())
     assert "/manage/" not in str(await at_work.mails())
     confirmed = await says(keeper, booking, "confirm")

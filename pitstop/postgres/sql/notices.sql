@@ -62,7 +62,8 @@ claimed AS (
 )
 SELECT
     claimed.status AS state, claimed.attempts, claimed.channel, claimed.sending, claimed.message_sid, claimed.since,
-    w.name AS workshop_name, w.email AS workshop_email, $1::text AS key,
+    w.name AS workshop_name, w.email AS workshop_email, w.language AS workshop_language, recommended.start AS recommended_start,
+    $1::text AS key,
     claimed.kind AS notice_kind, claimed.about AS detail, b.language, b.customer_phone,
     b.id AS booking_id, s.kind, s.name AS service_name, p.name AS plan_name, COALESCE(m.name, '') AS mechanic_name,
     b.customer_name, b.customer_email, b.timezone AS customer_timezone, COALESCE(m.timezone, b.timezone) AS venue_timezone,
@@ -102,6 +103,8 @@ LEFT JOIN slot_reservations AS held
     AND held.supplement_id IS NULL
 LEFT JOIN bays ON bays.id = held.bay_id
 LEFT JOIN workshops AS w ON w.id = COALESCE(bays.workshop_id, m.workshop_id)
+LEFT JOIN referrals AS recommended
+    ON claimed.kind = 'referral' AND recommended.booking_id = b.id AND recommended.id::text = split_part($1::text, '/', 3)
 
 -- name: mark_sent
 WITH sent AS (

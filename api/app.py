@@ -21,6 +21,7 @@ from api.routes import (
     codec,
     feeds,
     invites,
+    join_pages,
     mechanics,
     notices,
     operations,
@@ -83,7 +84,7 @@ def create_app(settings: Settings | None = None, client: Client | None = None) -
     doors = (
         *(catalogue, bookings, changes, proposals, waitlist, workshops, workshop_words, referrals),
         *(notices, invites, waivers, mechanics, feeds, privacy, webhooks, texts, codec, sign_in, operations),
-        *(audits, pages, pay_pages, proposal_pages, waiver_pages, referral_pages, short_links),
+        *(audits, pages, pay_pages, join_pages, proposal_pages, waiver_pages, referral_pages, short_links),
     )
     for routes in doors:
         app.include_router(routes.router)

@@ -30,10 +30,11 @@ def words_of(sheet: Sheet) -> PageWords:
     return WORDS[sheet.facts.language]
 
 
-def manage_words(sheet: Sheet) -> dict[str, Any]:
+def manage_words(sheet: Sheet, now: datetime) -> dict[str, Any]:
     words, facts = words_of(sheet), tidied(sheet.facts)
     phrasing, zone = words.phrasing, facts.customer_timezone
-    refunded = phrasing.money(facts.amount_refunded, facts.currency) if facts.amount_refunded else None
+    # A no to the workshop's proposal ends the booking.
+    ends = facts.unanswered == "proposed"
     return {
         "words": words,
         "facts": facts,
@@ -44,11 +45,14 @@ def manage_words(sheet: Sheet) -> dict[str, Any]:
         "where": facts.venue_address or words.say("places", facts.kind),
         "amount": phrasing.money(facts.amount, facts.currency),
         "calendars": _calendars(sheet),
-        "refunded": refunded,
-        "proposed": words.say("manage", "proposed_by_workshop" if facts.unanswered == "proposed" else "proposed"),
+        "money": _money(sheet, words),
+        "proposed": words.say("manage", "proposed_by_workshop" if ends else "proposed"),
+        "none": words.say("manage", "none_of_workshop" if ends else "none"),
         "options": [_option(each, facts, words) for each in sheet.options or ()],
         "supplement": _supplement(sheet.supplement, facts, words) if sheet.supplement else None,
         "timeline": [_entry(event, facts, words) for event in sheet.timeline],
+        "waiting_room": _waiting_room(sheet, facts, words, now),
+        "can_join": sheet.can_be_joined(now),
     }
 
 
@@ -79,11 +83,13 @@ def _moment(at: datetime, facts: BookingFacts, words: PageWords) -> str:
 
 
 def _state(sheet: Sheet, words: PageWords) -> State:
-    status, facts = sheet.status, sheet.facts
+    status, facts = sheet.status, tidied(sheet.facts)
     if facts.unanswered is not None:
         by = _moment(facts.answer_by, facts, words) if facts.answer_by else None
         said = {name: words.say("unanswered", facts.unanswered, name, until=by) for name in ("title", "text")}
         return State(said["title"], "waiting", said["text"])
+    if facts.mechanic_away:
+        return State(words.say("away", "title"), "waiting", words.say("away", "text", mechanic=facts.mechanic_name))
     group = "untaken" if facts.untaken and words.has("untaken", status) else "status"
     until = _moment(sheet.hold_expires_at, facts, words) if sheet.hold_expires_at else ""
     tone = "waiting" if status in _WAITING else "good" if status in _GOOD else "over"
@@ -128,9 +134,38 @@ def _aimed_at(asked: dict[str, Any], facts: BookingFacts) -> BookingFacts:
     return replace(facts, start=start, end=end, **names)
 
 
+def _money(sheet: Sheet, words: PageWords) -> list[tuple[str, str]]:
+    """What has come and what goes back, once the price does not say it all: each named."""
+    facts, waits = sheet.facts, sheet.amount_awaiting_refund
+    if not (facts.amount_refunded or waits) and facts.amount_paid in (0, facts.amount):
+        return []
+    amounts = {"paid": facts.amount_paid, "on_its_way": waits, "refunded": facts.amount_refunded}
+    return [
+        (words["manage"][name], words.phrasing.money(amount, facts.currency))
+        for name, amount in amounts.items()
+        if amount
+    ]
+
+
+def _waiting_room(sheet: Sheet, facts: BookingFacts, words: PageWords, now: datetime) -> str | None:
+    """Where the customer of an online session stands at its door; None while there is no session to come to."""
+    opens = sheet.waiting_room_opens_at
+    if opens is None:
+        return None
+    if sheet.checked_in_at is not None:
+        here = "running" if sheet.status is BookingStatus.IN_PROGRESS else "here"
+        since = _moment(sheet.checked_in_at, facts, words)
+        return words.say("waiting_room", here, since=since, mechanic=facts.mechanic_name)
+    if now >= facts.end:
+        return words.say("waiting_room", "over")
+    name = "open" if now >= opens else "closed"
+    return words.say("waiting_room", name, opens=_moment(opens, facts, words), mechanic=facts.mechanic_name)
+
+
 def _calendars(sheet: Sheet) -> list[tuple[str, str]]:
-    """Name and link of each calendar on the web, while the session is to be put into one."""
-    if not sheet.in_calendars:
+    """Name and link of each calendar on the web, while the session is to be put into one: not one that began at once,
+    of which no mail has brought an entry either."""
+    if not sheet.in_calendars or sheet.immediate:
         return []
     return [(NAMES[key], link) for key, link in calendar_links(sheet.facts).items()]
 
@@ -147,4 +182,5 @@ def _event(event: dict[str, Any], facts: BookingFacts, words: PageWords) -> str:
         return words.say("events", name, what=words.say("mails", detail.get("kind") or ""))
     if name == "refund_issued":
         return words.say("events", name, amount=words.phrasing.money(detail["amount"], facts.currency))
-    return words.say("events", name, asked=detail.get("workshop_asked"), silent=detail.get("silent"))
+    moved = detail.get("from") != detail.get("to")
+    return words.say("events", name, asked=detail.get("workshop_asked"), silent=detail.get("silent"), moved=moved)

@@ -11,18 +11,27 @@ from api.schemas import BookingOut, PaymentState
 from pitstop.domain.booking import BookingStatus
 from pitstop.domain.caller import Caller, Role
 from pitstop.domain.catalogue import SessionKind
+from pitstop.domain.changes import POSSIBLE_IN, ChangeKind
 from pitstop.domain.identity import invite_uid
 from pitstop.domain.notices import BookingFacts, Language, join_url
 
 _CUSTOMERS_SIDE = (Role.CUSTOMER, Role.LINK, Role.SERVICE)
+# Columns of its query that are no facts of a mail's.
+_OF_THE_SHEET = (
+    *("status", "hold_expires_at", "was_confirmed", "options", "supplement", "timeline"),
+    *("amount_awaiting_refund", "immediate", "checked_in_at"),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
     """`was_confirmed`: there is a session, so that the customer has a calendar entry. `timeline` is oldest first.
 
+    `amount_awaiting_refund`: what goes back, and has not gone yet.
+
     `options`: other times that are proposed, each with start, id and name of the mechanic. `supplement`: what was last
-    to be paid to have it moved.
+    to be paid to have it moved. `waiting_room_opens_at`: from when on the customer can come to an online session, and
+    `checked_in_at` when it came; None where there is nothing to come to, and before it has come.
     """
 
     facts: BookingFacts
@@ -32,6 +41,10 @@ class Sheet:
     options: list[dict[str, Any]] | None
     supplement: dict[str, Any] | None
     timeline: list[dict[str, Any]]
+    amount_awaiting_refund: int
+    immediate: bool
+    checked_in_at: datetime | None
+    waiting_room_opens_at: datetime | None
 
     @property
     def in_calendars(self) -> bool:
@@ -43,6 +56,11 @@ class Sheet:
         """Whether the booking waits for money: its own, or the difference of a dearer plan."""
         differs = self.supplement is not None and self.supplement["status"] == "open"
         return self.status is BookingStatus.AWAITING_PAYMENT or differs
+
+    def can_be_joined(self, now: datetime) -> bool:
+        """Whether the customer can say now that it has come; the booking's run decides when it does (`CHECK_IN`)."""
+        opens = self.waiting_room_opens_at
+        return opens is not None and self.checked_in_at is None and opens <= now < self.facts.end
 
 
 def manage_url(rooms: Rooms, caller: Caller, booking_id: UUID, end: datetime | None) -> str | None:
@@ -80,10 +98,7 @@ async def sheet_of(rooms: Rooms, caller: Caller, booking_id: UUID) -> Sheet | No
     row = await rooms.desk.sheet(caller, booking_id)
     if row is None:
         return None
-    own = {
-        name: row.pop(name)
-        for name in ("status", "hold_expires_at", "was_confirmed", "options", "supplement", "timeline")
-    }
+    own = {name: row.pop(name) for name in _OF_THE_SHEET}
     kind, link = SessionKind(row["kind"]), manage_url(rooms, caller, booking_id, row["end"]) or ""
     facts = BookingFacts(
         **row | {"kind": kind, "language": Language(row["language"])},
@@ -91,4 +106,13 @@ async def sheet_of(rooms: Rooms, caller: Caller, booking_id: UUID) -> Sheet | No
         join_url=join_url(link, kind),
         invite_uid=invite_uid(booking_id),
     )
-    return Sheet(facts=facts, **own | {"status": BookingStatus(own["status"])})
+    status = BookingStatus(own["status"])
+    opens = _waiting_room(rooms, status, facts)
+    return Sheet(facts=facts, waiting_room_opens_at=opens, **own | {"status": status})
+
+
+def _waiting_room(rooms: Rooms, status: BookingStatus, facts: BookingFacts) -> datetime | None:
+    """None for a session at a workshop, where one comes to the door, and for one that is not, or no more, to come."""
+    if not facts.join_url or facts.untaken or status not in POSSIBLE_IN[ChangeKind.CHECK_IN]:
+        return None
+    return facts.start - timedelta(seconds=rooms.settings.waiting_room_seconds)

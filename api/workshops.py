@@ -10,6 +10,7 @@ from api.examples import Json
 from api.fields import City, Country, Email, Name, PostalCode, Timezone
 from api.schemas import Cursor, Sent
 from pitstop.domain.booking import BookingStatus
+from pitstop.domain.notices import Language
 from pitstop.postgres.workshops import WorkshopSheet
 
 _WORKSHOP = "00000000-0000-4000-8000-0000000000c1"
@@ -25,6 +26,7 @@ class WorkshopIn(Sent):
     address: Name = Field(description="Where customers come to.", examples=["5 Yard Lane"])
     timezone: Timezone
     email: Email | None = Field(default=None, description="Where it is asked. null: it looks into its dashboard.")
+    language: Language = Field(default=Language.EN, description="What it is written to in.")
     confirms_within_minutes: Minutes | None = Field(
         default=None, description="How long it has for its word on a paid booking. null: bookings need none."
     )
@@ -54,6 +56,7 @@ class WorkshopSummary(BaseModel):
     address: str
     timezone: str
     email: str | None
+    language: Language
     confirms_within_minutes: int | None
 
 
@@ -113,6 +116,7 @@ SUMMARY: Json = {
     "address": "5 Yard Lane",
     "timezone": "America/Toronto",
     "email": "north@example.com",
+    "language": "en",
     "confirms_within_minutes": 240,
 }
 WORKSHOP: Json = SUMMARY | {

@@ -4,6 +4,7 @@ Whatever a customer opens is in the customer's language; what knows of no custom
 """
 
 import logging
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 from uuid import UUID
@@ -84,7 +85,8 @@ async def manage(
 ) -> HTMLResponse:
     """The booking that the signed link opens; for every other link the same page, which says what to do.
 
-    `/join` is what stands in calendars as the place of an online session.
+    `/join` is what stands in calendars as the place of an online session: the page shows its waiting room. To look at
+    it is not to come, since mail filters open links, too: that is said by a form.
     """
     opened = rooms.links.booking_of(token) if len(token) <= LONGEST_TOKEN else None
     if opened is None or booking != str(opened):
@@ -104,9 +106,11 @@ async def _manage(rooms: Rooms, booking: UUID, token: str) -> HTMLResponse | Non
     invite = f"/v1/bookings/{booking}/invite.ics?{query}" if sheet.was_confirmed else None
     waiver = f"/bookings/{booking}/waiver?{query}" if sheet.was_confirmed and sheet.facts.kind in NEEDING else None
     pay = f"/manage/{booking}/pay?{query}" if sheet.is_payable else None
-    here, policy = f"/manage/{booking}?{query}", WITH_FORM if sheet.options else STYLED
-    links: dict[str, Any] = {"here": here, "invite": invite, "waiver": waiver, "answers": answers, "pay": pay}
-    return page("manage.html", policy=policy, **links, **manage_words(sheet))
+    links: dict[str, Any] = {"invite": invite, "waiver": waiver, "answers": answers, "pay": pay}
+    links |= {"here": f"/manage/{booking}?{query}", "check_in": f"/manage/{booking}/check-in?{query}"}
+    shown = manage_words(sheet, datetime.now(UTC))
+    policy = WITH_FORM if sheet.options or shown["can_join"] else STYLED
+    return page("manage.html", policy=policy, **links, **shown)
 
 
 def page(

@@ -1,6 +1,7 @@
 """What the link of a referral opens in a browser."""
 
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
@@ -8,7 +9,7 @@ from fastapi.responses import HTMLResponse
 from api import budgets
 from api.addresses import ClientAddress
 from api.composition import InRooms
-from api.page_words import WORDS
+from api.page_words import WORDS, PageWords
 from api.routes.pages import PageRoute, no_such_page, page
 from pitstop.domain.notices import Language
 
@@ -27,6 +28,19 @@ async def referral(token: str, request: Request, rooms: InRooms, address: Client
     named = {name: offer[name] for name in ("plan", "workshop", "mechanic")}
     price = words.phrasing.money(offer["amount"], offer["currency"])
     what = words.say("referral", "offer", price=price, address=offer["workshop_address"], **named)
+    shown = {"service": offer["service"], "note": offer["note"], "what": what}
+    return page("referral.html", words=words, **shown, start=_start(offer, words), until=_until(offer, words))
+
+
+def _start(offer: dict[str, Any], words: PageWords) -> str | None:
+    """What is proposed, as long as it can be had."""
+    if offer["start"] is None or offer["used"]:
+        return None
+    return words.say("referral", "start", start=words.phrasing.moment(offer["start"], offer["timezone"]))
+
+
+def _until(offer: dict[str, Any], words: PageWords) -> str:
+    """Whether it can be used, and until when."""
     expires: datetime = offer["expires_at"]
-    until = words.say("referral", "until", until=words.phrasing.moment(expires, offer["timezone"]))
-    return page("referral.html", words=words, service=offer["service"], what=what, until=until, note=offer["note"])
+    name = "used" if offer["used"] else "until" if datetime.now(UTC) < expires else "over"
+    return words.say("referral", name, until=words.phrasing.moment(expires, offer["timezone"]))

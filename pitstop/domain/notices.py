@@ -60,15 +60,16 @@ class BookingFacts:
     """A booking as a mail or a calendar entry shows it.
 
     `start` and `end` are aware instants in UTC. `customer_timezone` and `venue_timezone` are IANA names; times are
-    shown in the customer's zone, for an in-person session in the venue's. `amount`, `amount_refunded` and
-    `amount_kept` (what stays after an end, by the policy) are minor units (cents) of `currency`, an ISO 4217 code in
-    lower case. `manage_url` is empty where it is not for the customer's eyes, `join_url` also where there is nothing to
-    join. `previous_start`: before it was moved. `untaken`: an immediate session that nobody has taken; it has no
-    mechanic (the name is empty), and its times are those that it would have had at once. `detail` is what a kind of
-    notice needs besides (a link, a reason); its texts are people's, too. `invite_uid` never changes for a booking;
-    `invite_sequence` rises by one with each change of the invite, cancellation included (RFC 5545, 3.8.7.4).
-    `unanswered`: whose word the booking waits for, `awaiting` (the workshop's) or `proposed` (the customer's, on what
-    the workshop proposes), until `answer_by`; None: nobody's.
+    shown in the customer's zone, for an in-person session in the venue's. Amounts are minor units (cents) of
+    `currency`, an ISO 4217 code in lower case: `amount` is the price, `amount_paid` what has come in all, and of that
+    `amount_returned` went back before, `amount_refunded` goes back now, and `amount_kept` stays. `manage_url` is empty
+    where it is not for the customer's eyes, `join_url` also where there is nothing to join. `previous_start`: before it
+    was moved. `untaken`: an immediate session that nobody has taken; it has no mechanic (the name is empty), and its
+    times are those that it would have had at once. `detail` is what a kind of notice needs besides (a link, a reason);
+    its texts are people's, too. `invite_uid` never changes for a booking; `invite_sequence` rises by one with each
+    change of the invite, cancellation included (RFC 5545, 3.8.7.4). `unanswered`: whose word the booking waits for,
+    `awaiting` (the workshop's) or `proposed` (the customer's, on what the workshop proposes), until `answer_by`; None:
+    nobody's. `mechanic_away`: the booking is flagged.
     """
 
     booking_id: UUID
@@ -92,12 +93,15 @@ class BookingFacts:
     join_url: str = ""
     language: Language = Language.EN
     customer_phone: str | None = None
+    amount_paid: int = 0
     amount_kept: int = 0
+    amount_returned: int = 0
     previous_start: datetime | None = None
     detail: Mapping[str, Any] = field(default_factory=dict)
     untaken: bool = False
     unanswered: str | None = None
     answer_by: datetime | None = None
+    mechanic_away: bool = False
 
     @property
     def is_tentative(self) -> bool:
@@ -144,7 +148,7 @@ def waiver_url(manage_url: str) -> str:
 
 
 def join_url(manage_url: str, kind: SessionKind) -> str:
-    """Where the customer enters an online session: below the booking's page, by the same token. In person empty."""
+    """The waiting room of an online session: below the booking's page, by the same token. In person empty."""
     if kind is SessionKind.IN_PERSON or not manage_url:
         return ""
     path, _, query = manage_url.partition("?")

@@ -15,24 +15,25 @@ from pitstop.gateways.wording import one_line, shown_zone, tidied
 TEXTS = Path(__file__).with_name("letter_texts")
 _SHORT_NAME = 30
 # What a notice's `detail` may bring along: texts that people typed, and instants in ISO 8601.
-_TYPED = ("reason", "offered_mechanic", "previous_mechanic", "absent", "silent")
+_TYPED = ("reason", "offered_mechanic", "previous_mechanic", "previous_plan", "absent", "silent")
 _INSTANTS = ("offered_start", "previous_start", "until")
 # Of the rows below the session's own, those that each kind has; one without a value is left out.
-_MONEY_ROWS = ("paid", "refunded", "kept")
+_MONEY_ROWS = ("paid", "refunded", "returned_before", "kept")
 _ROWS: dict[NoticeKind, tuple[str, ...]] = {
     NoticeKind.CONFIRMATION: ("paid",),
     NoticeKind.CANCELLATION: ("reason", *_MONEY_ROWS),
     NoticeKind.REFUND: _MONEY_ROWS,
     NoticeKind.NO_SHOW: ("reason", *_MONEY_ROWS),
     NoticeKind.NOT_TAKEN: _MONEY_ROWS,
-    NoticeKind.RESCHEDULED: ("previous_start", "reason"),
+    NoticeKind.RESCHEDULED: ("previous_start", "previous_mechanic", "previous_plan", "reason"),
     NoticeKind.DIFFERENCE_RETURNED: ("returned",),
     NoticeKind.PROPOSAL: ("offered_start", "offered_mechanic", "reason", "until"),
     NoticeKind.HANDED_OVER: ("previous_mechanic", "reason"),
     NoticeKind.WAITLIST_OFFER: ("until",),
     NoticeKind.WORKSHOP_REQUEST: ("until",),
     NoticeKind.WORKSHOP_ASKED: ("paid", "until"),
-    NoticeKind.WORKSHOP_PROPOSAL: ("offered_start", "reason", "until"),
+    NoticeKind.WORKSHOP_PROPOSAL: ("offered_start", "offered_mechanic", "reason", "until"),
+    NoticeKind.REFERRAL: ("offered_start",),
     NoticeKind.WORKSHOP_DECLINED: ("reason", *_MONEY_ROWS),
 }
 
@@ -105,9 +106,11 @@ def _words(
         "when": None if facts.untaken else phrasing.session_time(facts, zone),
         "for_you": phrasing.session_time(facts, own) if own != zone and not facts.untaken else None,
         "where": facts.venue_address or texts["places"][facts.kind],
-        "amount": phrasing.money(facts.amount, facts.currency),
         "refunded": phrasing.money(facts.amount_refunded, facts.currency),
         "kept": phrasing.money(facts.amount_kept, facts.currency),
+        "paid": phrasing.money(facts.amount_paid, facts.currency),
+        "returned_before": phrasing.money(facts.amount_returned, facts.currency),
+        "returned_before_some": facts.amount_returned > 0,
         "returned": phrasing.money(facts.detail.get("returned", 0), facts.currency),
         "added": phrasing.money(facts.detail.get("added", 0), facts.currency),
         "returned_some": facts.detail.get("returned", 0) > 0,
@@ -116,29 +119,41 @@ def _words(
         "refunded_some": facts.amount_refunded > 0,
         "kept_some": facts.amount_kept > 0,
         "tentative": facts.is_tentative,
+        "away": facts.mechanic_away,
         "ahead": phrasing.span(notice.reminder_offset) if notice.reminder_offset else None,
         **{name: facts.detail.get(name) for name in _TYPED},
         **_instants(facts, phrasing, zone),
+        "options": [_option(each, phrasing, zone) for each in facts.detail.get("options", ())],
     }
 
 
+def _option(option: Mapping[str, Any], phrasing: Phrasing, zone: str) -> str:
+    """One of several proposed times."""
+    start = phrasing.moment(datetime.fromisoformat(option["start"]), zone)
+    return phrasing.option.format(start=start, mechanic=one_line(option["mechanic"])) if option["mechanic"] else start
+
+
 def _instants(facts: BookingFacts, phrasing: Phrasing, zone: str) -> dict[str, str | None]:
-    """In the zone that the session's own time is shown in; each also short."""
+    """In the zone that the session's own time is shown in; each also short. A time that stays is none before."""
     moments = {name: facts.detail.get(name) for name in _INSTANTS}
     moments["previous_start"] = facts.previous_start or moments["previous_start"]
     moments["answer_by"] = facts.answer_by if facts.unanswered == "awaiting" else None
     said: dict[str, str | None] = {}
     for name, value in moments.items():
         moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+        if name == "previous_start" and moment == facts.start:
+            moment = None
         said[name] = phrasing.moment(moment, zone) if moment else None
         said[f"{name.removesuffix('_start')}_short"] = phrasing.short_moment(moment, zone) if moment else None
     return said
 
 
 def _rows(kind: NoticeKind, words: Mapping[str, Any], labels: Mapping[str, str]) -> list[tuple[str, str]]:
-    values = dict(words) | {"paid": words["amount"], "kept": words["kept"] if words["kept_some"] else None}
+    some = {name: words[name] if words[f"{name}_some"] else None for name in ("kept", "returned_before")}
+    values = dict(words) | some
     wanted = ("when", "for_you", "where", "service", "mechanic", *_ROWS.get(kind, ()))
-    return [(labels[name], values[name]) for name in wanted if values[name] is not None]
+    rows = [(labels[name], values[name]) for name in wanted if values[name] is not None]
+    return rows + [(labels["offered_start"], option) for option in words["options"]]
 
 
 def _cut(name: str) -> str:

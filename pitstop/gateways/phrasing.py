@@ -10,10 +10,12 @@ from pitstop.gateways import french, wording
 
 @dataclass(frozen=True, slots=True)
 class Phrasing:
-    """One language's manner. `tag` is what HTML says of it (BCP 47); `joined` puts service and mechanic together."""
+    """One language's manner. `tag` is what HTML says of it (BCP 47); `joined` puts service and mechanic together,
+    `option` a proposed time and its mechanic."""
 
     tag: str
     joined: str
+    option: str
     colon: str
     money: Callable[[int, str], str]
     session_time: Callable[[BookingFacts, str], str]
@@ -27,6 +29,7 @@ PHRASINGS = {
     Language.EN: Phrasing(
         tag="en-CA",
         joined="{service} with {mechanic}, {start}",
+        option="{start}, with {mechanic}",
         colon=":",
         money=wording.money,
         session_time=wording.session_time,
@@ -38,6 +41,7 @@ PHRASINGS = {
     Language.FR: Phrasing(
         tag="fr-CA",
         joined="{service} avec {mechanic}, {start}",
+        option="{start}, avec {mechanic}",
         colon=" :",
         money=french.money,
         session_time=french.session_time,

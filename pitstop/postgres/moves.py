@@ -175,14 +175,26 @@ def length_of(asked: Asked, aim: Aim) -> timedelta:
     return length
 
 
+async def _told_before(asked: Asked, aim: Aim) -> dict[str, Any]:
+    """What the mail says of the booking as it was, as far as that has changed."""
+    before: dict[str, Any] = {}
+    if aim.start != asked.start:
+        before["previous_start"] = asked.start.isoformat()
+    if aim.mechanic_id != asked.mechanic_id:
+        before["previous_mechanic"] = await asked.connection.fetchval(_SQL["mechanic_name"], asked.mechanic_id)
+    if aim.offer is not None and aim.offer["plan_id"] != asked.booking["plan_id"]:
+        before["previous_plan"] = await asked.connection.fetchval(_SQL["plan_name"], asked.booking["plan_id"])
+    return before
+
+
 async def _told_of_move(asked: Asked, aim: Aim, move: int, difference: int, by: str) -> dict[str, Any]:
     outdated = (*steps.OF_ITS_TIME, *steps.OUTDATED)
     await steps.skip_notices(asked.connection, asked.booking_id, "the booking was moved", *outdated)
-    before = asked.start.isoformat()
+    before = await _told_before(asked, aim)
     # What has been paid for it, or goes back.
     price: dict[str, Any] = {"added": max(-difference, 0), "returned": max(difference, 0)}
-    about = price | asked.told_why
-    owed = [notice_plan.told_now(asked.booking_id, NoticeKind.RESCHEDULED, move, previous_start=before, **about)]
+    about = {**before, **price, **asked.told_why}
+    owed = [notice_plan.told_now(asked.booking_id, NoticeKind.RESCHEDULED, move, **about)]
     # As it is now: of another kind, perhaps, and at another place.
     booking = await steps.lock(asked.connection, asked.booking_id) or asked.booking
     owed += steps.reminders(booking, aim.start, asked.course.offsets, asked.texts, asked.now, move)

@@ -22,6 +22,8 @@ _OF_CLAIM = (
     "notice_kind",
     "workshop_name",
     "workshop_email",
+    "workshop_language",
+    "recommended_start",
     "key",
 )
 
@@ -67,11 +69,13 @@ class PostgresNotices:
         columns |= {"manage_url": link, "join_url": join_url(link, columns["kind"])}
         told = NoticeKind(row["notice_kind"])
         if told is NoticeKind.WORKSHOP_REQUEST:
-            # To the workshop, which has its dashboard: the customer's link and address are not for it.
+            # To the workshop, which has its language and dashboard: the customer's link and address are not for it.
+            columns["language"] = Language(row["workshop_language"])
             columns |= {"customer_name": row["workshop_name"], "customer_email": row["workshop_email"] or ""}
             columns |= {"manage_url": "", "join_url": "", "customer_timezone": columns["venue_timezone"]}
         if told is NoticeKind.REFERRAL:
             columns["manage_url"] = self._referral_url(UUID(row["key"].rpartition("/")[2]))
+            columns["detail"] = columns["detail"] | {"offered_start": row["recommended_start"]}
         return BookingFacts(**columns, invite_uid=invite_uid(booking_id))
 
     async def _digests(self, key: str) -> list[bytes]:

@@ -48,14 +48,22 @@ async def propose(asked: Asked) -> dict[str, Any]:
 
 
 async def about(asked: Asked, options: list[Aim], expires: datetime) -> dict[str, Any]:
-    """What the mail says of it: a single option in words, of several that there are some."""
+    """What the mail says of it: a single option in words, several in a list. A mechanic only if it is another one."""
+    shown = [{"start": each.start.isoformat(), "mechanic": await _other_name(asked, each)} for each in options]
     about: dict[str, Any] = {"until": expires.isoformat()}
-    if len(options) > 1:
-        return about
-    [only] = options
-    if only.mechanic_id != asked.mechanic_id:
-        about["offered_mechanic"] = await asked.connection.fetchval(_CHANGES["mechanic_name"], only.mechanic_id)
-    return about | {"offered_start": only.start.isoformat()}
+    if len(shown) > 1:
+        return about | {"options": shown}
+    [only] = shown
+    if only["mechanic"] is not None:
+        about["offered_mechanic"] = only["mechanic"]
+    return about | {"offered_start": only["start"]}
+
+
+async def _other_name(asked: Asked, option: Aim) -> str | None:
+    if option.mechanic_id == asked.mechanic_id:
+        return None
+    name: str = await asked.connection.fetchval(_CHANGES["mechanic_name"], option.mechanic_id)
+    return name
 
 
 def aim_of(asked: Asked, option: dict[str, Any]) -> Aim:

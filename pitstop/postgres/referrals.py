@@ -80,7 +80,7 @@ class Referrals:
         )
 
     async def offer(self, referral_id: UUID) -> dict[str, Any] | None:
-        """What the bearer of its link is shown, with the language and zone to show it in."""
+        """What the bearer of its link is shown, with the language and zone to show it in, and whether it is `used`."""
         async with self._as(_OF_THE_LINK, str(referral_id)) as connection:
             row = await connection.fetchrow(_SQL["offer"], referral_id)
             if row is None:
@@ -88,7 +88,10 @@ class Referrals:
             # Whoever has this link has got it by mail, as the link of the booking.
             await connection.execute(_SQL["become"], Role.LINK, str(row["booking_id"]))
             reader = await connection.fetchrow(_SQL["reader"], row["booking_id"])
-        return {**row, **(reader or {"language": Language.EN, "timezone": "UTC"})}
+            # Of the booking that was made by it no more is read than that there is one.
+            await connection.execute(_SQL["become"], Role.CUSTOMER, str(row["customer_id"]))
+            used = await connection.fetchval(_SQL["is_used"], referral_id)
+        return {**row, "used": used, **(reader or {"language": Language.EN, "timezone": "UTC"})}
 
     async def referred(self, caller: Caller, referral_id: UUID) -> Referred | None:
         """None when it is not this caller's to book by."""

@@ -11,6 +11,7 @@ import asyncpg
 
 from pitstop.domain.audit_log import Action, Entry
 from pitstop.domain.caller import Caller, Role
+from pitstop.domain.notices import Language
 from pitstop.domain.rules import UnknownTimezone
 from pitstop.postgres import queries
 from pitstop.postgres.audit_log import note
@@ -38,6 +39,7 @@ class WorkshopSheet:
     postal_code: str
     address: str
     email: str | None
+    language: Language
     timezone: str
     confirms_within_minutes: int | None
 

@@ -28,6 +28,7 @@ VIDEO = BookingFacts(
     venue_timezone="Europe/Stockholm",
     venue_address=None,
     amount=8900,
+    amount_paid=8900,
     amount_refunded=0,
     currency="cad",
     manage_url="https://pitstop.example/manage/abc?token=x.y-z&lang=en",

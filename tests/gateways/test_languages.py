@@ -152,6 +152,42 @@ def test_a_change_says_what_goes_back_and_what_stays(
     assert (stays in text) == (kept > 0)
 
 
+@pytest.mark.parametrize("kind", [NoticeKind.CANCELLATION, NoticeKind.REFUND, NoticeKind.NO_SHOW])
+@pytest.mark.parametrize(
+    ("language", "says"),
+    [
+        (Language.EN, ["Paid: CA$89.00", "Goes back: CA$25.00", "Went back before: CA$39.00", "Kept: CA$25.00"]),
+        (Language.FR, ["Payé : 89,00 $", "Remboursement : 25,00 $", "Déjà remboursé : 39,00 $", "Conservé : 25,00 $"]),
+    ],
+)
+def test_what_went_back_before_is_not_announced_again(kind: NoticeKind, language: Language, says: list[str]) -> None:
+    """The price was lowered in between: what came is more than that."""
+    sums = {"amount": 5000, "amount_paid": 8900, "amount_refunded": 2500, "amount_returned": 3900, "amount_kept": 2500}
+    text = spaced(mail(kind, language, **sums).text)
+    assert [row for row in says if row not in text] == [], text
+    assert {Language.EN: "of the CA$89.00 that you", Language.FR: "les 89,00 $ que vous"}[language] in text
+    before = {Language.EN: "CA$39.00 went back before.", Language.FR: "39,00 $ vous ont déjà été remboursés."}[language]
+    assert before in text
+    assert before not in spaced(mail(kind, language, **sums | {"amount_returned": 0}).text)
+
+
+@pytest.mark.parametrize(
+    ("language", "moved", "changed"),
+    [
+        (Language.EN, "has a new time", "instead of Brake check, Short"),
+        (Language.FR, "a une nouvelle heure", "au lieu de Brake check, Short"),
+    ],
+)
+def test_a_change_says_what_is_another_now(language: Language, moved: str, changed: str) -> None:
+    """A time that stays is no new one, also where a notice of before knows it as the former one."""
+    kind, former = NoticeKind.RESCHEDULED, {"previous_plan": "Brake check, Short"}
+    for detail in (former, former | {"previous_start": "2026-12-01T19:00:00+00:00"}):
+        text = spaced(mail(kind, language, detail=detail).text)
+        assert (moved in text, changed in text) == (False, True)
+    text = spaced(mail(kind, language, detail={"previous_start": "2026-11-29T19:00:00+00:00"}).text)
+    assert (moved in text, changed in text) == (True, False)
+
+
 @pytest.mark.parametrize(("language", "row"), [(Language.EN, "you: CA$10.50"), (Language.FR, "rendu : 10,50 $")])
 def test_what_goes_back_of_a_change_is_named(language: Language, row: str) -> None:
     """The difference alone, whatever has gone back before."""
@@ -197,6 +233,20 @@ def test_nobody_is_expected_before_the_workshop_has_confirmed(language: Language
         assert (by in text) == (unanswered == "awaiting")
         assert asked[language] not in spaced(mail(kind, language).text)
     assert expected in mail(NoticeKind.RESCHEDULED, language).text
+
+
+@pytest.mark.parametrize("language", Language)
+@pytest.mark.parametrize("kind", [NoticeKind.REMINDER, NoticeKind.CONFIRMATION, NoticeKind.RESCHEDULED])
+def test_nobody_is_expected_by_a_mechanic_who_is_away(kind: NoticeKind, language: Language) -> None:
+    expected = {Language.EN: "is expecting you", Language.FR: "vous attend"}[language]
+    away = {Language.EN: "we are finding a solution", Language.FR: "nous cherchons une solution"}[language]
+    for is_away in (False, True):
+        text = spaced(mail(kind, language, mechanic_away=is_away).text)
+        assert (expected in text, away in text) == (not is_away, is_away)
+    short = TEXTS.write_text(notice(NoticeKind.REMINDER, facts(language, mechanic_away=True)))
+    assert away in short
+    assert is_gsm(short)
+    assert parts(short) <= 2
 
 
 @pytest.mark.parametrize(
@@ -246,6 +296,37 @@ def test_a_notice_leads_where_it_says() -> None:
     assert "Answer the proposal:\nhttps://bookings.example.com/p/1" in written.text
     assert "Proposed:" in written.text
     assert "Wed 2 Dec 2026, 14:30 EST" in written.text
+
+
+@pytest.mark.parametrize("kind", [NoticeKind.PROPOSAL, NoticeKind.WORKSHOP_PROPOSAL])
+@pytest.mark.parametrize(
+    ("language", "first", "second", "ends"),
+    [
+        (
+            Language.EN,
+            "Proposed: Wed 2 Dec 2026, 14:30 EST Proposed:",
+            "Proposed: Thu 3 Dec 2026, 14:30 EST, with Ana [31m Silva",
+            "Without your yes the booking is cancelled, and all of the money goes back",
+        ),
+        (
+            Language.FR,
+            "Proposition : 2 décembre 2026 à 14 h 30 HNE Proposition :",
+            "Proposition : 3 décembre 2026 à 14 h 30 HNE, avec Ana [31m Silva",
+            "Sans votre accord, la réservation est annulée, et tout l'argent vous est remboursé",
+        ),
+    ],
+)
+def test_of_several_proposed_times_each_is_named(
+    kind: NoticeKind, language: Language, first: str, second: str, ends: str
+) -> None:
+    later = {"start": "2026-12-03T19:30:00+00:00", "mechanic": f"Ana{CONTROLS}Silva"}
+    detail = {"options": [{"start": OFFERED, "mechanic": None}, later], "until": UNTIL}
+    text = spaced(mail(kind, language, detail=detail).text)
+    assert [row for row in (first, second) if row not in text] == [], text
+    assert (ends in text) == (kind is NoticeKind.WORKSHOP_PROPOSAL)
+    alone = {"offered_start": OFFERED, "offered_mechanic": "Ana", "until": UNTIL}
+    lead = {Language.EN: "14:30 EST, with Ana.", Language.FR: "14 h 30 HNE, avec Ana."}[language]
+    assert lead in spaced(mail(kind, language, detail=alone).text)
 
 
 def test_what_goes_to_a_workshop_has_no_link_of_the_customers() -> None:

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx
 import pytest
 from temporalio.client import Client
 
@@ -58,6 +59,27 @@ async def test_time_off_over_a_booking(
     assert await customer.subjects() == ["Confirmed", "We", "Another"]
     assert (await clock.to_the_end(booking))["status"] == "completed"
     await replays(clock.workflow(booking), "flagged_and_handed_over", "its mechanic took time off, another one took it")
+
+
+async def test_nothing_says_that_the_mechanic_expects_the_customer(
+    customer: Customer, desk: Desk, shop: Shop, clock: Clock, http: httpx.AsyncClient
+) -> None:
+    start = shop.start(days=3)
+    booking = await customer.book(shop, start)
+    await customer.pay(booking)
+    await customer.sees(booking, "confirmed", "mail_sent")
+    # So it can fail.
+    assert "expects you" in (await http.get(booking["manage_url"])).text
+    await desk.away(start - HOUR, start + 2 * HOUR)
+    await flagged(customer, booking)
+    page = (await http.get(booking["manage_url"])).text
+    assert ("Your mechanic is away" in page, "expects you" in page) == (True, False)
+    await clock.forward_to(booking, start - 24 * HOUR)
+    await customer.waits_for(booking, lambda read: events(read).count("mail_sent") == 3, "the reminder")
+    reminder = (await customer.mails())[-1]
+    assert reminder["subject"].startswith("Reminder")
+    assert "is away at that time. The time stands, and we are finding a solution." in reminder["text"]
+    assert "is expecting you" not in reminder["text"]
 
 
 async def test_taken_back(customer: Customer, desk: Desk, shop: Shop, booked: Booked, database: Any) -> None:

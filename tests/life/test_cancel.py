@@ -96,9 +96,11 @@ async def test_while_a_payment_is_on_its_way(
 
 
 async def test_what_stripe_cannot_refund_is_shown_and_tried_until_it_is(
-    customer: Customer, shop: Shop, booked: Booked, stripe: StripeControl
+    customer: Customer, shop: Shop, stripe: StripeControl
 ) -> None:
-    booking = await booked()
+    booking = await customer.book(shop, shop.start())
+    await customer.pay(booking)
+    await customer.sees(booking, "confirmed", "mail_sent")
     fault = await stripe.fault("refund", "error_500", times=None)
     answer = await customer.ask(booking, "cancel")
     assert answer.status_code == 200, answer.text
@@ -106,9 +108,14 @@ async def test_what_stripe_cannot_refund_is_shown_and_tried_until_it_is(
     assert (waiting["status"], waiting["amount_refunded"], waiting["amount_awaiting_refund"]) == ("cancelled", 0, 8900)
     again = await customer.ask(booking, "cancel")
     assert (again.status_code, again.json()["amount_awaiting_refund"]) == (200, 8900)
+    on_its_way, gone = "<dt>On its way back to you</dt><dd>CA$89.00</dd>", "<dt>Refunded</dt><dd>CA$89.00</dd>"
+    page = (await customer.http.get(booking["manage_url"])).text
+    assert (on_its_way in page, gone in page) == (True, False)
     await stripe.remove(fault)
     refunded = await customer.sees(booking, "cancelled", "refund_issued")
     assert (refunded["amount_refunded"], refunded["amount_awaiting_refund"]) == (8900, 0)
+    page = (await customer.http.get(booking["manage_url"])).text
+    assert (on_its_way in page, gone in page) == (False, True)
 
 
 async def test_a_move_never_improves_the_refund(customer: Customer, shop: Shop, booked: Booked, clock: Clock) -> None:

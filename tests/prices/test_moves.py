@@ -36,8 +36,29 @@ async def test_to_a_cheaper_plan(customer: Customer, shop: Shop, booked: Booked,
     # What is left goes back when it is called off.
     cancelled = await customer.ask(booking, "cancel")
     assert (cancelled.json()["status"], cancelled.json()["amount_refunded"]) == ("cancelled", 8900)
+    await customer.waits_for(booking, lambda read: events(read).count("mail_sent") == 3, "the mail")
+    told = " ".join((await customer.mails())[-1]["text"].split())
+    assert "Paid: CA$89.00 Goes back: CA$50.00 Went back before: CA$39.00 CA$50.00 goes back to the way" in told
     await clock.workflow(booking).result()
     await replays(clock.workflow(booking), "moved_to_a_cheaper_plan", "moved to a cheaper plan, then cancelled")
+
+
+async def test_to_a_cheaper_plan_at_the_same_time(
+    customer: Customer, shop: Shop, booked: Booked, database: Any
+) -> None:
+    """The mail says what has changed, which is not the time."""
+    start = shop.start(days=3)
+    booking = await booked(start)
+    plan = await add_plan(database, shop, 5000)
+    answer = await customer.ask(booking, "reschedule", start=start.isoformat(), plan_id=str(plan))
+    assert answer.status_code == 200, answer.text
+    await customer.waits_for(booking, lambda read: events(read).count("mail_sent") == 2, "the mail")
+    mail = (await customer.mails())[-1]
+    assert mail["subject"].startswith("Changed: ")
+    assert "new time" not in mail["text"]
+    former = await database.fetchval("SELECT name FROM plans WHERE id = $1", shop.plan_id)
+    assert f", instead of Brake check, {former}." in mail["text"]
+    assert "CA$39.00 goes back to you" in mail["text"]
 
 
 async def test_to_another_service_of_another_length(

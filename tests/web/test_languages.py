@@ -53,6 +53,7 @@ def test_every_mail_has_a_name(words: PageWords) -> None:
     assert words["mails"].keys() == set(NoticeKind) - NOT_FOR_CUSTOMERS | {"other"}
     assert words.say("events", "something_new") == words["events"]["other"]
     assert {"no_proposal", "slot_unavailable", "slot_not_offered"} <= words["answer"].keys() & set(ChangeRefusal)
+    assert {"too_early", "not_open"} <= words["check_in"].keys() & set(ChangeRefusal)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from pitstop.gateways.wording import moment_in
 from tests.support.people import Customer, Json
 from tests.support.shop import Shop, open_workshop
 from tests.support.time import Clock
@@ -85,8 +86,15 @@ def by_referral(visit: Shop, token: str, **changes: Any) -> Json:
 async def test_it_is_booked_by_its_link(
     customer: Customer, mechanic: Customer, session: Json, visit: Shop, database: Any
 ) -> None:
-    made = await refer(mechanic, session, visit)
+    proposed = visit.start(days=6)
+    made = await refer(mechanic, session, visit, start=proposed.isoformat())
     token = await token_for(customer, session)
+    mail = (await customer.mails())[-1]["text"]
+    at = moment_in(proposed, "America/Toronto")
+    assert f"an appointment in person, on {at}, after" in mail
+    link = f"{customer.api_url}/referrals/{token}"
+    before = (await customer.http.get(link)).text
+    assert (f"Proposed for {at}." in before, "good for one booking" in before) == (True, True)
     shown = await customer.http.get(f"{customer.api_url}/v1/referrals/{token}")
     assert (shown.status_code, shown.json()["service"], shown.json()["amount"]) == (200, "Brake service", 18900)
     assert "rear pads" in (await customer.http.get(f"{customer.api_url}/referrals/{token}")).text
@@ -94,6 +102,8 @@ async def test_it_is_booked_by_its_link(
     assert booked.status_code == 201, booked.text
     new = await customer.read(booked.json())
     assert new["referred_from"] == session["id"]
+    after = (await customer.http.get(link)).text
+    assert ("has been used" in after, "good for one booking" in after, "Proposed for" in after) == (True, False, False)
     row = await database.fetchrow(
         "SELECT customer_name, customer_email, city FROM bookings WHERE id = $1", UUID(new["id"])
     )

@@ -32,12 +32,14 @@ async def held(database: Any, booking: Json) -> list[tuple[str, bool]]:
 async def test_it_is_asked_and_confirms(
     customer: Customer, keeper: Customer, yard: Yard, booked: Booked, clock: Clock, database: Any
 ) -> None:
+    await database.execute("UPDATE workshops SET language = 'fr' WHERE id = $1", yard.id)
     booking = await booked()
     assert booking["workshop_status"] == "awaiting"
     assert datetime.fromisoformat(booking["workshop_answer_by"]) < datetime.fromisoformat(booking["start"])
     assert (await customer.subjects()) == ["Paid,"]
     at_work = Customer(customer.http, customer.stack, customer.api_url, keeper.token, keeper.id, yard.email)
-    assert (await at_work.subjects()) == ["Please"]
+    # In the workshop's language, which is not the customer's.
+    assert (await at_work.subjects()) == ["À"]
     assert customer.email not in str(await at_work.mails())
     assert "/manage/" not in str(await at_work.mails())
     confirmed = await says(keeper, booking, "confirm")
@@ -112,6 +114,10 @@ async def test_it_proposes_and_the_customer_accepts(
     assert await held(database, booking) == [("confirmed", False), ("reserved", True), ("reserved", True)]
     await customer.waits_for(booking, lambda read: events(read).count("mail_sent") == 3, "the proposal")
     assert (await customer.subjects()) == ["Paid,", "The"]
+    told = (await customer.mails())[-1]["text"]
+    named = [line for line in told.splitlines() if line.startswith("Proposed:")]
+    keeper_name = await database.fetchval("SELECT name FROM mechanics WHERE id = $1", yard.keeper_id)
+    assert [line.endswith(f", with {keeper_name}") for line in named] == [False, True], told
     for taken, whose in ((start, shop.mechanic_id), (later, shop.mechanic_id), (next_day, yard.keeper_id)):
         refused = await rival.post(rival.request(shop, taken, mechanic_id=str(whose)))
         assert refused.status_code == 409, refused.text

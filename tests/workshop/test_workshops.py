@@ -46,12 +46,14 @@ async def test_an_operator_opens_one_and_its_keeper_keeps_it(
         assert (await send(who, "PUT", path, SHEET)).status_code == 404
     assert (await send(operator, "PUT", mine, SHEET | {"timezone": "America/Nowhere"})).status_code == 422
     assert (await customer.get(f"/v1{mine}")).status_code == 403
+    french = await send(keeper, "PUT", mine, SHEET | {"language": "fr"})
+    assert (opened.json()["language"], french.json()["language"]) == ("en", "fr")
     listed = await keeper.get("/v1/workshops", limit=1)
     assert (listed.status_code, len(listed.json()["items"])) == (200, 1)
     actions = await database.fetch(
         "SELECT action FROM audit_log WHERE object_id = $1 AND outcome = 'done' ORDER BY id", str(yard.id)
     )
-    assert [row["action"] for row in actions] == ["workshop.set"]
+    assert [row["action"] for row in actions] == ["workshop.set"] * 2
 
 
 async def test_mechanics_are_assigned_by_operators_only(

@@ -11,6 +11,9 @@ UPDATE booking_changes SET decided_at = $2, outcome = $3, detail = $4 WHERE id =
 -- Of all mechanics that a move concerns.
 SELECT keep_all_still($1::uuid[], $2)
 
+-- name: plan_name
+SELECT concat_ws(', ', s.name, p.name) FROM plans AS p JOIN services AS s ON s.id = p.service_id WHERE p.id = $1
+
 -- name: mechanic_name
 SELECT name FROM mechanics WHERE id = $1
 

@@ -185,6 +185,10 @@ SELECT
     b.amount, b.currency, b.language, b.invite_sequence, b.status, b.hold_expires_at,
     CASE WHEN b.status = 'confirmed' AND b.workshop_status IN ('awaiting', 'proposed') THEN b.workshop_status END AS unanswered,
     b.workshop_answer_by AS answer_by,
+    EXISTS (
+        SELECT FROM booking_flags AS f
+        WHERE f.booking_id = b.id AND f.resolved_at IS NULL AND f.mechanic_id = b.mechanic_id AND b.status = 'confirmed'
+    ) AS mechanic_away,
     (
         SELECT jsonb_agg(option || jsonb_build_object('mechanic', other.name, 'proposal_id', o.id) ORDER BY place)
         FROM proposals AS o
@@ -206,9 +210,17 @@ SELECT
         LIMIT 1
     ) AS supplement,
     b.mechanic_id IS NOT NULL AND EXISTS (SELECT FROM sessions WHERE sessions.booking_id = b.id) AS was_confirmed,
+    b.duration_minutes IS NOT NULL AS immediate,
+    (SELECT i.at FROM check_ins AS i WHERE i.booking_id = b.id AND i.party = 'customer') AS checked_in_at,
     COALESCE(
         (SELECT sum(r.amount) FROM refunds AS r WHERE r.booking_id = b.id AND r.refunded_at IS NOT NULL), 0
-    )::bigint AS amount_refunded
+    )::bigint AS amount_refunded,
+    COALESCE(
+        (SELECT sum(r.amount) FROM refunds AS r WHERE r.booking_id = b.id AND r.refunded_at IS NULL), 0
+    )::bigint AS amount_awaiting_refund,
+    COALESCE(
+        (SELECT sum(d.amount) FROM payments AS d WHERE d.booking_id = b.id AND d.paid_at IS NOT NULL), 0
+    )::bigint AS amount_paid
 FROM bookings AS b
 JOIN services AS s ON s.id = b.service_id
 JOIN plans AS p ON p.id = b.plan_id

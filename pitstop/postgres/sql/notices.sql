@@ -62,7 +62,8 @@ claimed AS (
 )
 SELECT
     claimed.status AS state, claimed.attempts, claimed.channel, claimed.sending, claimed.message_sid, claimed.since,
-    w.name AS workshop_name, w.email AS workshop_email, $1::text AS key,
+    w.name AS workshop_name, w.email AS workshop_email, w.language AS workshop_language, recommended.start AS recommended_start,
+    $1::text AS key,
     claimed.kind AS notice_kind, claimed.about AS detail, b.language, b.customer_phone,
     b.id AS booking_id, s.kind, s.name AS service_name, p.name AS plan_name, COALESCE(m.name, '') AS mechanic_name,
     b.customer_name, b.customer_email, b.timezone AS customer_timezone,
@@ -74,8 +75,13 @@ SELECT
     b.amount, b.currency, b.invite_sequence,
     CASE WHEN b.status = 'confirmed' AND b.workshop_status IN ('awaiting', 'proposed') THEN b.workshop_status END AS unanswered,
     b.workshop_answer_by AS answer_by,
-    -- What goes back counts from when it is owed, and what does not go back stays.
-    back.amount AS amount_refunded,
+    -- Nor that the customer is expected, by a mechanic who is away.
+    EXISTS (
+        SELECT FROM booking_flags AS f
+        WHERE f.booking_id = b.id AND f.resolved_at IS NULL AND f.mechanic_id = b.mechanic_id AND b.status = 'confirmed'
+    ) AS mechanic_away,
+    -- What goes back counts from when it is owed, and what does not go back stays. What a change gave back was told then.
+    paid.amount AS amount_paid, back.before AS amount_returned, back.amount - back.before AS amount_refunded,
     greatest(paid.amount - back.amount, 0) AS amount_kept
 FROM claimed
 JOIN bookings AS b ON b.id = claimed.booking_id
@@ -83,7 +89,12 @@ JOIN services AS s ON s.id = b.service_id
 JOIN plans AS p ON p.id = b.plan_id
 LEFT JOIN mechanics AS m ON m.id = b.mechanic_id
 CROSS JOIN LATERAL (
-    SELECT COALESCE(sum(r.amount), 0)::bigint AS amount FROM refunds AS r WHERE r.booking_id = b.id
+    SELECT
+        COALESCE(sum(r.amount), 0)::bigint AS amount,
+        COALESCE(sum(r.amount) FILTER (
+            WHERE r.refunded_at IS NOT NULL AND r.reason IN ('price_difference', 'supplement_not_used')
+        ), 0)::bigint AS before
+    FROM refunds AS r WHERE r.booking_id = b.id
 ) AS back
 CROSS JOIN LATERAL (
     SELECT COALESCE(sum(p.amount), 0)::bigint AS amount FROM payments AS p WHERE p.booking_id = b.id AND p.paid_at IS NOT NULL
@@ -93,6 +104,8 @@ LEFT JOIN slot_reservations AS held
     AND held.supplement_id IS NULL
 LEFT JOIN bays ON bays.id = held.bay_id
 LEFT JOIN workshops AS w ON w.id = COALESCE(bays.workshop_id, b.workshop_id, m.workshop_id)
+LEFT JOIN referrals AS recommended
+    ON claimed.kind = 'referral' AND recommended.booking_id = b.id AND recommended.id::text = split_part($1::text, '/', 3)
 
 -- name: mark_sent
 WITH sent AS (

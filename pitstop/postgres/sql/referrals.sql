@@ -44,7 +44,8 @@ RETURNING id, booking_id, service_id, plan_id, workshop_id, mechanic_id, start, 
 -- What whoever has the link is shown.
 SELECT
     r.service_id, s.name AS service, r.plan_id, p.name AS plan, p.amount, p.currency, r.workshop_id, w.name AS workshop,
-    w.address AS workshop_address, r.mechanic_id, m.name AS mechanic, r.start, r.note, r.expires_at, r.booking_id
+    w.address AS workshop_address, r.mechanic_id, m.name AS mechanic, r.start, r.note, r.expires_at, r.booking_id,
+    r.customer_id
 FROM referrals AS r
 JOIN services AS s ON s.id = r.service_id
 JOIN plans AS p ON p.id = r.plan_id
@@ -55,6 +56,12 @@ WHERE r.id = $1
 -- name: reader
 -- How the customer who was referred is written to.
 SELECT language, timezone FROM bookings WHERE id = $1
+
+-- name: is_used
+-- As the index has it that lets it be used once (one_booking_of_a_referral).
+SELECT EXISTS (
+    SELECT FROM bookings WHERE referral_id = $1 AND status NOT IN ('expired', 'payment_failed', 'cancelled', 'refunded')
+)
 
 -- name: referred
 -- The customer of a referral, with the data that need not be typed again.

@@ -10,7 +10,7 @@ SELECT id FROM workshops WHERE id = $1 FOR NO KEY UPDATE
 
 -- name: list_workshops
 -- Oldest first; the cursor is the last row of the page before.
-SELECT id, name, country, city, postal_code, address, email, timezone, confirms_within_minutes, created_at
+SELECT id, name, country, city, postal_code, address, email, language, timezone, confirms_within_minutes, created_at
 FROM workshops
 WHERE $1::timestamptz IS NULL OR (created_at, id) > ($1, $2::uuid)
 ORDER BY created_at, id
@@ -18,7 +18,7 @@ LIMIT $3
 
 -- name: workshop
 SELECT
-    id, name, country, city, postal_code, address, email, timezone, confirms_within_minutes,
+    id, name, country, city, postal_code, address, email, language, timezone, confirms_within_minutes,
     COALESCE((
         SELECT jsonb_agg(jsonb_build_object('id', b.id, 'name', b.name, 'active', b.active) ORDER BY b.name, b.id)
         FROM bays AS b WHERE b.workshop_id = workshops.id
@@ -30,13 +30,14 @@ SELECT
 FROM workshops WHERE id = $1
 
 -- name: open_workshop
-INSERT INTO workshops (name, country, city, postal_code, address, email, timezone, confirms_within_minutes)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+INSERT INTO workshops (name, country, city, postal_code, address, email, language, timezone, confirms_within_minutes)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 RETURNING id
 
 -- name: set_workshop
 UPDATE workshops SET
-    name = $2, country = $3, city = $4, postal_code = $5, address = $6, email = $7, timezone = $8, confirms_within_minutes = $9
+    name = $2, country = $3, city = $4, postal_code = $5, address = $6, email = $7, language = $8, timezone = $9,
+    confirms_within_minutes = $10
 WHERE id = $1
 
 -- name: keeps

@@ -10,8 +10,8 @@ from pitstop.devstack.stackfile import Stack
 from pitstop.postgres.audit import PostgresRecords
 from pitstop.postgres.pool import open_pool
 from tests.life.model.machine import Course, runner
-from tests.life.model.second_thoughts import WholeCourse
 from tests.life.model.shop_floor import Floor
+from tests.life.model.whole import WholeLife
 from tests.support.databases import fresh_database
 
 
@@ -26,7 +26,7 @@ def machine(stack: Stack) -> Iterator[type[Course]]:
         pool, records = loop.run(_entered(worker)), PostgresRecords(loop.run(_entered(audit)))
         yield type(
             "Course_",
-            (WholeCourse,),
+            (WholeLife,),
             {
                 "run_in": staticmethod(lambda awaitable: loop.run(_awaited(awaitable))),
                 "opens": staticmethod(lambda anew: Floor.opened(database, pool, anew)),

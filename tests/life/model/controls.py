@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import asyncpg
 import pytest
 
+from pitstop.postgres import steps
 from tests.life.model.machine import Course
 
 NOW: tuple[None, bool] = (None, False)
@@ -24,6 +26,20 @@ async def nothing(*_: object, **__: object) -> None:
 def without(monkeypatch: pytest.MonkeyPatch, statements: dict[str, str], name: str, what: str, by: str = "") -> None:
     assert what in statements[name], f"{name} has changed"
     monkeypatch.setitem(statements, name, statements[name].replace(what, by))
+
+
+def sql(statements: dict[str, str], name: str, what: str, by: str = "") -> Callable[[pytest.MonkeyPatch], None]:
+    return lambda patch: without(patch, statements, name, what, by)
+
+
+def instead(module: Any, name: str, other: Any) -> Callable[[pytest.MonkeyPatch], None]:
+    return lambda patch: patch.setattr(module, name, other)
+
+
+def not_told_of(kind: str) -> Callable[[pytest.MonkeyPatch], None]:
+    """No mail of this kind is ever owed."""
+    columns = "owed (key, kind, status, due_at, detail, channel, move, about)"
+    return sql(steps._SQL, "owe_notices", columns, f"{columns} WHERE owed.kind <> '{kind}'")
 
 
 def play_course(machine: type[Course], course: Callable[[Course], None]) -> None:

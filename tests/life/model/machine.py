@@ -25,7 +25,7 @@ STANDARD = Agreed(((1440, 100), (120, 50)), 120, 5, 0, 10)
 STRICT = Agreed(((2880, 100), (360, 33), (0, 10)), 360, 1, 25, 0)
 # By which whatever is sold anew is sold.
 ANEW = Agreed(((1440, 100), (90, 40)), 90, 3, 5, 5)
-_OPEN = ("awaiting_payment", "confirmed", "in_progress")
+_OPEN = ("awaiting_payment", "pending", "confirmed", "in_progress")
 SLOTS = [timedelta(minutes=minutes) for minutes in (0, 60, 75, 150, 1440, 1500, 2880, 4320, 5760, 7200)]
 WHICH = st.integers(0, 3)
 # How far from the booking's start, and whether a second earlier; mostly at once.
@@ -134,7 +134,7 @@ class Course(RuleBasedStateMachine):
         if booking is None or booking.owed or booking.lapses is None:
             return
         self.now = max(self.now, booking.lapses)
-        if rivals:
+        if rivals and None not in booking.place:
             self.somebody_books_and_pays(
                 self.floor.mechanics.index(booking.mechanic), booking.start - self.base, False, False
             )
@@ -265,8 +265,8 @@ class Course(RuleBasedStateMachine):
         if expected is None and booking.status in _OPEN:
             booking.does(kind, role, self.now, absent)
 
-    def _ask(self, booking: Expected, kind: str, role: str, wanted: dict[str, Any]) -> str | None:
-        change = self.does(self.floor.ask(booking.id, kind, role, wanted, self.now))
+    def _ask(self, booking: Expected, kind: str, role: str, wanted: dict[str, Any], by: str = "somebody") -> str | None:
+        change = self.does(self.floor.ask(booking.id, kind, role, wanted, self.now, by))
         paid = booking.paid if booking.status == "awaiting_payment" and kind == "cancel" else None
         self.changes_made.append(change)
         answer = self.does(self.floor.apply(booking.id, change, self.now, paid))
@@ -282,10 +282,10 @@ class Course(RuleBasedStateMachine):
 
     @rule(which=WHICH)
     def an_operator_calls_the_run_off(self, which: int) -> None:
-        booking = self.some(which, "awaiting_payment", "confirmed")
+        booking = self.some(which, "awaiting_payment", "pending", "confirmed")
         if booking is None or (booking.status == "awaiting_payment" and booking.owed):
             return
-        paid = booking.status == "confirmed" or self.floor.till.void(booking.id)
+        paid = booking.status in ("pending", "confirmed") or self.floor.till.void(booking.id)
         self.does(self.floor.saga.call_off(booking.id, paid, "called_off", self.now))
         booking.is_called_off(paid)
 
@@ -373,15 +373,15 @@ class Course(RuleBasedStateMachine):
 
 def _seen(there: dict[str, Any]) -> dict[str, Any]:
     seen = {"paid": bool(there["paid"]), "came": set(there["came"] or ()), "slots": set(there["slots"])}
-    seen |= {name: json.loads(there[name] or "{}") for name in ("mails", "differences")}
+    seen |= {name: json.loads(there[name] or "{}") for name in ("mails", "differences", "asked")}
     return {name: value for name, value in there.items() if name != "id"} | seen
 
 
 def _expected(booking: Expected) -> dict[str, Any]:
     return {
         "status": booking.status,
-        "starts_at": booking.start,
-        "mechanic_id": booking.mechanic,
+        "starts_at": booking.place[0],
+        "mechanic_id": booking.place[1],
         "moves": booking.moves,
         "customer_moves": booking.customer_moves,
         "invite_sequence": booking.sequence,
@@ -395,6 +395,8 @@ def _expected(booking: Expected) -> dict[str, Any]:
         "slots": _slots(booking),
         "differences": {str(due.id): due.status for due in booking.differences},
         "proposed": booking.proposal is not None,
+        "asked": booking.asked,
+        "turns": booking.turns,
         "mails": booking.mails,
     }
 

@@ -55,6 +55,8 @@ class Expected:
     differences: list[Difference] = field(default_factory=list)
     proposal: Proposal | None = None
     first_price: int = 0
+    # Until when its time is blocked, where it ended before its time; None: as long as was agreed.
+    free_from: datetime | None = None
 
     def __post_init__(self) -> None:
         self.first_price = self.amount
@@ -65,7 +67,23 @@ class Expected:
 
     @property
     def blocks(self) -> Span:
-        return blocked_by(self.start)
+        start, end = blocked_by(self.start)
+        return start, end if self.free_from is None else max(start, min(self.free_from, end))
+
+    @property
+    def place(self) -> tuple[datetime | None, UUID | None]:
+        """When it is and with whom, as far as that is known."""
+        return self.start, self.mechanic
+
+    @property
+    def asked(self) -> dict[str, str | None]:
+        """Which mechanics were asked to take it, and what they say."""
+        return {}
+
+    @property
+    def turns(self) -> datetime | None:
+        """When further mechanics are asked, or none any more."""
+        return None
 
     @property
     def to_pay(self) -> Difference | None:
@@ -154,7 +172,7 @@ class Expected:
 
     def is_called_off(self, paid: bool) -> None:
         """By an operator in the engine: it ends in whatever it is, if it has not begun."""
-        if self.status in ("awaiting_payment", "confirmed"):
+        if self.status in ("awaiting_payment", "pending", "confirmed"):
             self.paid = self.paid or paid
             self._ends("cancelled", self.amount if self.paid else 0)
 
@@ -224,6 +242,8 @@ class Expected:
             stands = self.status == "confirmed" and self.proposal is not None and self.proposal.expires > now
         elif kind == "handed_over":
             stands = self.status in ("confirmed", "in_progress", "completed")
+        elif kind == "taken":
+            stands = self.status in ("in_progress", "completed")
         else:
             stands = kind != "confirmation" or self.status in ("confirmed", "in_progress", "completed")
         self.mails[key] = "sent" if stands else "skipped"
@@ -264,7 +284,7 @@ def _to_move(booking: Expected, role: str, now: datetime, absent: str) -> str | 
 
 
 def _to_cancel(booking: Expected, role: str, now: datetime, absent: str) -> str | None:
-    if booking.status in ("awaiting_payment", "cancelled"):
+    if booking.status in ("awaiting_payment", "pending", "cancelled"):
         return None
     late = role in CUSTOMERS and now >= booking.start
     return "not_cancellable" if booking.status != "confirmed" or late else None

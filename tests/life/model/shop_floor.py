@@ -29,9 +29,17 @@ INSERT INTO bookings (
 ) VALUES ($1, 'holding', '', $2::text, 'customer', $2::text::uuid, 'Camille Roy', 'camille@example.com', 'CA',
     'Toronto', 'M5V 2T6', 'UTC', $3, $4, $5, $5, $6, $7, 0, 15, $8, 'cad', $9::text::jsonb)
 """
+_AT_ONCE = """
+INSERT INTO bookings (
+    id, status, request_fingerprint, created_by, created_by_role, customer_id, customer_name, customer_email, timezone,
+    service_id, plan_id, preferred_mechanic_id, country, city, postal_code, amount, currency, policy, duration_minutes,
+    buffer_before_minutes, buffer_after_minutes
+) VALUES ($1, 'holding', '', $2::text, 'customer', $2::text::uuid, 'Camille Roy', 'camille@example.com', 'UTC', $3, $4,
+    $5, $6, $7, $8, $9, 'cad', $10::text::jsonb, 60, 0, 15)
+"""
 _ASK = """
 INSERT INTO booking_changes (id, booking_id, kind, asked_by_role, asked_by, wanted, asked_at)
-VALUES ($1, $2, $3, $4, 'somebody', $5::text::jsonb, $6)
+VALUES ($1, $2, $3, $4, $5, $6::text::jsonb, $7)
 """
 _POLICY = """
 WITH made AS (INSERT INTO booking_policies (name, terms) VALUES ($2, $3::text::jsonb) RETURNING id)
@@ -49,6 +57,10 @@ SELECT
         FROM slot_reservations AS r WHERE r.booking_id = b.id AND status IN ('reserved', 'confirmed')
     ) AS slots,
     (SELECT jsonb_object_agg(u.id, u.status)::text FROM supplements AS u WHERE u.booking_id = b.id) AS differences,
+    (
+        SELECT jsonb_object_agg(f.mechanic_id, f.outcome)::text FROM session_offers AS f WHERE f.booking_id = b.id
+    ) AS asked,
+    CASE b.status WHEN 'pending' THEN LEAST(b.offers_widen_at, b.offers_end_at) END AS turns,
     EXISTS (SELECT FROM proposals AS o WHERE o.booking_id = b.id AND o.status = 'open') AS proposed,
     (SELECT array_agg(i.party) FROM check_ins AS i WHERE i.booking_id = b.id) AS came,
     (SELECT jsonb_object_agg(n.key, n.status)::text FROM notifications AS n WHERE n.booking_id = b.id) AS mails
@@ -61,6 +73,10 @@ JOIN slot_reservations AS b
 WHERE a.mechanic_id = ANY($1) AND a.status IN ('reserved', 'confirmed') AND b.status IN ('reserved', 'confirmed')
     AND (a.status = 'confirmed' OR a.expires_at > $2) AND (b.status = 'confirmed' OR b.expires_at > $2)
 """
+
+
+# Country, city and postal code.
+Place = tuple[str, str, str]
 
 
 class Floor:
@@ -79,6 +95,7 @@ class Floor:
         plans = {plan: await add_plan(database, shop, price) for plan, price in PLANS.items() if plan != "standard"}
         await database.execute(_POLICY, shop.service_id, f"of {shop.service_id}", _text(anew.json()))
         mechanics = [shop.mechanic_id, await hire(database, shop)]
+        await database.execute("UPDATE mechanics SET postal_code = 'M4C 1A1' WHERE id = $1", mechanics[1])
         return cls(database, pool, shop, mechanics, plans | {"standard": shop.plan_id})
 
     async def hold(self, mechanic: UUID, start: datetime, amount: int, agreed: Agreed, now: datetime) -> UUID | None:
@@ -87,6 +104,18 @@ class Floor:
         ids = (str(uuid4()), self.shop.service_id, self.shop.plan_id, mechanic)
         policy = _text(agreed.json())
         await self.database.execute(_BOOKING, id, *ids, start, start + DURATION, amount, policy)
+        return await self._held(id, now)
+
+    async def hold_at_once(
+        self, preferred: UUID | None, place: Place, amount: int, agreed: Agreed, now: datetime
+    ) -> UUID | None:
+        """One without a time, of a customer in that place."""
+        id = uuid4()
+        ids = (str(uuid4()), self.shop.service_id, self.shop.plan_id, preferred)
+        await self.database.execute(_AT_ONCE, id, *ids, *place, amount, _text(agreed.json()))
+        return await self._held(id, now)
+
+    async def _held(self, id: UUID, now: datetime) -> UUID | None:
         outcome = await self.saga.place_hold(id, "", uuid4(), now, now + HOLD, now + HOLD + GRACE)
         if outcome.terms is None:
             assert await self.saga.withdraw(id, "")
@@ -98,9 +127,11 @@ class Floor:
     async def confirm(self, booking: UUID, now: datetime) -> bool:
         return await self.saga.confirm(booking, uuid4(), Course(OFFSETS, WAITING_ROOM), now) is not None
 
-    async def ask(self, booking: UUID, kind: str, role: str, wanted: dict[str, Any], now: datetime) -> UUID:
+    async def ask(
+        self, booking: UUID, kind: str, role: str, wanted: dict[str, Any], now: datetime, by: str = "somebody"
+    ) -> UUID:
         id = uuid4()
-        await self.database.execute(_ASK, id, booking, kind, Role(role), _text(wanted), now)
+        await self.database.execute(_ASK, id, booking, kind, Role(role), by, _text(wanted), now)
         return id
 
     async def apply(self, booking: UUID, change: UUID, now: datetime, paid: bool | None = None) -> str | None:
@@ -109,6 +140,10 @@ class Floor:
 
     async def close(self, booking: UUID, now: datetime) -> None:
         await self.changes.close(booking, Course(OFFSETS, WAITING_ROOM), now)
+
+    async def offer(self, booking: UUID, now: datetime) -> None:
+        """The run's timer: nobody has taken it yet."""
+        await self.changes.offer(booking, Course(OFFSETS, WAITING_ROOM), now)
 
     async def close_unpaid(self, booking: UUID, now: datetime) -> None:
         await self.saga.close_unpaid(booking, BookingStatus.EXPIRED, now)

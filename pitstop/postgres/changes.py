@@ -107,8 +107,7 @@ async def _close(asked: Asked) -> None:
     if asked.is_in(BookingStatus.CONFIRMED) and await _was_left_alone(asked):
         await _nobody_came(asked, "mechanic")
     else:
-        await asked.do("close_session", "completed", asked.now, None)
-        await _settle(asked, BookingStatus.COMPLETED, 0, True, {}, None)
+        await _complete_now(asked)
 
 
 async def _decide(asked: Asked, kind: ChangeKind) -> tuple[str, dict[str, Any]]:
@@ -227,9 +226,18 @@ async def _complete(asked: Asked) -> dict[str, Any]:
     if not asked.is_in(BookingStatus.IN_PROGRESS):
         why = f"The booking is {asked.booking['status']}; only a session that has been started can be completed."
         raise Refused(ChangeRefusal.NOT_COMPLETABLE, why)
-    await asked.do("close_session", "completed", asked.now, None)
-    await _settle(asked, BookingStatus.COMPLETED, 0, True, {}, None)
+    await _complete_now(asked)
     return {}
+
+
+async def _complete_now(asked: Asked) -> None:
+    await _close_session(asked, "completed")
+    await _settle(asked, BookingStatus.COMPLETED, 0, True, {}, None)
+
+
+async def _close_session(asked: Asked, status: str, absent: Party | None = None) -> None:
+    await asked.do("close_session", status, asked.now, absent)
+    await asked.do("shorten_reservation", asked.now)
 
 
 async def _no_show(asked: Asked) -> dict[str, Any]:
@@ -266,7 +274,7 @@ async def _came(asked: Asked) -> set[str]:
 async def _nobody_came(asked: Asked, absent: Party) -> dict[str, Any]:
     percent = asked.policy.no_show_percent if absent == "customer" else 100
     back = part_of(asked.booking["amount"], percent)
-    await asked.do("close_session", "no_show", asked.now, absent)
+    await _close_session(asked, "no_show", absent)
     settled = {"absent": absent, "refund": back, "percent": percent}
     await _settle(asked, BookingStatus.NO_SHOW, back, True, settled, NoticeKind.NO_SHOW)
     return settled

@@ -67,6 +67,8 @@ PLANTED: dict[str, list[tuple[str, tuple[str, ...]]]] = {
     "reservation_differs": [
         ("confirmed", ("UPDATE slot_reservations SET blocked = tstzrange(starts_at, ends_at) WHERE booking_id = $1",)),
         ("confirmed", ("UPDATE slot_reservations SET mechanic_id = gen_random_uuid() WHERE booking_id = $1",)),
+        # It ended early, and kept its time until the planned end.
+        ("completed", ("UPDATE sessions SET ended_at = scheduled_for + interval '9 minutes' WHERE booking_id = $1",)),
     ],
     "no_slot": [
         ("confirmed", ("UPDATE slot_reservations SET status = 'cancelled' WHERE booking_id = $1",)),

@@ -43,6 +43,37 @@ async def test_started_and_completed(
     await replays(clock.workflow(booking), "started_and_completed", "checked in, started, completed by the mechanic")
 
 
+@pytest.mark.parametrize("ending", ["complete", "no-show"])
+async def test_what_ends_early_lets_go_of_the_rest(
+    mechanic: Customer, customer: Customer, shop: Shop, booked: Booked, clock: Clock, ending: str
+) -> None:
+    """Another customer can have what is left, after the mechanic's pause; the time that was used stays taken."""
+    start = shop.start(days=3)
+    booking = await booked(start)
+    await clock.forward_to(booking, start + 10 * MINUTE)
+    if ending == "complete":
+        assert (await mechanic.ask(booking, "start")).status_code == 200
+    taken = await customer.post(customer.request(shop, start + 30 * MINUTE))
+    assert (taken.status_code, taken.json()["code"]) == (409, "slot_unavailable"), taken.text
+    assert (await mechanic.ask(booking, ending)).status_code == 200
+    used = await customer.post(customer.request(shop, start + 15 * MINUTE))
+    assert (used.status_code, used.json()["code"]) == (409, "slot_unavailable"), used.text
+    assert (await customer.post(customer.request(shop, start + 30 * MINUTE))).status_code == 201
+
+
+async def test_what_ends_before_its_start_lets_go_of_nearly_all(
+    mechanic: Customer, shop: Shop, booked: Booked, clock: Clock, database: Any
+) -> None:
+    start = shop.start(days=3)
+    booking = await booked(start)
+    await clock.forward_to(booking, start - 10 * MINUTE)
+    assert (await mechanic.ask(booking, "start")).status_code == 200
+    assert (await mechanic.ask(booking, "complete")).status_code == 200
+    held = await database.fetchrow("SELECT * FROM slot_reservations WHERE booking_id = $1", booking["id"])
+    assert (held["status"], held["starts_at"], held["ends_at"]) == ("confirmed", start, start + MINUTE)
+    assert held["blocked"].upper == start + MINUTE + shop.buffer_after
+
+
 @pytest.mark.parametrize(("absent", "refunded"), [("customer", 0), ("mechanic", 8900)])
 async def test_somebody_does_not_come(
     mechanic: Customer,

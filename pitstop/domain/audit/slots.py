@@ -1,7 +1,7 @@
 """What stands has its slot and session, what has ended has let go of them (I1, I2, I3)."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pitstop.domain.audit import kinds
@@ -24,6 +24,7 @@ _LET_GO = (
     BookingStatus.REFUNDED,
 )
 _OPEN_SESSION = ("scheduled", "pending", "in_progress")
+_ENDED_SESSION = ("completed", "no_show")
 
 
 def no_slot(case: Case, at: Moment) -> Iterator[Finding]:
@@ -120,8 +121,14 @@ def _needs(record: BookingRecord) -> tuple[object, ...]:
     if record.starts_at is None or record.ends_at is None:
         return ()
     before, after = (timedelta(minutes=m) for m in (record.buffer_before_minutes, record.buffer_after_minutes))
-    times = (record.starts_at, record.ends_at, record.starts_at - before, record.ends_at + after)
-    return (record.mechanic_id, *times)
+    until = _used_until(record, record.starts_at, record.ends_at)
+    return (record.mechanic_id, record.starts_at, until, record.starts_at - before, until + after)
+
+
+def _used_until(record: BookingRecord, start: datetime, end: datetime) -> datetime:
+    """A session that has ended before its time has let go of the rest; a reservation is a minute long at least."""
+    ended = [each.ended_at for each in record.sessions if each.ended_at and each.status in _ENDED_SESSION]
+    return min(end, max(ended[0], start + timedelta(minutes=1))) if ended else end
 
 
 def of_overlap(overlap: Overlap) -> Finding:

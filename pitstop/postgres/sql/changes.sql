@@ -108,3 +108,15 @@ RETURNING sessions.id
 UPDATE sessions SET status = $2, ended_at = $3, absent = $4
 WHERE booking_id = $1 AND status IN ('scheduled', 'in_progress')
 RETURNING id
+
+-- name: shorten_reservation
+-- The session has ended before its time: what is left of that is free again, but for the mechanic's pause after it. The part
+-- that was used stays on record; a reservation has a length, so one that ends before its start keeps a minute.
+UPDATE slot_reservations AS r SET
+    ends_at = used.until, blocked = tstzrange(lower(r.blocked), used.until + (upper(r.blocked) - r.ends_at))
+FROM (
+    SELECT o.id, greatest($2::timestamptz, o.starts_at + interval '1 minute') AS until
+    FROM slot_reservations AS o WHERE o.booking_id = $1 AND o.status = 'confirmed'
+) AS used
+WHERE r.id = used.id AND used.until < r.ends_at
+RETURNING r.id

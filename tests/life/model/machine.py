@@ -14,7 +14,7 @@ from pitstop.audit.ports import Records
 from pitstop.domain.audit.checks import judge
 from pitstop.domain.audit.facts import Case, Moment
 from tests.life.model import prices
-from tests.life.model.agreed import DURATION, Agreed, Difference, blocked_by, meet
+from tests.life.model.agreed import DURATION, Agreed, Difference, Span, blocked_by, meet
 from tests.life.model.prices import PLANS, Wish
 from tests.life.model.rules import Expected
 from tests.life.model.shop_floor import MOMENTS, Floor
@@ -403,9 +403,13 @@ def _expected(booking: Expected) -> dict[str, Any]:
 
 def _slots(booking: Expected) -> set[str]:
     """A session that is over keeps its reservation, as a record of the time that was used."""
-    own = {f"{booking.mechanic}/{booking.start.timestamp():.0f}"} if booking.live else set()
-    held = {f"{due.mechanic}/{due.start.timestamp():.0f}/{due.id}" for due in booking.differences if due.held}
+    own = {_slot(booking.mechanic, booking.blocks)} if booking.live else set()
+    held = {f"{_slot(due.mechanic, due.blocks)}/{due.id}" for due in booking.differences if due.held}
     return own | held
+
+
+def _slot(mechanic: UUID, blocks: Span) -> str:
+    return "/".join([str(mechanic), *(f"{each.timestamp():.0f}" for each in blocks)])
 
 
 def runner() -> asyncio.Runner:

@@ -5,6 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from tests.life.model.agreed import (
+    BUFFER,
     CUSTOMERS,
     DURATION,
     GRACE,
@@ -55,7 +56,7 @@ class Expected:
     differences: list[Difference] = field(default_factory=list)
     proposal: Proposal | None = None
     first_price: int = 0
-    # Until when its time is blocked, where it ended before its time; None: as long as was agreed.
+    # From when on its time is free again, if it ended before its time.
     free_from: datetime | None = None
 
     def __post_init__(self) -> None:
@@ -68,7 +69,7 @@ class Expected:
     @property
     def blocks(self) -> Span:
         start, end = blocked_by(self.start)
-        return start, end if self.free_from is None else max(start, min(self.free_from, end))
+        return start, min(self.free_from or end, end)
 
     @property
     def place(self) -> tuple[datetime | None, UUID | None]:
@@ -142,7 +143,7 @@ class Expected:
         elif kind == "complete":
             self._over("completed", 0, now)
         elif kind == "no_show":
-            self._missed(absent)
+            self._missed(absent, now)
 
     def is_moved(self, start: datetime, mechanic: UUID, role: str, now: datetime, share: int | None = None) -> None:
         """By whom. `share`: what went back when the customer asked for it, if that was before."""
@@ -179,7 +180,7 @@ class Expected:
     def is_closed(self, now: datetime) -> None:
         """Its time is over, and nobody has said so."""
         if self.status == "confirmed" and self.came == {"customer"}:
-            self._missed("mechanic")
+            self._missed("mechanic", now)
         elif self.status in ("confirmed", "in_progress"):
             self._over("completed", 0, now)
 
@@ -196,18 +197,24 @@ class Expected:
         if told:
             self.owes(told)
 
-    def _missed(self, absent: str) -> None:
+    def _missed(self, absent: str, now: datetime) -> None:
         share = self.agreed.no_show_percent if absent == "customer" else 100
         self.absent = absent
         self._settled("no_show", rounded_up(self.amount * share, 100))
         self.session = "no_show"
+        self._is_over_early(now)
         self._skips()
         self.owes("no_show")
 
     def _over(self, status: str, back: int, now: datetime) -> None:
         self._settled(status, back)
         self.session = "completed"
+        self._is_over_early(now)
         self._is_something_else()
+
+    def _is_over_early(self, now: datetime) -> None:
+        """What was used of its time stays on record, a minute of it at least; the rest is free after the pause."""
+        self.free_from = max(now, self.start + MINUTE) + BUFFER
 
     def _settled(self, status: str, back: int) -> None:
         self.status = status

@@ -53,7 +53,10 @@ SELECT
     (SELECT s.status FROM sessions AS s WHERE s.booking_id = b.id) AS session,
     (SELECT s.absent FROM sessions AS s WHERE s.booking_id = b.id) AS absent,
     ARRAY(
-        SELECT concat_ws('/', r.mechanic_id, extract(EPOCH FROM r.starts_at)::bigint, r.supplement_id)
+        SELECT concat_ws(
+            '/', r.mechanic_id, extract(EPOCH FROM r.starts_at)::bigint, extract(EPOCH FROM upper(r.blocked))::bigint,
+            r.supplement_id
+        )
         FROM slot_reservations AS r WHERE r.booking_id = b.id AND status IN ('reserved', 'confirmed')
     ) AS slots,
     (SELECT jsonb_object_agg(u.id, u.status)::text FROM supplements AS u WHERE u.booking_id = b.id) AS differences,

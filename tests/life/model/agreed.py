@@ -14,6 +14,8 @@ DURATION, BUFFER = HOUR, 15 * MINUTE
 HOLD, GRACE = 15 * MINUTE, timedelta(seconds=30)
 OFFSETS = (24 * HOUR, HOUR)
 WAITING_ROOM = 15 * MINUTE
+# Being offline concerns what starts within this time.
+SOON = 2 * HOUR
 CUSTOMERS = ("customer", "service", "link")
 Span = tuple[datetime, datetime]
 
@@ -82,6 +84,26 @@ class Proposal:
     options: tuple[tuple[datetime, UUID], ...]
     by: str
     expires: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Away:
+    """Time off."""
+
+    id: UUID
+    mechanic: UUID
+    span: Span
+
+
+@dataclass(slots=True)
+class Flag:
+    """A mechanic will not be there. `news`: the run has taken no notice of it yet, or not of its end; `noted`: it has
+    at some time."""
+
+    id: UUID
+    is_open: bool = True
+    news: bool = True
+    noted: bool = False
 
 
 def blocked_by(start: datetime) -> Span:

@@ -16,8 +16,9 @@ _TAKEN = ("in_progress", "completed", "no_show")
 
 @dataclass(frozen=True, slots=True)
 class Crew:
-    """Who could take a session at this moment, and who is online at all."""
+    """Who is to be asked at this moment, who has the time free, and who is online at all."""
 
+    asked: Collection[UUID]
     free: Collection[UUID]
     online: Collection[UUID]
 
@@ -59,7 +60,7 @@ class AtOnce(Expected):
     def is_paid_for(self, crew: Crew, now: datetime) -> None:
         self.status, self.session, self.paid, self.lapses = "pending", "pending", True, None
         self.start = now + WHOLE
-        if self.preferred is not None and self.preferred in crew.free:
+        if self.preferred is not None and self.preferred in crew.asked:
             self._is_offered([self.preferred])
             self.widens = now + ALONE
         else:
@@ -81,7 +82,7 @@ class AtOnce(Expected):
 
     def _asks_the_next(self, crew: Crew) -> None:
         self.wave = min(self.wave + 1, _WAVES - 1)
-        self._is_offered(each for each in crew.free if self.distance[each] <= self.wave)
+        self._is_offered(each for each in crew.asked if self.distance[each] <= self.wave)
 
     def _is_offered(self, mechanics: Iterable[UUID]) -> None:
         """Nobody is asked twice."""
@@ -127,8 +128,8 @@ class AtOnce(Expected):
         self._skips()
         self.owes("not_taken")
 
-    def _lets_go(self) -> None:
-        Expected._lets_go(self)
+    def lets_go(self) -> None:
+        Expected.lets_go(self)
         self._closes_offers()
 
     def _closes_offers(self) -> None:

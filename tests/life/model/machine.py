@@ -14,7 +14,7 @@ from pitstop.audit.ports import Records
 from pitstop.domain.audit.checks import judge
 from pitstop.domain.audit.facts import Case, Moment
 from tests.life.model import prices
-from tests.life.model.agreed import DURATION, Agreed, Difference, Span, blocked_by, meet
+from tests.life.model.agreed import DURATION, Agreed, Away, Difference, Span, blocked_by, meet
 from tests.life.model.prices import PLANS, Wish
 from tests.life.model.rules import Expected
 from tests.life.model.shop_floor import MOMENTS, Floor
@@ -49,6 +49,8 @@ class Course(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.known: list[Expected] = []
+        self.away: list[Away] = []
+        self.offline: set[UUID] = set()
         self.changes_made: list[UUID] = []
         self.last: tuple[Expected, UUID, str | None] | None = None
         today = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
@@ -78,6 +80,11 @@ class Course(RuleBasedStateMachine):
         taken = (span for each in others for span in each.has_of(mechanic, self.now))
         return not any(meet(span, blocked_by(start)) for span in taken)
 
+    def is_there(self, mechanic: UUID, start: datetime, length: timedelta = DURATION) -> bool:
+        """Whether a session could be booked with the mechanic then, as far as the mechanic wants."""
+        away = (each for each in self.away if each.mechanic == mechanic)
+        return mechanic not in self.offline and not any(meet(each.span, (start, start + length)) for each in away)
+
     def make_way(self, mechanic: UUID, start: datetime) -> None:
         """Holds that have run out are let go when somebody else wants the time."""
         for each in self.known:
@@ -95,7 +102,7 @@ class Course(RuleBasedStateMachine):
     def somebody_books(self, mechanic: int, slot: timedelta, cheap: bool, strict: bool) -> None:
         who, start = self.floor.mechanics[mechanic], self.base + slot
         amount, agreed = (999 if cheap else 8900), (STRICT if strict else STANDARD)
-        may = start >= self.now and self.is_free(who, start)
+        may = start >= self.now and self.is_free(who, start) and self.is_there(who, start)
         got = self.does(self.floor.hold(who, start, amount, agreed, self.now))
         self.make_way(who, start)
         assert (got is not None) == may, f"held: {got is not None}, to be held: {may}"
@@ -154,13 +161,16 @@ class Course(RuleBasedStateMachine):
 
     def _is_told_of_payment(self, booking: Expected) -> None:
         if booking.status.startswith("awaiting") and not booking.owed:
-            retaken = self.now < booking.start and self.is_free(booking.mechanic, booking.start, booking)
+            retaken = self.now < booking.start and self._could_have(booking, booking.mechanic, booking.start)
             self.make_way(booking.mechanic, booking.start) if not booking.live else None
             kept = booking.live or retaken
             assert self.does(self.floor.confirm(booking.id, self.now)) == kept
             booking.is_confirmed(self.now) if kept else booking.has_lost_its_slot()
         else:
             self.does(self.floor.confirm(booking.id, self.now))
+
+    def _could_have(self, booking: Expected, mechanic: UUID, start: datetime) -> bool:
+        return self.is_free(mechanic, start, booking) and self.is_there(mechanic, start)
 
     @rule(
         which=WHICH,
@@ -191,8 +201,8 @@ class Course(RuleBasedStateMachine):
         wish = Wish(self.base + slot, mechanic, plan, waive)
         wanted = {"start": wish.start.isoformat(), "mechanic_id": str(mechanic), "waive_difference": waive}
         wanted |= {"plan_id": str(self.floor.plans[plan])} if plan else {}
-        free = self.is_free(mechanic, wish.start, booking)
-        expected = prices.answer_to_move(booking, wish, role, self.now, free) if stale != 9 else "version_conflict"
+        time = self._answer_to_time(booking, mechanic, wish.start)
+        expected = prices.answer_to_move(booking, wish, role, self.now, time) if stale != 9 else "version_conflict"
         answer = self._ask(booking, "reschedule", role, wanted | ({"version": 1} if stale == 9 else {}))
         assert answer == expected, f"{wish} by {role} at {self.now}: {booking}"
         if answer is None and not wish.is_where(booking):
@@ -216,13 +226,20 @@ class Course(RuleBasedStateMachine):
 
     def _is_told_of_difference(self, booking: Expected, due: Difference, paid: bool) -> None:
         self.does(self.floor.settle(booking.id, due.id, paid, self.now))
-        free, before = self.is_free(due.mechanic, due.start, booking), due.status
+        free, before = self._could_have(booking, due.mechanic, due.start), due.status
         prices.hears(booking, due, paid, self.now, free, ANEW)
         if (before, due.status) == ("open", "applied"):
             self.make_way(due.mechanic, due.start)
 
     def _answer_to_time(self, booking: Expected, mechanic: UUID, start: datetime) -> str | None:
+        if not self.is_there(mechanic, start):
+            return "slot_not_offered"
         return prices.answer_to_time(start, self.now, self.is_free(mechanic, start, booking))
+
+    def looks(self, booking: Expected) -> None:
+        """Its run takes notice of what has happened beside it, and of what nobody has answered in time."""
+        self.does(self.floor.look(booking.id, self.now))
+        booking.is_looked_at(self.now)
 
     @rule(which=WHICH, role=st.sampled_from(["customer", "mechanic", "operator", "service"]), when=WHEN)
     def somebody_cancels_it(self, which: int, role: str, when: When) -> None:
@@ -307,6 +324,7 @@ class Course(RuleBasedStateMachine):
         self.does(self.floor.refund(booking.id, reason, self.now, answer_lost=answer_lost))
         if booking.status == "awaiting_payment" and not answer_lost:
             booking.status, booking.kept, booking.live = "refunded", 0, False
+            booking.lets_go()
             booking.owes("refund")
 
     @rule()
@@ -373,7 +391,7 @@ class Course(RuleBasedStateMachine):
 
 def _seen(there: dict[str, Any]) -> dict[str, Any]:
     seen = {"paid": bool(there["paid"]), "came": set(there["came"] or ()), "slots": set(there["slots"])}
-    seen |= {name: json.loads(there[name] or "{}") for name in ("mails", "differences", "asked")}
+    seen |= {name: json.loads(there[name] or "{}") for name in ("mails", "differences", "asked", "flags")}
     return {name: value for name, value in there.items() if name != "id"} | seen
 
 
@@ -395,6 +413,7 @@ def _expected(booking: Expected) -> dict[str, Any]:
         "slots": _slots(booking),
         "differences": {str(due.id): due.status for due in booking.differences},
         "proposed": booking.proposal is not None,
+        "flags": {str(each.id): [each.is_open, each.news] for each in booking.flags},
         "asked": booking.asked,
         "turns": booking.turns,
         "mails": booking.mails,

@@ -48,8 +48,10 @@ class OnOffer(Course):
             super()._is_told_of_payment(booking)
 
     def crew(self) -> Crew:
-        online = self.floor.mechanics
-        return Crew([each for each in online if self.is_free(each, self.now)], online)
+        online = [each for each in self.floor.mechanics if each not in self.offline]
+        free = [each for each in self.floor.mechanics if self.is_free(each, self.now)]
+        there = [each for each in free if self.is_there(each, self.now, SECOND)]
+        return Crew(there, free, online)
 
     def _one_that_is_wanted(self, which: int) -> AtOnce:
         """One that nobody has yet, or had; if there is none, somebody wants one now."""

@@ -36,8 +36,9 @@ class Wish:
         return role in CUSTOMERS and self.costs_more(booking) > 0
 
 
-def answer_to_move(booking: Expected, wish: Wish, role: str, now: datetime, free: bool) -> str | None:
-    """Why it is refused, by the words of the API; None: it is done, or is to be paid. `free`: nobody has the time."""
+def answer_to_move(booking: Expected, wish: Wish, role: str, now: datetime, time: str | None) -> str | None:
+    """Why it is refused, by the words of the API; None: it is done, or is to be paid. `time`: why the time cannot be
+    had."""
     if booking.status == "confirmed" and wish.is_where(booking):
         return None
     refusal = booking.refusal("reschedule", role, now) or refused_for_money(booking, wish, role, now)
@@ -45,10 +46,9 @@ def answer_to_move(booking: Expected, wish: Wish, role: str, now: datetime, free
         return refusal
     if wish.is_to_be_paid(booking, role) and is_asked_again(booking, wish, now):
         return None
-    answer = answer_to_time(wish.start, now, free)
     # What begins in this moment cannot be paid for before.
     at_once = wish.is_to_be_paid(booking, role) and wish.start == now
-    return "slot_not_offered" if answer is None and at_once else answer
+    return "slot_not_offered" if time is None and at_once else time
 
 
 def answer_to_time(start: datetime, now: datetime, free: bool) -> str | None:

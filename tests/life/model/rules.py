@@ -15,6 +15,7 @@ from tests.life.model.agreed import (
     WAITING_ROOM,
     Agreed,
     Difference,
+    Flag,
     Proposal,
     Span,
     blocked_by,
@@ -55,6 +56,7 @@ class Expected:
     plan: str = "standard"
     differences: list[Difference] = field(default_factory=list)
     proposal: Proposal | None = None
+    flags: list[Flag] = field(default_factory=list)
     first_price: int = 0
     # From when on its time is free again, if it ended before its time.
     free_from: datetime | None = None
@@ -89,6 +91,15 @@ class Expected:
     @property
     def to_pay(self) -> Difference | None:
         return next((each for each in self.differences if each.status == "open"), None)
+
+    @property
+    def is_flagged(self) -> bool:
+        return any(flag.is_open for flag in self.flags)
+
+    @property
+    def is_left_alone(self) -> bool:
+        """The mechanic has not come, though the customer has; or has said that it would not."""
+        return "mechanic" not in self.came and ("customer" in self.came or self.is_flagged)
 
     def gives_back(self, now: datetime) -> int:
         """The share of a customer who cancels: never more than before a move of the customer's."""
@@ -126,6 +137,7 @@ class Expected:
 
     def is_unpaid(self) -> None:
         self.status, self.live = "expired", False
+        self.lets_go()
 
     def refusal(self, kind: str, role: str, now: datetime, absent: str = "customer") -> str | None:
         """Why it cannot be done as the booking stands, by the words of the API; None: it can, as far as that goes."""
@@ -160,8 +172,8 @@ class Expected:
     def is_handed_over(self, mechanic: UUID, change: UUID) -> None:
         """The reminders stay: they are for this time."""
         self.mechanic, self.sequence = mechanic, self.sequence + 1
-        self._lets_go()
-        self._skips("handed_over", "proposal")
+        self.lets_go()
+        self._skips("handed_over", "at_risk", "proposal")
         self.owes("handed_over", f"/{change}")
 
     def is_offered(self, proposal: Proposal | None, change: UUID | None = None) -> None:
@@ -171,6 +183,26 @@ class Expected:
         if proposal is not None:
             self.owes("proposal", f"/{change}")
 
+    def mechanic_is_there_after_all(self) -> None:
+        for flag in self.flags:
+            flag.news, flag.is_open = flag.news or flag.is_open, False
+
+    def is_looked_at(self, now: datetime) -> None:
+        """Its run reads what there is: it tells of flags, and lets go of what nobody has answered in time."""
+        if self.status == "confirmed":
+            for flag in self.flags:
+                self._is_told_of(flag)
+            if self.proposal is not None and self.proposal.expires <= now:
+                self.is_offered(None)
+
+    def _is_told_of(self, flag: Flag) -> None:
+        if flag.news and flag.is_open:
+            self.owes("at_risk", f"/{flag.id}")
+        elif flag.news and flag.noted:
+            self._skips("at_risk")
+            self.owes("confirmation", f"/{flag.id}")
+        flag.news, flag.noted = False, flag.noted or flag.news
+
     def is_called_off(self, paid: bool) -> None:
         """By an operator in the engine: it ends in whatever it is, if it has not begun."""
         if self.status in ("awaiting_payment", "pending", "confirmed"):
@@ -179,7 +211,7 @@ class Expected:
 
     def is_closed(self, now: datetime) -> None:
         """Its time is over, and nobody has said so."""
-        if self.status == "confirmed" and self.came == {"customer"}:
+        if self.status == "confirmed" and self.is_left_alone:
             self._missed("mechanic", now)
         elif self.status in ("confirmed", "in_progress"):
             self._over("completed", 0, now)
@@ -220,18 +252,20 @@ class Expected:
         self.status = status
         self.kept = self.amount - back if self.paid else 0
         self.gets_back(back)
-        self._lets_go()
+        self.lets_go()
 
     def gets_back(self, amount: int) -> None:
         self.owed = (self.owed or 0) + amount or None
 
     def _is_something_else(self) -> None:
         """Than what it was reminded of, or told of, or what was proposed or to be paid for it."""
-        self._lets_go()
-        self._skips("reminder", "handed_over", "proposal")
+        self.lets_go()
+        self._skips("reminder", "handed_over", "at_risk", "proposal")
 
-    def _lets_go(self) -> None:
+    def lets_go(self) -> None:
         self.proposal = None
+        for flag in self.flags:
+            flag.news, flag.is_open = flag.news and not flag.is_open, False
         if self.to_pay is not None:
             self.to_pay.is_over("closed")
 
@@ -249,6 +283,8 @@ class Expected:
             stands = self.status == "confirmed" and self.proposal is not None and self.proposal.expires > now
         elif kind == "handed_over":
             stands = self.status in ("confirmed", "in_progress", "completed")
+        elif kind == "at_risk":
+            stands = self.status == "confirmed" and self.start > now and self.is_flagged
         elif kind == "taken":
             stands = self.status in ("in_progress", "completed")
         else:
@@ -322,7 +358,9 @@ def _to_be_missed(booking: Expected, role: str, now: datetime, absent: str) -> s
         return "not_absent"
     if now < booking.start + booking.agreed.grace_minutes * MINUTE:
         return "too_early"
-    return "not_absent" if role == "mechanic" and absent in booking.came and absent == "customer" else None
+    away = booking.is_flagged and "mechanic" not in booking.came
+    unsure = role == "mechanic" and absent == "customer" and (absent in booking.came or away)
+    return "not_absent" if unsure else None
 
 
 def _to_hand_over(booking: Expected, role: str, now: datetime, absent: str) -> str | None:

@@ -150,9 +150,7 @@ class WholeCourse(Course):
     def _proposal_lapses(self, booking: Expected) -> None:
         offered = booking.proposal
         self.now = max(self.now, offered.expires) if offered else self.now
-        self.does(self.floor.look(booking.id, self.now))
-        if offered is not None:
-            booking.is_offered(None)
+        self.looks(booking)
 
 
 def _sent(start: datetime, mechanic: UUID) -> dict[str, str]:

@@ -1,21 +1,24 @@
 """The steps of bookings on the real database, without an engine: as a run takes them, one by one, at given moments."""
 
 import json
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 from pitstop.domain.booking import BookingStatus
-from pitstop.domain.caller import Role
+from pitstop.domain.caller import Caller, Role
 from pitstop.domain.course import Course
 from pitstop.domain.saga import SupplementNews
+from pitstop.gateways.holiday_library import HolidayLibrary
 from pitstop.ports import PaymentIntent
 from pitstop.postgres.changes import PostgresChanges
 from pitstop.postgres.notices import PostgresNotices
 from pitstop.postgres.pool import Pool
+from pitstop.postgres.rules import MechanicRules
 from pitstop.postgres.saga import PostgresSaga
 from pitstop.postgres.supplements import PostgresSupplements
-from tests.life.model.agreed import DURATION, GRACE, HOLD, OFFSETS, WAITING_ROOM, Agreed
+from tests.life.model.agreed import DURATION, GRACE, HOLD, OFFSETS, SOON, WAITING_ROOM, Agreed, Span
 from tests.life.model.prices import PLANS
 from tests.life.model.till import Till, name, named
 from tests.support.shop import Shop, open_shop
@@ -61,6 +64,10 @@ SELECT
     ) AS slots,
     (SELECT jsonb_object_agg(u.id, u.status)::text FROM supplements AS u WHERE u.booking_id = b.id) AS differences,
     (
+        SELECT jsonb_object_agg(g.id, jsonb_build_array(g.resolved_at IS NULL, g.is_news))::text
+        FROM booking_flags AS g WHERE g.booking_id = b.id
+    ) AS flags,
+    (
         SELECT jsonb_object_agg(f.mechanic_id, f.outcome)::text FROM session_offers AS f WHERE f.booking_id = b.id
     ) AS asked,
     CASE b.status WHEN 'pending' THEN LEAST(b.offers_widen_at, b.offers_end_at) END AS turns,
@@ -69,6 +76,7 @@ SELECT
     (SELECT jsonb_object_agg(n.key, n.status)::text FROM notifications AS n WHERE n.booking_id = b.id) AS mails
 FROM bookings AS b WHERE b.id = ANY($1)
 """
+_FLAGS = "SELECT booking_id, id FROM booking_flags WHERE booking_id = ANY($1) AND resolved_at IS NULL"
 _OVERLAPS = """
 SELECT count(*) FROM slot_reservations AS a
 JOIN slot_reservations AS b
@@ -78,6 +86,14 @@ WHERE a.mechanic_id = ANY($1) AND a.status IN ('reserved', 'confirmed') AND b.st
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Pools:
+    """As the product's processes have them."""
+
+    worker: Pool
+    api: Pool
+
+
 # Country, city and postal code.
 Place = tuple[str, str, str]
 
@@ -85,21 +101,22 @@ Place = tuple[str, str, str]
 class Floor:
     """Two mechanics of one shop, and the stores that the worker has."""
 
-    def __init__(self, database: Any, pool: Pool, shop: Shop, mechanics: list[UUID], plans: dict[str, UUID]) -> None:
+    def __init__(self, database: Any, pools: Pools, shop: Shop, mechanics: list[UUID], plans: dict[str, UUID]) -> None:
         self.database, self.shop, self.mechanics, self.plans = database, shop, mechanics, plans
+        pool, self.rules = pools.worker, MechanicRules(pools.api, HolidayLibrary(), SOON)
         self.saga, self.changes, self.supplements = PostgresSaga(pool), PostgresChanges(pool), PostgresSupplements(pool)
         self.notices = PostgresNotices(pool, lambda booking, end: "", lambda number: (), lambda booking: "")
         self.till = Till()
 
     @classmethod
-    async def opened(cls, database: Any, pool: Pool, anew: Agreed) -> "Floor":
+    async def opened(cls, database: Any, pools: Pools, anew: Agreed) -> "Floor":
         """`anew`: the policy by which its service is sold from now on."""
         shop = await open_shop(database)
         plans = {plan: await add_plan(database, shop, price) for plan, price in PLANS.items() if plan != "standard"}
         await database.execute(_POLICY, shop.service_id, f"of {shop.service_id}", _text(anew.json()))
         mechanics = [shop.mechanic_id, await hire(database, shop)]
         await database.execute("UPDATE mechanics SET postal_code = 'M4C 1A1' WHERE id = $1", mechanics[1])
-        return cls(database, pool, shop, mechanics, plans | {"standard": shop.plan_id})
+        return cls(database, pools, shop, mechanics, plans | {"standard": shop.plan_id})
 
     async def hold(self, mechanic: UUID, start: datetime, amount: int, agreed: Agreed, now: datetime) -> UUID | None:
         """The booking, when it has its slot."""
@@ -175,6 +192,26 @@ class Floor:
         """The run reads the terms again: what has lapsed is let go."""
         await self.changes.terms(booking, now)
 
+    async def takes_off(self, mechanic: UUID, span: Span, now: datetime) -> UUID:
+        row = await self.rules.add_time_off(_itself(mechanic), mechanic, span, None, now)
+        assert row is not None
+        id: UUID = row["id"]
+        return id
+
+    async def is_back(self, mechanic: UUID, time_off: UUID, now: datetime) -> None:
+        assert await self.rules.remove_time_off(_itself(mechanic), mechanic, time_off, now) is not None
+
+    async def goes(self, mechanic: UUID, online: bool, now: datetime) -> None:
+        assert await self.rules.set_online(_itself(mechanic), mechanic, online, now) is not None
+
+    async def sweep(self, now: datetime) -> None:
+        """Of all bookings that there are."""
+        await self.saga.flag_offline(now, SOON, 100_000)
+
+    async def open_flags(self, bookings: list[UUID]) -> dict[UUID, UUID]:
+        """By booking."""
+        return {row["booking_id"]: row["id"] for row in await self.database.fetch(_FLAGS, bookings)}
+
     async def send(self, key: str, now: datetime) -> bool:
         if await self.notices.claim(key, now) is None:
             return False
@@ -189,6 +226,10 @@ class Floor:
     async def overlaps(self, now: datetime) -> int:
         count: int = await self.database.fetchval(_OVERLAPS, self.mechanics, now)
         return count
+
+
+def _itself(mechanic: UUID) -> Caller:
+    return Caller(Role.MECHANIC, str(mechanic))
 
 
 def _text(value: object) -> str:

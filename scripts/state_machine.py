@@ -15,7 +15,7 @@ import asyncpg
 from scripts.documents import ROOT, with_part
 
 DOCUMENT = ROOT / "docs" / "architecture.md"
-SUBJECTS = ("booking", "reservation", "session")
+SUBJECTS = ("booking", "reservation", "session", "workshop_word", "proposal", "supplement", "waitlist_entry")
 _QUERY = "SELECT subject, from_status, to_status, why FROM status_transitions ORDER BY subject, from_status, to_status"
 
 
@@ -41,7 +41,8 @@ def document(rows: Sequence[Transition]) -> str:
     """What docs/architecture.md ought to be."""
     text = DOCUMENT.read_text(encoding="utf-8")
     for subject in SUBJECTS:
-        text = with_part(text, f"states of a {subject}", diagram([row for row in rows if row.subject == subject]))
+        part = f"states of a {subject.replace('_', ' ')}"
+        text = with_part(text, part, diagram([row for row in rows if row.subject == subject]))
     return text
 
 

@@ -231,7 +231,9 @@ FROM (
     ('slot_reservations', 'honest_status'), ('mechanics', 'known_timezone'), ('bookings', 'hold_ends'),
         ('bookings', 'offers_close'), ('bookings', 'offer_is_over'), ('slot_reservations', 'slot_comes_free'), ('slot_reservations', 'slot_is_given_back'),
         ('audit_log', 'append_only'), ('audit_seals', 'append_only'), ('waiver_documents', 'append_only'),
-        ('waiver_signatures', 'append_only'), ('waiver_signatures', 'never_removed'), ('referrals', 'told')
+        ('waiver_signatures', 'append_only'), ('waiver_signatures', 'never_removed'), ('referrals', 'told'),
+        ('bookings', 'honest_word'), ('proposals', 'honest_status'), ('supplements', 'honest_status'),
+        ('waitlist_entries', 'honest_status')
 ) AS wanted (on_table, name)
 WHERE NOT EXISTS (
     SELECT FROM pg_trigger AS g JOIN tables AS t ON t.oid = g.tgrelid

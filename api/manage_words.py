@@ -45,6 +45,7 @@ def manage_words(sheet: Sheet) -> dict[str, Any]:
         "amount": phrasing.money(facts.amount, facts.currency),
         "calendars": _calendars(sheet),
         "refunded": refunded,
+        "proposed": words.say("manage", "proposed_by_workshop" if facts.unanswered == "proposed" else "proposed"),
         "options": [_option(each, facts, words) for each in sheet.options or ()],
         "supplement": _supplement(sheet.supplement, facts, words) if sheet.supplement else None,
         "timeline": [_entry(event, facts, words) for event in sheet.timeline],
@@ -78,9 +79,13 @@ def _moment(at: datetime, facts: BookingFacts, words: PageWords) -> str:
 
 
 def _state(sheet: Sheet, words: PageWords) -> State:
-    status = sheet.status
-    group = "untaken" if sheet.facts.untaken and words.has("untaken", status) else "status"
-    until = _moment(sheet.hold_expires_at, sheet.facts, words) if sheet.hold_expires_at else ""
+    status, facts = sheet.status, sheet.facts
+    if facts.unanswered is not None:
+        by = _moment(facts.answer_by, facts, words) if facts.answer_by else None
+        said = {name: words.say("unanswered", facts.unanswered, name, until=by) for name in ("title", "text")}
+        return State(said["title"], "waiting", said["text"])
+    group = "untaken" if facts.untaken and words.has("untaken", status) else "status"
+    until = _moment(sheet.hold_expires_at, facts, words) if sheet.hold_expires_at else ""
     tone = "waiting" if status in _WAITING else "good" if status in _GOOD else "over"
     return State(words.say(group, status, "title"), tone, words.say(group, status, "text", until=until))
 
@@ -140,4 +145,4 @@ def _event(event: dict[str, Any], facts: BookingFacts, words: PageWords) -> str:
         return words.say("events", name, what=words.say("mails", detail.get("kind") or ""))
     if name == "refund_issued":
         return words.say("events", name, amount=words.phrasing.money(detail["amount"], facts.currency))
-    return words.say("events", name)
+    return words.say("events", name, asked=detail.get("workshop_asked"), silent=detail.get("silent"))

@@ -154,6 +154,9 @@ class BookingSummary(BaseModel):
     hold_expires_at: datetime | None
     amount: int
     currency: str
+    workshop_status: Literal["awaiting", "proposed", "confirmed", "declined", "lapsed"] | None = Field(
+        description="The workshop's word. null: none is needed. `proposed`: the customer's answer is waited for."
+    )
     created_at: datetime
 
 
@@ -242,9 +245,6 @@ class BookingOut(BookingSummary):
     referred_from: UUID | None = Field(description="The virtual booking whose mechanic has recommended this one.")
     referrals: list[ReferralOut] = Field(description="What was recommended in this session.")
     workshop_id: UUID | None = Field(description="Where the bay is that it holds, or held; null: not in person.")
-    workshop_status: Literal["awaiting", "proposed", "confirmed", "declined", "lapsed"] | None = Field(
-        description="The workshop's word. null: none is needed. `proposed`: the customer's answer is waited for."
-    )
     workshop_answer_by: datetime | None = Field(description="Until when the answer is waited for.")
     amount_refunded: int
     amount_awaiting_refund: int = Field(description="Owed to the customer, and not yet accepted by Stripe.")

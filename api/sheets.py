@@ -35,8 +35,8 @@ class Sheet:
 
     @property
     def in_calendars(self) -> bool:
-        """Whether the session belongs into the customer's calendar."""
-        return self.status in (BookingStatus.CONFIRMED, BookingStatus.IN_PROGRESS)
+        """Whether a copy of the session belongs into the customer's calendar, where no news of ours reaches it."""
+        return self.status in (BookingStatus.CONFIRMED, BookingStatus.IN_PROGRESS) and not self.facts.is_tentative
 
     @property
     def is_payable(self) -> bool:

@@ -116,9 +116,11 @@ def moves_are_counted(evidence: Evidence) -> Found:
     # What is to be paid for moves when it is paid.
     done.update(row["booking_id"] for row in evidence.supplements if row["status"] == "applied")
     handed, told_handed = _done(evidence, "hand_over"), Counter(_events(evidence, "handed_over"))
+    agreed = _done(evidence, "workshop_confirm")
     for row in evidence.bookings:
         id = row["id"]
-        counts = (row["moves"], told[id], done[id], row["invite_sequence"] - handed[id] - (id in cancelled))
+        numbered = row["invite_sequence"] - handed[id] - agreed[id] - (id in cancelled)
+        counts = (row["moves"], told[id], done[id], numbered)
         if len(set(counts)) > 1:
             yield violation("I7", id, f"moved (row, timeline, changes, invite): {counts}")
         if handed[id] != told_handed[id]:

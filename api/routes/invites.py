@@ -31,7 +31,10 @@ router = APIRouter(prefix="/v1/bookings", tags=["bookings"], route_class=StrictR
     },
 )
 async def read_invite(id: BookingId, caller: Reader, rooms: InRooms) -> Response:
-    """An iTIP message (RFC 5546): REQUEST while the booking stands, CANCEL once it is cancelled."""
+    """An iTIP message (RFC 5546): REQUEST while the booking stands, CANCEL once it is cancelled.
+
+    Its status is TENTATIVE while the workshop's word is waited for.
+    """
     sheet = await sheet_of(rooms, caller, id)
     if sheet is None:
         raise not_found()
@@ -56,5 +59,6 @@ async def read_calendar_links(id: BookingId, caller: Reader, rooms: InRooms, res
     if sheet is None:
         raise not_found()
     if not sheet.in_calendars:
-        raise Problem(404, "not_found", "Not found", "The booking does not stand, so it is not for a calendar.")
+        why = "The booking does not stand, or its workshop has not confirmed it, so it is not for a calendar."
+        raise Problem(404, "not_found", "Not found", why)
     return CalendarLinks(**calendar_links(sheet.facts))

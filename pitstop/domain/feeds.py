@@ -21,7 +21,8 @@ class Entry:
     """A session, or time off, which has no `kind` and no `service_name`.
 
     `customer` is the first word of the customer's name, None once it is erased. `sequence` is the invite's, and
-    `changed_at` the moment of the last change. Nothing else of a booking is here: a feed is copied to others' servers.
+    `changed_at` the moment of the last change. `tentative`: its workshop has not confirmed it yet. Nothing else of a
+    booking is here: a feed is copied to others' servers.
     """
 
     id: UUID
@@ -33,6 +34,7 @@ class Entry:
     ends_at: datetime
     sequence: int
     changed_at: datetime
+    tentative: bool = False
 
 
 @dataclass(frozen=True, slots=True)

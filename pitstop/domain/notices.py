@@ -67,6 +67,8 @@ class BookingFacts:
     mechanic (the name is empty), and its times are those that it would have had at once. `detail` is what a kind of
     notice needs besides (a link, a reason); its texts are people's, too. `invite_uid` never changes for a booking;
     `invite_sequence` rises by one with each change of the invite, cancellation included (RFC 5545, 3.8.7.4).
+    `unanswered`: whose word the booking waits for, `awaiting` (the workshop's) or `proposed` (the customer's, on what
+    the workshop proposes), until `answer_by`; None: nobody's.
     """
 
     booking_id: UUID
@@ -94,6 +96,13 @@ class BookingFacts:
     previous_start: datetime | None = None
     detail: Mapping[str, Any] = field(default_factory=dict)
     untaken: bool = False
+    unanswered: str | None = None
+    answer_by: datetime | None = None
+
+    @property
+    def is_tentative(self) -> bool:
+        """Whether the session may still not take place at this time because of the workshop."""
+        return self.unanswered is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ def _entry(entry: Entry) -> Iterator[str]:
     changed = _instant(entry.changed_at)
     yield from (f"DTSTAMP:{changed}", f"LAST-MODIFIED:{changed}", f"SEQUENCE:{entry.sequence}")
     yield from (f"DTSTART:{_instant(entry.starts_at)}", f"DTEND:{_instant(entry.ends_at)}")
-    yield from ("STATUS:CONFIRMED", "TRANSP:OPAQUE", "END:VEVENT")
+    yield from (f"STATUS:{'TENTATIVE' if entry.tentative else 'CONFIRMED'}", "TRANSP:OPAQUE", "END:VEVENT")
 
 
 def _time_off(entry: Entry) -> Iterator[str]:
@@ -67,8 +67,9 @@ def _session(entry: Entry, kind: SessionKind) -> Iterator[str]:
     yield f"UID:{feed_uid(entry.id)}"
     yield _text("SUMMARY", f"{service}: {customer}" if customer else service)
     yield _text("LOCATION", place or _PLACES[kind])
-    yield f"DESCRIPTION:Booking {entry.id}"
-    yield "X-MICROSOFT-CDO-BUSYSTATUS:BUSY"
+    unsaid = ": not confirmed by the workshop yet" if entry.tentative else ""
+    yield _text("DESCRIPTION", f"Booking {entry.id}{unsaid}")
+    yield f"X-MICROSOFT-CDO-BUSYSTATUS:{'TENTATIVE' if entry.tentative else 'BUSY'}"
 
 
 def _text(name: str, value: str) -> str:

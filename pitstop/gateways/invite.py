@@ -39,6 +39,7 @@ class _Words:
     join: str
     online: str
     workshop: str
+    tentative: str
 
 
 _WORDS = {
@@ -51,6 +52,7 @@ _WORDS = {
         join="Join the session",
         online="Online",
         workshop="Workshop",
+        tentative="The workshop has not confirmed it yet.",
     ),
     Language.FR: _Words(
         summary="{service} avec {mechanic}",
@@ -61,6 +63,7 @@ _WORDS = {
         join="Se joindre à la séance",
         online="En ligne",
         workshop="Atelier",
+        tentative="L'atelier ne l'a pas encore confirmée.",
     ),
 }
 
@@ -135,11 +138,13 @@ def _event(facts: BookingFacts, method: Method, now: datetime) -> Event:
     event.add("location", location(facts, method))
     if facts.manage_url:
         event.add("url", _uri(facts.manage_url))
-    event.add("status", "CONFIRMED" if method == "REQUEST" else "CANCELLED")
+    firm = "TENTATIVE" if facts.is_tentative else "CONFIRMED"
+    event.add("status", firm if method == "REQUEST" else "CANCELLED")
     event.add("transp", "OPAQUE" if method == "REQUEST" else "TRANSPARENT")
     # Outlook goes by its own words for the same ([MS-OXCICAL]), and offers to propose another time to an
     # organizer who reads no answers unless it is told not to.
-    event.add("x-microsoft-cdo-busystatus", "BUSY" if method == "REQUEST" else "FREE")
+    busy = "TENTATIVE" if facts.is_tentative else "BUSY"
+    event.add("x-microsoft-cdo-busystatus", busy if method == "REQUEST" else "FREE")
     event.add("x-microsoft-disallow-counter", "TRUE")
     return event
 
@@ -202,6 +207,7 @@ def description(facts: BookingFacts, method: Method) -> str:
     if method == "CANCEL":
         return f"{words.cancelled}\n{_uri(facts.manage_url)}".strip()
     lines = (
+        *((words.tentative,) if facts.is_tentative else ()),
         f"{facts.service_name}, {facts.plan_name}",
         f"{words.mechanic}{phrasing.colon} {facts.mechanic_name}",
         f"{words.price}{phrasing.colon} {phrasing.money(facts.amount, facts.currency)}",

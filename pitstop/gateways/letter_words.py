@@ -15,7 +15,7 @@ from pitstop.gateways.wording import one_line, shown_zone, tidied
 TEXTS = Path(__file__).with_name("letter_texts")
 _SHORT_NAME = 30
 # What a notice's `detail` may bring along: texts that people typed, and instants in ISO 8601.
-_TYPED = ("reason", "offered_mechanic", "previous_mechanic", "absent")
+_TYPED = ("reason", "offered_mechanic", "previous_mechanic", "absent", "silent")
 _INSTANTS = ("offered_start", "previous_start", "until")
 # Of the rows below the session's own, those that each kind has; one without a value is left out.
 _MONEY_ROWS = ("paid", "refunded", "kept")
@@ -115,6 +115,7 @@ def _words(
         "difference": phrasing.money(facts.detail.get("difference", 0), facts.currency),
         "refunded_some": facts.amount_refunded > 0,
         "kept_some": facts.amount_kept > 0,
+        "tentative": facts.is_tentative,
         "ahead": phrasing.span(notice.reminder_offset) if notice.reminder_offset else None,
         **{name: facts.detail.get(name) for name in _TYPED},
         **_instants(facts, phrasing, zone),
@@ -125,6 +126,7 @@ def _instants(facts: BookingFacts, phrasing: Phrasing, zone: str) -> dict[str, s
     """In the zone that the session's own time is shown in; each also short."""
     moments = {name: facts.detail.get(name) for name in _INSTANTS}
     moments["previous_start"] = facts.previous_start or moments["previous_start"]
+    moments["answer_by"] = facts.answer_by if facts.unanswered == "awaiting" else None
     said: dict[str, str | None] = {}
     for name, value in moments.items():
         moment = datetime.fromisoformat(value) if isinstance(value, str) else value

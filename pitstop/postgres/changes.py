@@ -147,7 +147,10 @@ def _percent_back(asked: Asked) -> int:
     return percent_back(asked)
 
 
-async def _call_off(asked: Asked, percent: int, tell: NoticeKind = NoticeKind.CANCELLATION) -> dict[str, Any]:
+async def _call_off(
+    asked: Asked, percent: int, tell: NoticeKind = NoticeKind.CANCELLATION, **about: str
+) -> dict[str, Any]:
+    """`about`: what the mail tells besides."""
     had_session = not asked.is_in(BookingStatus.AWAITING_PAYMENT)
     paid = had_session if asked.course.paid is None else asked.course.paid
     back = part_of(asked.booking["amount"], percent) if paid else 0
@@ -158,7 +161,7 @@ async def _call_off(asked: Asked, percent: int, tell: NoticeKind = NoticeKind.CA
     await asked.connection.execute(_SAGA["void_payment_record"], asked.booking_id, asked.now)
     told = tell if had_session else NoticeKind.REFUND if paid else None
     settled = {"refund": back, "percent": percent} if paid else {}
-    await _settle(asked, BookingStatus.CANCELLED, back, paid, settled, told, invite_change=1)
+    await _settle(asked, BookingStatus.CANCELLED, back, paid, settled, told, about, invite_change=1)
     return settled
 
 
@@ -180,8 +183,9 @@ async def _decline_proposal(asked: Asked) -> dict[str, Any]:
 
 async def _lapse(asked: Asked) -> None:
     """Nobody has answered in time, the workshop or the customer on its proposal: all of the money goes back."""
-    await workshop_words.end(asked, "lapsed")
-    await _call_off(asked, 100, NoticeKind.WORKSHOP_DECLINED)
+    silent = workshop_words.silent(asked)
+    await workshop_words.end(asked, "lapsed", silent=silent)
+    await _call_off(asked, 100, NoticeKind.WORKSHOP_DECLINED, silent=silent)
 
 
 async def _check_in(asked: Asked) -> dict[str, Any]:
@@ -276,7 +280,7 @@ async def _nobody_came(asked: Asked, absent: Party) -> dict[str, Any]:
     back = part_of(asked.booking["amount"], percent)
     await _close_session(asked, "no_show", absent)
     settled = {"absent": absent, "refund": back, "percent": percent}
-    await _settle(asked, BookingStatus.NO_SHOW, back, True, settled, NoticeKind.NO_SHOW)
+    await _settle(asked, BookingStatus.NO_SHOW, back, True, settled, NoticeKind.NO_SHOW, {"absent": absent})
     return settled
 
 

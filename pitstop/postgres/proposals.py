@@ -22,6 +22,9 @@ async def propose(asked: Asked) -> dict[str, Any]:
     if not asked.is_in(BookingStatus.CONFIRMED):
         raise Refused(ChangeRefusal.NOT_RESCHEDULABLE, f"The booking is {asked.booking['status']}.")
     require_not_begun(asked)
+    if asked.booking["workshop_status"] == "proposed":
+        # Those are held, and the booking ends with the customer's no: another proposal would promise neither.
+        raise Refused(ChangeRefusal.NOT_RESCHEDULABLE, "The customer has to answer the workshop's proposal first.")
     options = [aim_of(asked, each) for each in asked.wanted["options"]]
     await keep_still(asked, {each.mechanic_id for each in options})
     for option in options:

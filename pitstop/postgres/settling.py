@@ -1,5 +1,6 @@
 """The end of a booking: what becomes of its money, and who is told."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from pitstop.domain import notice_plan
@@ -16,9 +17,10 @@ async def settle(
     paid: bool,
     detail: dict[str, Any],
     told: NoticeKind | None,
+    about: Mapping[str, Any] | None = None,
     invite_change: int = 0,
 ) -> None:
-    """The booking's end: what stays of the money, what goes back, and what the customer is told."""
+    """The booking's end: what stays of the money, what goes back, and what the customer is told (`about`)."""
     # A confirmation is of use after the session, too.
     past = (*steps.OF_ITS_TIME, *steps.OUTDATED)
     moot = past if status is BookingStatus.COMPLETED else list(NoticeKind)
@@ -38,5 +40,4 @@ async def settle(
     if back:
         await steps.owe_refund(asked.connection, asked.booking_id, back, status, asked.now)
     if told:
-        about = {"absent": detail["absent"]} if told is NoticeKind.NO_SHOW else {}
-        await steps.owe(asked.connection, asked.booking_id, notice_plan.told_now(asked.booking_id, told, **about))
+        await steps.owe(asked.connection, asked.booking_id, notice_plan.told_now(asked.booking_id, told, **about or {}))

@@ -6,6 +6,7 @@ The bay and the mechanic are the booking's all the while.
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 
@@ -25,17 +26,18 @@ _NO_ADDRESS = "the workshop has no address for mail"
 
 def told_of_payment(booking: asyncpg.Record, now: datetime) -> list[OwedNotice]:
     """The customer's confirmation; where the workshop has to agree, what says that it is asked, and the question."""
-    minutes = booking["confirms_within_minutes"]
+    id, minutes = booking["booking_id"], booking["confirms_within_minutes"]
     if minutes is None:
-        return [notice_plan.told_now(booking["booking_id"], NoticeKind.CONFIRMATION)]
-    return _questions(booking, min(now + timedelta(minutes=minutes), booking["starts_at"]))
+        return [notice_plan.told_now(id, NoticeKind.CONFIRMATION)]
+    until = min(now + timedelta(minutes=minutes), booking["starts_at"])
+    told = notice_plan.told_now(id, NoticeKind.WORKSHOP_ASKED, until=until.isoformat())
+    return [told, _question(booking, until)]
 
 
-def _questions(booking: asyncpg.Record, until: datetime, move: int = 0) -> list[OwedNotice]:
-    by = until.isoformat()
-    told = notice_plan.told_now(booking["booking_id"], NoticeKind.WORKSHOP_ASKED, move, until=by)
-    question = notice_plan.told_now(booking["booking_id"], NoticeKind.WORKSHOP_REQUEST, move, until=by)
-    return [told, question if booking["workshop_has_mail"] else replace(question, skip_reason=_NO_ADDRESS)]
+def _question(booking: asyncpg.Record, until: datetime, move: int = 0, of: UUID | None = None) -> OwedNotice:
+    kind = NoticeKind.WORKSHOP_REQUEST
+    question = notice_plan.told_now(booking["booking_id"], kind, move, of=of, until=until.isoformat())
+    return question if booking["workshop_has_mail"] else replace(question, skip_reason=_NO_ADDRESS)
 
 
 def has_lapsed(booking: asyncpg.Record, now: datetime) -> bool:
@@ -68,17 +70,22 @@ async def confirm(asked: Asked) -> dict[str, Any]:
     await steps.close_proposal(asked.connection, asked.booking_id, "replaced", asked.now)
     await end(asked, "confirmed")
     await steps.skip_notices(asked.connection, asked.booking_id, "the workshop has confirmed", *OUTDATED)
-    told = notice_plan.told_now(asked.booking_id, NoticeKind.CONFIRMATION, asked.booking["moves"])
+    # A booking may need more than one word: another workshop's, too.
+    move = asked.booking["moves"]
+    told = notice_plan.told_now(asked.booking_id, NoticeKind.CONFIRMATION, move, of=asked.change_id)
     await steps.owe(asked.connection, asked.booking_id, told)
-    await asked.note("workshop_confirmed")
     return {}
 
 
-async def end(asked: Asked, state: str) -> None:
+async def end(asked: Asked, state: str, **detail: str) -> None:
     """The waiting is over; what becomes of the booking is another step of the same transaction."""
     await asked.connection.execute(_SQL["end_waiting"], asked.booking_id, state)
-    if state != "confirmed":
-        await asked.note(f"workshop_{state}")
+    await asked.note(f"workshop_{state}", **detail)
+
+
+def silent(asked: Asked) -> str:
+    """Whose answer has not come: the workshop's, or the customer's on what the workshop has proposed."""
+    return "customer" if asked.booking["workshop_status"] == "proposed" else "workshop"
 
 
 async def after_move(asked: Asked, move: int, *, agreed: bool) -> None:
@@ -87,15 +94,18 @@ async def after_move(asked: Asked, move: int, *, agreed: bool) -> None:
 
 
 async def after_hand_over(asked: Asked) -> None:
-    """Within a workshop its word stands as it was, or as it was not; another one is asked."""
+    """Within a workshop its word stands as it was, or as it was not; another one is asked. So is one that had proposed
+    other times: they were those of the mechanic before."""
     await _ask_anew(asked, "as_it_was", asked.booking["moves"])
 
 
 async def _ask_anew(asked: Asked, how: str, move: int) -> None:
+    """The customer reads it in the mail about the move, or about the other mechanic."""
     before = asked.booking["workshop_status"]
     after = await asked.connection.fetchval(_SQL["place_anew"], asked.booking_id, how, asked.now)
     if after != "awaiting" or (how == "as_it_was" and before == "awaiting"):
         return
     booking = await steps.lock(asked.connection, asked.booking_id)
     if booking is not None:
-        await steps.owe(asked.connection, asked.booking_id, *_questions(booking, booking["workshop_answer_by"], move))
+        question = _question(booking, booking["workshop_answer_by"], move, asked.change_id)
+        await steps.owe(asked.connection, asked.booking_id, question)

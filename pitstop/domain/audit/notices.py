@@ -13,7 +13,8 @@ from pitstop.domain.notices import NoticeKind
 
 _OFFSET = re.compile(r"/reminder/(\d+)s(?:/move-\d+)?$")
 _SENT = ("mail_sent", "text_sent")
-_INVITE_CHANGES = ("cancelled", "rescheduled", "handed_over")
+# The workshop's yes makes a tentative entry a firm one.
+_INVITE_CHANGES = ("cancelled", "rescheduled", "handed_over", "workshop_confirmed")
 # The entries of a timeline that say where the booking stands; others tell of mails and cards.
 _STANDINGS = {str(status) for status in BookingStatus} - {"holding"}
 
@@ -49,6 +50,8 @@ def _called_for(record: BookingRecord) -> dict[tuple[str, int], int]:
             called[NoticeKind.WORKSHOP_ASKED if _is_told(record, NoticeKind.WORKSHOP_ASKED, move) else told, move] = 1
             if entry.notices is not None:
                 called[NoticeKind.REMINDER, move] = entry.notices - 1
+        elif entry.event == "workshop_confirmed":
+            called[NoticeKind.CONFIRMATION, move] = called.get((NoticeKind.CONFIRMATION, move), 0) + 1
         elif entry.event == "supplement_lapsed" and entry.notices:
             unpaid = (NoticeKind.DIFFERENCE_UNPAID, move)
             called[unpaid] = called.get(unpaid, 0) + entry.notices

@@ -182,6 +182,8 @@ SELECT
     COALESCE(b.ends_at, b.created_at + make_interval(mins => b.duration_minutes)) AS "end",
     CASE s.kind WHEN 'in_person' THEN COALESCE(w.address, m.address) END AS venue_address,
     b.amount, b.currency, b.language, b.invite_sequence, b.status, b.hold_expires_at,
+    CASE WHEN b.status = 'confirmed' AND b.workshop_status IN ('awaiting', 'proposed') THEN b.workshop_status END AS unanswered,
+    b.workshop_answer_by AS answer_by,
     (
         SELECT jsonb_agg(option || jsonb_build_object('mechanic', other.name) ORDER BY place)
         FROM proposals AS o
@@ -221,7 +223,7 @@ WHERE b.id = $1
 -- Newest first; the cursor is the last row of the page before.
 SELECT
     b.id, b.status, b.version, b.service_id, b.plan_id, b.mechanic_id, b.customer_id, b.starts_at AS start, b.ends_at AS "end",
-    b.timezone, b.hold_expires_at, b.amount, b.currency, b.created_at
+    b.timezone, b.hold_expires_at, b.amount, b.currency, b.workshop_status, b.created_at
 FROM bookings AS b
 WHERE ($1::text IS NULL OR b.status = $1)
     AND ($2::uuid IS NULL OR b.mechanic_id = $2)

@@ -19,5 +19,5 @@ DELETE FROM calendar_feeds WHERE mechanic_id = $1 RETURNING id
 SELECT m.name FROM calendar_feeds AS f JOIN mechanics AS m ON m.id = f.mechanic_id WHERE f.id = $1 AND m.id = $2
 
 -- name: entries
-SELECT id, service_name, kind, place, customer, starts_at, ends_at, sequence, changed_at
+SELECT id, service_name, kind, place, customer, starts_at, ends_at, sequence, changed_at, tentative
 FROM feed_entries($1, tstzrange($2, $3), $4)

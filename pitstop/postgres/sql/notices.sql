@@ -6,7 +6,8 @@ SELECT b.customer_phone FROM notifications AS n JOIN bookings AS b ON b.id = n.b
 
 -- name: claim_notice
 -- Claims the notice for sending unless it was sent, or no longer holds: what is said of a booking wants one that stands, a
--- reminder also one that has not begun; none goes to somebody who was erased. A text message goes to a number whose owner
+-- reminder also one that has not begun; none goes to somebody who was erased. That the customer is expected is said of none for
+-- which a workshop's word is waited for: it brings a confirmation of its own. A text message goes to a number whose owner
 -- wants that: $3 are the digests under which a wish for none may be on record. Brings back what the notice is written from.
 WITH judged AS (
     SELECT
@@ -36,6 +37,8 @@ WITH judged AS (
                 WHEN 'waitlist_offer' THEN b.status IN ('holding', 'awaiting_payment') AND b.hold_expires_at > $2
                 ELSE TRUE
             END THEN 'the booking no longer stands, or its session has begun'
+            WHEN o.kind IN ('reminder', 'confirmation') AND b.status = 'confirmed'
+                AND b.workshop_status IN ('awaiting', 'proposed') THEN 'the workshop has not confirmed it yet'
             WHEN o.channel = 'sms' AND (b.customer_phone IS NULL OR NOT b.sms_consent)
                 THEN 'the customer has given no number, or no consent'
             WHEN o.channel = 'sms' AND EXISTS (SELECT FROM text_opt_outs WHERE number_digest = ANY($3::bytea[]))
@@ -68,6 +71,8 @@ SELECT
     COALESCE(b.ends_at, b.created_at + make_interval(mins => b.duration_minutes)) AS "end",
     CASE s.kind WHEN 'in_person' THEN COALESCE(w.address, m.address) END AS venue_address,
     b.amount, b.currency, b.invite_sequence,
+    CASE WHEN b.status = 'confirmed' AND b.workshop_status IN ('awaiting', 'proposed') THEN b.workshop_status END AS unanswered,
+    b.workshop_answer_by AS answer_by,
     -- What goes back counts from when it is owed, and what does not go back stays.
     back.amount AS amount_refunded,
     greatest(paid.amount - back.amount, 0) AS amount_kept

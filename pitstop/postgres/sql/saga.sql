@@ -260,7 +260,8 @@ noted AS (
         ('payment_succeeded', '{}'::jsonb),
         ('confirmed', jsonb_build_object(
             -- How many mails are owed from here on: the audit counts them.
-            'reservation_id', $2::uuid, 'retaken', $4::boolean, 'notices', $5::integer
+            'reservation_id', $2::uuid, 'retaken', $4::boolean, 'notices', $5::integer,
+            'workshop_asked', (SELECT b.confirms_within_minutes IS NOT NULL FROM bookings AS b WHERE b.id = $1)
         ))
     ) AS noted (event, detail)
 )

@@ -1,13 +1,16 @@
 -- A workshop's word on a booking: each block is part of a transaction that has the booking locked.
 
 -- name: end_waiting
-UPDATE bookings SET workshop_status = $2, workshop_answer_by = NULL
+-- A yes makes the calendar entry a firm one; what else ends the waiting counts as a change of the entry itself.
+UPDATE bookings SET
+    workshop_status = $2, workshop_answer_by = NULL,
+    invite_sequence = invite_sequence + CASE $2 WHEN 'confirmed' THEN 1 ELSE 0 END
 WHERE id = $1 AND status = 'confirmed' AND workshop_status IN ('awaiting', 'proposed')
 
 -- name: place_anew
 -- Of a booking that has got another time or mechanic: the workshop of its bay, and whether its word is waited for. $2 `agreed`:
 -- the time is the workshop's, or an operator's, own; `open`: it has to be asked; `as_it_was`: the time is the same, so that the
--- same workshop need not be asked again. Its period stays what was agreed. Nothing to do for what is not in person.
+-- same workshop need not be asked again, unless it had proposed others, which are proposed no more. Its period stays what was agreed. Nothing to do for what is not in person.
 WITH place AS (
     SELECT
         b.id, w.id AS workshop_id, b.workshop_id IS NOT DISTINCT FROM w.id AS same,
@@ -24,7 +27,7 @@ judged AS (
         CASE
             WHEN place.minutes IS NULL THEN NULL
             WHEN $2 = 'agreed' THEN 'confirmed'
-            WHEN $2 = 'as_it_was' AND place.same THEN b.workshop_status
+            WHEN $2 = 'as_it_was' AND place.same AND b.workshop_status <> 'proposed' THEN b.workshop_status
             ELSE 'awaiting'
         END AS state
     FROM place
@@ -33,7 +36,7 @@ judged AS (
 UPDATE bookings AS b SET
     workshop_id = judged.workshop_id, confirms_within_minutes = judged.minutes, workshop_status = judged.state,
     workshop_answer_by = CASE
-        WHEN $2 = 'as_it_was' AND judged.same THEN b.workshop_answer_by
+        WHEN $2 = 'as_it_was' AND judged.same AND b.workshop_status <> 'proposed' THEN b.workshop_answer_by
         WHEN judged.state = 'awaiting'
             THEN LEAST(b.starts_at, $3::timestamptz + make_interval(mins => judged.minutes))
     END

@@ -4,7 +4,7 @@ Amounts are minor units, instants aware. A booking's slot runs from its start fo
 hour after it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -79,11 +79,12 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """Other times that wait for the customer's answer."""
+    """Other times that wait for the customer's answer. `held`: what nobody else can have meanwhile."""
 
     options: tuple[tuple[datetime, UUID], ...]
     by: str
     expires: datetime
+    held: list[tuple[UUID, Span]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,7 @@ class DroppingOut(Course):
 
     def _will_be_missed(self, booking: Expected) -> bool:
         """Its time is its own, has not gone by, and its mechanic will not be there."""
-        if not booking.has_of(booking.mechanic, self.now) or booking.start + DURATION <= self.now:
+        if not booking.has_its_own(self.now) or booking.start + DURATION <= self.now:
             return False
         off = (each.span for each in self.away if each.mechanic == booking.mechanic)
         session = (booking.start, booking.start + DURATION)

@@ -25,6 +25,7 @@ STANDARD = Agreed(((1440, 100), (120, 50)), 120, 5, 0, 10)
 STRICT = Agreed(((2880, 100), (360, 33), (0, 10)), 360, 1, 25, 0)
 # By which whatever is sold anew is sold.
 ANEW = Agreed(((1440, 100), (90, 40)), 90, 3, 5, 5)
+NOBODYS = UUID(int=0)
 _OPEN = ("awaiting_payment", "pending", "confirmed", "in_progress")
 SLOTS = [timedelta(minutes=minutes) for minutes in (0, 60, 75, 150, 1440, 1500, 2880, 4320, 5760, 7200)]
 WHICH = st.integers(0, 3)
@@ -75,9 +76,18 @@ class Course(RuleBasedStateMachine):
         self.somebody_books_and_pays(0, SLOTS[0], False, False)
         return self.known[-1]
 
-    def is_free(self, mechanic: UUID, start: datetime, but: Expected | None = None) -> bool:
+    def is_free(
+        self, mechanic: UUID, start: datetime, but: Expected | None = None, in_person: bool | None = None
+    ) -> bool:
+        """Whether nobody but this booking has the mechanic then, nor the workshop's one bay if it needs that."""
+        bay = but is not None and but.in_person if in_person is None else in_person
         others = [each for each in self.known if each is not but]
-        taken = (span for each in others for span in each.has_of(mechanic, self.now))
+        taken = (
+            span
+            for each in others
+            for whose, span in each.has(self.now)
+            if whose == mechanic or (bay and each.in_person)
+        )
         return not any(meet(span, blocked_by(start)) for span in taken)
 
     def is_there(self, mechanic: UUID, start: datetime, length: timedelta = DURATION) -> bool:
@@ -101,23 +111,33 @@ class Course(RuleBasedStateMachine):
     @rule(mechanic=st.integers(0, 1), slot=st.sampled_from(SLOTS), cheap=st.booleans(), strict=st.booleans())
     def somebody_books(self, mechanic: int, slot: timedelta, cheap: bool, strict: bool) -> None:
         who, start = self.floor.mechanics[mechanic], self.base + slot
-        amount, agreed = (999 if cheap else 8900), (STRICT if strict else STANDARD)
-        may = start >= self.now and self.is_free(who, start) and self.is_there(who, start)
-        got = self.does(self.floor.hold(who, start, amount, agreed, self.now))
+        self.is_booked(Expected(NOBODYS, who, start, 999 if cheap else 8900, STRICT if strict else STANDARD))
+
+    def is_booked(self, booking: Expected) -> bool:
+        """Whether it has its slot."""
+        who, start = booking.mechanic, booking.start
+        free = self.is_free(who, start, in_person=booking.in_person)
+        may = start >= self.now and free and self.is_there(who, start)
+        of = (booking.amount, booking.agreed, self.now, booking.in_person)
+        got = self.does(self.floor.hold(who, start, *of))
         self.make_way(who, start)
         assert (got is not None) == may, f"held: {got is not None}, to be held: {may}"
         if got is not None:
-            booking = Expected(got, who, start, amount, agreed)
+            booking.id = got
             booking.is_held(self.now)
             self.known.append(booking)
+        return may
+
+    def pays(self, booking: Expected) -> None:
+        assert self.floor.till.pay(booking.id, booking.amount)
+        self._is_told_of_payment(booking)
 
     @rule(mechanic=st.integers(0, 1), slot=st.sampled_from(SLOTS), cheap=st.booleans(), strict=st.booleans())
     def somebody_books_and_pays(self, mechanic: int, slot: timedelta, cheap: bool, strict: bool) -> None:
         before = len(self.known)
         self.somebody_books(mechanic, slot, cheap, strict)
         if len(self.known) > before:
-            assert self.floor.till.pay(self.known[-1].id, self.known[-1].amount)
-            self._is_told_of_payment(self.known[-1])
+            self.pays(self.known[-1])
 
     @rule(which=WHICH, event=st.sampled_from(["comes", "is late", "comes twice"]))
     def somebody_pays(self, which: int, event: str) -> None:
@@ -200,7 +220,7 @@ class Course(RuleBasedStateMachine):
         mechanic = self.floor.mechanics[0 if other else -1] if role == "operator" else booking.mechanic
         wish = Wish(self.base + slot, mechanic, plan, waive)
         wanted = {"start": wish.start.isoformat(), "mechanic_id": str(mechanic), "waive_difference": waive}
-        wanted |= {"plan_id": str(self.floor.plans[plan])} if plan else {}
+        wanted |= {"plan_id": str(self.floor.plan(plan, booking.in_person))} if plan else {}
         time = self._answer_to_time(booking, mechanic, wish.start)
         expected = prices.answer_to_move(booking, wish, role, self.now, time) if stale != 9 else "version_conflict"
         answer = self._ask(booking, "reschedule", role, wanted | ({"version": 1} if stale == 9 else {}))
@@ -211,7 +231,7 @@ class Course(RuleBasedStateMachine):
     def _goes_where_it_is_wanted(self, booking: Expected, role: str, wish: Wish) -> None:
         if not wish.is_to_be_paid(booking, role):
             self.make_way(wish.mechanic, wish.start)
-            prices.moves(booking, wish, role, self.now, ANEW)
+            prices.moves(booking, wish, role, self.now, ANEW, self.changes_made[-1])
         elif not prices.is_asked_again(booking, wish, self.now):
             self.make_way(wish.mechanic, wish.start)
             due = prices.asks(booking, self.changes_made[-1], wish, role, self.now)
@@ -398,6 +418,8 @@ def _seen(there: dict[str, Any]) -> dict[str, Any]:
 def _expected(booking: Expected) -> dict[str, Any]:
     return {
         "status": booking.status,
+        "word": booking.word,
+        "answer_by": booking.answer_by if booking.status == "confirmed" else None,
         "starts_at": booking.place[0],
         "mechanic_id": booking.place[1],
         "moves": booking.moves,
@@ -424,7 +446,7 @@ def _slots(booking: Expected) -> set[str]:
     """A session that is over keeps its reservation, as a record of the time that was used."""
     own = {_slot(booking.mechanic, booking.blocks)} if booking.live else set()
     held = {f"{_slot(due.mechanic, due.blocks)}/{due.id}" for due in booking.differences if due.held}
-    return own | held
+    return own | held | {f"{_slot(*each)}/proposed" for each in (booking.proposal.held if booking.proposal else ())}
 
 
 def _slot(mechanic: UUID, blocks: Span) -> str:

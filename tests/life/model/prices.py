@@ -91,11 +91,11 @@ def asks(booking: Expected, change: UUID, wish: Wish, role: str, now: datetime) 
     return booking.differences[-1]
 
 
-def moves(booking: Expected, wish: Wish, role: str, now: datetime, anew: Agreed) -> None:
+def moves(booking: Expected, wish: Wish, role: str, now: datetime, anew: Agreed, change: UUID | None = None) -> None:
     """At once: what is cheaper gives the difference back, what is dearer costs nobody anything."""
     less = -min(wish.costs_more(booking), 0)
     sold = wish.plan is not None and wish.plan != booking.plan
-    booking.is_moved(wish.start, wish.mechanic, role, now)
+    booking.is_moved(wish.start, wish.mechanic, role, now, change=change)
     if sold and wish.plan is not None:
         booking.gets_back(less)
         booking.plan, booking.amount, booking.agreed = wish.plan, booking.amount - less, anew
@@ -112,7 +112,7 @@ def hears(booking: Expected, due: Difference, paid: bool, now: datetime, free: b
         if not paid:
             booking.owes("difference_unpaid", f"{booking.since_move}/{due.id}")
     if how == "applied":
-        booking.is_moved(due.start, due.mechanic, due.by, now, due.share)
+        booking.is_moved(due.start, due.mechanic, due.by, now, due.share, due.id)
         booking.plan, booking.amount, booking.agreed = due.plan, due.price, anew
     elif paid:
         booking.gets_back(due.amount)

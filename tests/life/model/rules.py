@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import ClassVar
 from uuid import UUID
 
 from tests.life.model.agreed import (
@@ -23,6 +24,9 @@ from tests.life.model.agreed import (
     rounded_up,
 )
 
+# Mails that tell of a word that is waited for.
+OF_THE_WORKSHOP = ("workshop_request", "workshop_asked", "workshop_proposal")
+
 
 @dataclass(slots=True)
 class Expected:
@@ -32,6 +36,8 @@ class Expected:
     gone back or is to, None where nothing is. `first_price`: what its own payment is over. `differences`: all that were
     ever to be paid. `proposal`: the open one.
     """
+
+    in_person: ClassVar[bool] = False
 
     id: UUID
     mechanic: UUID
@@ -84,6 +90,16 @@ class Expected:
         return {}
 
     @property
+    def word(self) -> str | None:
+        """The workshop's."""
+        return None
+
+    @property
+    def answer_by(self) -> datetime | None:
+        """Until when it is waited for."""
+        return None
+
+    @property
     def turns(self) -> datetime | None:
         """When further mechanics are asked, or none any more."""
         return None
@@ -105,20 +121,29 @@ class Expected:
         """The share of a customer who cancels: never more than before a move of the customer's."""
         return min(self.share, self.agreed.back(self.start, now))
 
-    def has_of(self, mechanic: UUID, now: datetime) -> list[Span]:
-        """The times of this mechanic that nobody else can have."""
+    def has_its_own(self, now: datetime) -> bool:
+        return self.live and (self.lapses is None or self.lapses > now)
+
+    def has(self, now: datetime) -> list[tuple[UUID, Span]]:
+        """The times of mechanics that nobody else can have."""
         due = self.to_pay
-        own = self.live and (self.lapses is None or self.lapses > now) and self.mechanic == mechanic
-        beside = due is not None and due.held and due.lapses > now and due.mechanic == mechanic
-        return ([self.blocks] if own else []) + ([due.blocks] if due and beside else [])
+        own = [(self.mechanic, self.blocks)] if self.has_its_own(now) else []
+        return own + ([(due.mechanic, due.blocks)] if due and due.held and due.lapses > now else [])
+
+    def has_of(self, mechanic: UUID, now: datetime) -> list[Span]:
+        return [span for whose, span in self.has(now) if whose == mechanic]
 
     def makes_way(self, mechanic: UUID, wanted: Span, now: datetime) -> None:
         """A hold that has run out is let go when somebody wants the time."""
-        if self.live and self.lapses is not None and self.lapses <= now and self.mechanic == mechanic:
-            self.live = not meet(self.blocks, wanted)
+        if self.live and self.lapses is not None and self.lapses <= now:
+            self.live = not self._is_in_the_way(self.mechanic, self.blocks, mechanic, wanted)
         due = self.to_pay
-        if due is not None and due.lapses <= now and due.mechanic == mechanic and meet(due.blocks, wanted):
-            due.held = False
+        if due is not None and due.lapses <= now:
+            due.held = due.held and not self._is_in_the_way(due.mechanic, due.blocks, mechanic, wanted)
+
+    def _is_in_the_way(self, of: UUID, held: Span, mechanic: UUID, wanted: Span) -> bool:
+        """In person it has a bay, too: both mechanics' workshop has one."""
+        return (of == mechanic or self.in_person) and meet(held, wanted)
 
     # The course
 
@@ -128,8 +153,11 @@ class Expected:
     def is_confirmed(self, now: datetime) -> None:
         self.status, self.session, self.live, self.lapses, self.paid = "confirmed", "scheduled", True, None, True
         self.starts = [self.start]
-        self.owes("confirmation")
+        self._tells_of_payment(now)
         self._owes_reminders(now)
+
+    def _tells_of_payment(self, now: datetime) -> None:
+        self.owes("confirmation")
 
     def has_lost_its_slot(self) -> None:
         """Paid, and somebody else has the slot."""
@@ -157,8 +185,18 @@ class Expected:
         elif kind == "no_show":
             self._missed(absent, now)
 
-    def is_moved(self, start: datetime, mechanic: UUID, role: str, now: datetime, share: int | None = None) -> None:
-        """By whom. `share`: what went back when the customer asked for it, if that was before."""
+    def is_moved(
+        self,
+        start: datetime,
+        mechanic: UUID,
+        role: str,
+        now: datetime,
+        share: int | None = None,
+        change: UUID | None = None,
+        agreed: bool | None = None,
+    ) -> None:
+        """By whom. `share`: what went back when the customer asked for it, if that was before. `agreed`: the workshop
+        wants it so; None: it does if an operator moves it."""
         if role in CUSTOMERS:
             self.customer_moves += 1
             self.share = min(self.share, self.gives_back(now) if share is None else share)
@@ -169,19 +207,23 @@ class Expected:
         self.owes("rescheduled", f"/move-{self.moves}")
         self._owes_reminders(now)
 
-    def is_handed_over(self, mechanic: UUID, change: UUID) -> None:
+    def is_handed_over(self, mechanic: UUID, change: UUID, now: datetime) -> None:
         """The reminders stay: they are for this time."""
         self.mechanic, self.sequence = mechanic, self.sequence + 1
         self.lets_go()
-        self._skips("handed_over", "at_risk", "proposal")
+        self._skips("handed_over", "at_risk", "proposal", "workshop_proposal")
         self.owes("handed_over", f"/{change}")
 
     def is_offered(self, proposal: Proposal | None, change: UUID | None = None) -> None:
         """Other times, in place of those before; None: not any more. The booking stands as it is."""
-        self._skips("proposal")
+        self._skips("proposal", "workshop_proposal")
         self.proposal = proposal
         if proposal is not None:
             self.owes("proposal", f"/{change}")
+
+    def declines(self) -> None:
+        """The customer, what was proposed."""
+        self.is_offered(None)
 
     def mechanic_is_there_after_all(self) -> None:
         for flag in self.flags:
@@ -192,8 +234,11 @@ class Expected:
         if self.status == "confirmed":
             for flag in self.flags:
                 self._is_told_of(flag)
-            if self.proposal is not None and self.proposal.expires <= now:
-                self.is_offered(None)
+            self._lets_go_of_lapsed(now)
+
+    def _lets_go_of_lapsed(self, now: datetime) -> None:
+        if self.proposal is not None and self.proposal.expires <= now:
+            self.is_offered(None)
 
     def _is_told_of(self, flag: Flag) -> None:
         if flag.news and flag.is_open:
@@ -220,8 +265,8 @@ class Expected:
         share = self.gives_back(now) if self.status == "confirmed" and role in CUSTOMERS else 100
         self._ends("cancelled", rounded_up(self.amount * share, 100) if self.paid else 0)
 
-    def _ends(self, status: str, back: int) -> None:
-        told = "cancellation" if self.session else "refund" if self.paid else None
+    def _ends(self, status: str, back: int, tell: str = "cancellation") -> None:
+        told = tell if self.session else "refund" if self.paid else None
         self.session = "cancelled" if self.session else None
         self.live, self.sequence = False, self.sequence + 1
         self._settled(status, back)
@@ -260,7 +305,7 @@ class Expected:
     def _is_something_else(self) -> None:
         """Than what it was reminded of, or told of, or what was proposed or to be paid for it."""
         self.lets_go()
-        self._skips("reminder", "handed_over", "at_risk", "proposal")
+        self._skips("reminder", "waiver_request", "handed_over", "at_risk", "proposal", *OF_THE_WORKSHOP)
 
     def lets_go(self) -> None:
         self.proposal = None

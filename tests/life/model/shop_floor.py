@@ -1,7 +1,7 @@
 """The steps of bookings on the real database, without an engine: as a run takes them, one by one, at given moments."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -10,6 +10,7 @@ from pitstop.domain.booking import BookingStatus
 from pitstop.domain.caller import Caller, Role
 from pitstop.domain.course import Course
 from pitstop.domain.saga import SupplementNews
+from pitstop.domain.waiver import Language
 from pitstop.gateways.holiday_library import HolidayLibrary
 from pitstop.ports import PaymentIntent
 from pitstop.postgres.changes import PostgresChanges
@@ -18,10 +19,11 @@ from pitstop.postgres.pool import Pool
 from pitstop.postgres.rules import MechanicRules
 from pitstop.postgres.saga import PostgresSaga
 from pitstop.postgres.supplements import PostgresSupplements
+from pitstop.postgres.waivers import Typed, Waivers
 from tests.life.model.agreed import DURATION, GRACE, HOLD, OFFSETS, SOON, WAITING_ROOM, Agreed, Span
 from tests.life.model.prices import PLANS
 from tests.life.model.till import Till, name, named
-from tests.support.shop import Shop, open_shop
+from tests.support.shop import Shop, open_shop, open_workshop
 from tests.support.shops import add_plan, hire
 
 _BOOKING = """
@@ -50,6 +52,7 @@ UPDATE services SET policy_id = made.id FROM made WHERE services.id = $1
 """
 _STANDS = """
 SELECT
+    b.workshop_status AS word, CASE b.status WHEN 'confirmed' THEN b.workshop_answer_by END AS answer_by,
     b.id, b.status, b.starts_at, b.mechanic_id, b.moves, b.customer_moves, b.invite_sequence, b.kept_amount, b.amount,
     (SELECT p.paid_at IS NOT NULL FROM payments AS p WHERE p.booking_id = b.id AND p.supplement_id IS NULL) AS paid,
     (SELECT sum(r.amount)::bigint FROM refunds AS r WHERE r.booking_id = b.id) AS owed,
@@ -58,7 +61,7 @@ SELECT
     ARRAY(
         SELECT concat_ws(
             '/', r.mechanic_id, extract(EPOCH FROM r.starts_at)::bigint, extract(EPOCH FROM upper(r.blocked))::bigint,
-            r.supplement_id
+            r.supplement_id, CASE WHEN r.proposal_id IS NOT NULL THEN 'proposed' END
         )
         FROM slot_reservations AS r WHERE r.booking_id = b.id AND status IN ('reserved', 'confirmed')
     ) AS slots,
@@ -76,6 +79,11 @@ SELECT
     (SELECT jsonb_object_agg(n.key, n.status)::text FROM notifications AS n WHERE n.booking_id = b.id) AS mails
 FROM bookings AS b WHERE b.id = ANY($1)
 """
+_SERVICE = """
+INSERT INTO services (id, slug, name, kind, duration_minutes, buffer_after_minutes)
+VALUES ($1, $2, 'Repair', 'in_person', 60, 15)
+"""
+_PERIOD = "UPDATE workshops SET confirms_within_minutes = $2, email = 'yard@example.com' WHERE id = $1"
 _FLAGS = "SELECT booking_id, id FROM booking_flags WHERE booking_id = ANY($1) AND resolved_at IS NULL"
 _OVERLAPS = """
 SELECT count(*) FROM slot_reservations AS a
@@ -94,6 +102,25 @@ class Pools:
     api: Pool
 
 
+@dataclass(frozen=True, slots=True)
+class Garage:
+    """The workshop of the mechanics, with one bay, and what is done there in person; plans by their names."""
+
+    workshop: UUID
+    service: UUID
+    plans: dict[str, UUID]
+
+    @classmethod
+    async def opened(cls, database: Any, shop: Shop, mechanics: list[UUID]) -> "Garage":
+        service = uuid4()
+        await database.execute(_SERVICE, service, f"repair-{service}")
+        for mechanic in mechanics:
+            await database.execute("INSERT INTO mechanic_services VALUES ($1, $2)", mechanic, service)
+        there = replace(shop, service_id=service)
+        plans = {plan: await add_plan(database, there, price) for plan, price in PLANS.items()}
+        return cls(await open_workshop(database, 1, *mechanics), service, plans)
+
+
 # Country, city and postal code.
 Place = tuple[str, str, str]
 
@@ -101,8 +128,11 @@ Place = tuple[str, str, str]
 class Floor:
     """Two mechanics of one shop, and the stores that the worker has."""
 
-    def __init__(self, database: Any, pools: Pools, shop: Shop, mechanics: list[UUID], plans: dict[str, UUID]) -> None:
+    def __init__(
+        self, database: Any, pools: Pools, shop: Shop, mechanics: list[UUID], plans: dict[str, UUID], garage: Garage
+    ) -> None:
         self.database, self.shop, self.mechanics, self.plans = database, shop, mechanics, plans
+        self.garage, self.waivers = garage, Waivers(pools.api, timedelta(days=1))
         pool, self.rules = pools.worker, MechanicRules(pools.api, HolidayLibrary(), SOON)
         self.saga, self.changes, self.supplements = PostgresSaga(pool), PostgresChanges(pool), PostgresSupplements(pool)
         self.notices = PostgresNotices(pool, lambda booking, end: "", lambda number: (), lambda booking: "")
@@ -113,18 +143,34 @@ class Floor:
         """`anew`: the policy by which its service is sold from now on."""
         shop = await open_shop(database)
         plans = {plan: await add_plan(database, shop, price) for plan, price in PLANS.items() if plan != "standard"}
-        await database.execute(_POLICY, shop.service_id, f"of {shop.service_id}", _text(anew.json()))
         mechanics = [shop.mechanic_id, await hire(database, shop)]
         await database.execute("UPDATE mechanics SET postal_code = 'M4C 1A1' WHERE id = $1", mechanics[1])
-        return cls(database, pools, shop, mechanics, plans | {"standard": shop.plan_id})
+        garage = await Garage.opened(database, shop, mechanics)
+        for service in (shop.service_id, garage.service):
+            await database.execute(_POLICY, service, f"of {service}", _text(anew.json()))
+        return cls(database, pools, shop, mechanics, plans | {"standard": shop.plan_id}, garage)
 
-    async def hold(self, mechanic: UUID, start: datetime, amount: int, agreed: Agreed, now: datetime) -> UUID | None:
+    def plan(self, name: str, in_person: bool) -> UUID:
+        return (self.garage.plans if in_person else self.plans)[name]
+
+    async def hold(
+        self, mechanic: UUID, start: datetime, amount: int, agreed: Agreed, now: datetime, in_person: bool = False
+    ) -> UUID | None:
         """The booking, when it has its slot."""
-        id = uuid4()
-        ids = (str(uuid4()), self.shop.service_id, self.shop.plan_id, mechanic)
+        id, service = uuid4(), self.garage.service if in_person else self.shop.service_id
+        ids = (str(uuid4()), service, self.plan("standard", in_person), mechanic)
         policy = _text(agreed.json())
         await self.database.execute(_BOOKING, id, *ids, start, start + DURATION, amount, policy)
         return await self._held(id, now)
+
+    async def wants_to_be_asked(self, minutes: int | None) -> None:
+        """The workshop, from now on, within so many minutes; None: not any more."""
+        await self.database.execute(_PERIOD, self.garage.workshop, minutes)
+
+    async def signs(self, booking: UUID) -> str:
+        """The customer, the waiver in force, on the page of the booking."""
+        typed = Typed("Camille Roy", 1, Language.ENGLISH, "203.0.113.7", "a browser")
+        return await self.waivers.sign(Caller(Role.LINK, str(booking)), booking, typed)
 
     async def hold_at_once(
         self, preferred: UUID | None, place: Place, amount: int, agreed: Agreed, now: datetime

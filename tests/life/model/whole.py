@@ -1,9 +1,10 @@
 """All that is played, of one shop."""
 
+from tests.life.model.at_workshop import AtWorkshop
 from tests.life.model.dropping_out import DroppingOut
 from tests.life.model.on_offer import OnOffer
 from tests.life.model.second_thoughts import WholeCourse
 
 
-class WholeLife(OnOffer, DroppingOut, WholeCourse):
+class WholeLife(OnOffer, AtWorkshop, DroppingOut, WholeCourse):
     """Whatever may become of its bookings."""

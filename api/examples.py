@@ -91,6 +91,7 @@ SUMMARY: Json = {
     "hold_expires_at": "2026-11-24T14:15:00.100000Z",
     "amount": 8900,
     "currency": "cad",
+    "workshop_status": None,
     "created_at": "2026-11-24T14:00:00.090000Z",
 }
 BOOKINGS: Json = {"items": [SUMMARY], "next_cursor": None}
@@ -102,7 +103,6 @@ BOOKING: Json = SUMMARY | {
     "referred_from": None,
     "referrals": [],
     "workshop_id": None,
-    "workshop_status": None,
     "workshop_answer_by": None,
     "amount_refunded": 0,
     "amount_awaiting_refund": 0,

@@ -46,6 +46,11 @@ _WAITING = (
     "UPDATE bookings SET workshop_status = 'awaiting', confirms_within_minutes = 60,"
     " workshop_answer_by = now() - interval '1 day' WHERE id = $1"
 )
+_AGREED = (
+    "INSERT INTO booking_events (booking_id, at, event, detail)"
+    " SELECT booking_id, at, 'workshop_confirmed', '{}'"
+    " FROM booking_events WHERE booking_id = $1 AND event = 'confirmed'"
+)
 _PROPOSED = (
     "INSERT INTO proposals (id, booking_id, options, proposed_by, proposed_at, expires_at, status, closed_at)"
     " VALUES ($1, $1, '[{{}}]', 'mechanic', now(), now() + interval '1 hour', '{}', {})"
@@ -294,6 +299,7 @@ PLANTED: dict[str, list[tuple[str, tuple[str, ...]]]] = {
         ("moved", ("DELETE FROM notifications WHERE booking_id = $1 AND key LIKE '%/3600s/move-1'",)),
         ("moved", ("DELETE FROM notifications WHERE booking_id = $1 AND key LIKE '%/3600s'",)),
         ("taken", ("DELETE FROM notifications WHERE booking_id = $1 AND kind = 'taken'",)),
+        ("confirmed", (_AGREED, "UPDATE bookings SET invite_sequence = 1 WHERE id = $1")),
         (
             "confirmed",
             (
@@ -349,6 +355,7 @@ PLANTED: dict[str, list[tuple[str, tuple[str, ...]]]] = {
         ("cancelled", ("UPDATE bookings SET invite_sequence = 0 WHERE id = $1",)),
         ("confirmed", ("UPDATE bookings SET invite_sequence = 1 WHERE id = $1",)),
         ("moved", ("UPDATE bookings SET invite_sequence = 0 WHERE id = $1",)),
+        ("confirmed", (_AGREED,)),
     ],
     "flag_not_lowered": [
         (

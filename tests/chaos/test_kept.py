@@ -78,7 +78,9 @@ CLEAN = Evidence(
     bookings=[
         _booking(TAKEN, "completed", duration_minutes=1, customer_phone=NUMBER),
         _booking(NOT_TAKEN, "refunded", duration_minutes=1, mechanic_id=None, starts_at=None),
-        _booking(VISIT, "completed", workshop_status="confirmed", referral_id=FIRST, referred_from=TAKEN),
+        _booking(
+            VISIT, "completed", workshop_status="confirmed", invite_sequence=1, referral_id=FIRST, referred_from=TAKEN
+        ),
         _booking(GIVEN_BACK, "cancelled"),
         _booking(LET_PASS, "expired", waitlist_entry_id=FIRST),
         _booking(PAID, "confirmed", waitlist_entry_id=SECOND, created_at=NOW + SOON),
@@ -121,6 +123,7 @@ CLEAN = Evidence(
         _change(CHEAPER, "hand_over"),
         _change(DEARER, "reschedule", '{"supplement": true}'),
         _change(LATE, "reschedule", '{"supplement": true}'),
+        _change(VISIT, "workshop_confirm"),
     ],
     events=[
         _event(CHEAPER, "rescheduled", difference=3900),
@@ -211,6 +214,7 @@ PLANTED: list[tuple[Check, str, Plant]] = [
         lambda rows: [*rows, rows[0] | {"message_id": "<2@example.com>"}],
     ),
     (_of_evidence(checks.moves_are_counted), "changes", lambda rows: rows[:1]),
+    (_of_evidence(checks.moves_are_counted), "changes", lambda rows: rows[:-1]),
     (_of_evidence(checks.moves_are_counted), "events", lambda rows: rows[:1]),
     (_of_evidence(checks.moves_are_counted), "bookings", lambda rows: [row | {"invite_sequence": 1} for row in rows]),
     (_of_evidence(checks.money_has_its_slot), "stripe_refunds", lambda rows: []),

@@ -74,6 +74,16 @@ def test_a_cancel_is_of_the_same_entry() -> None:
     assert event["ATTENDEE"]
 
 
+@pytest.mark.parametrize("unanswered", ["awaiting", "proposed"])
+def test_what_the_workshop_has_not_confirmed_is_tentative(unanswered: str) -> None:
+    calendar, event = read(written(in_person(unanswered=unanswered)))
+    assert (calendar["METHOD"], event["STATUS"], event["TRANSP"]) == ("REQUEST", "TENTATIVE", "OPAQUE")
+    assert event["X-MICROSOFT-CDO-BUSYSTATUS"] == "TENTATIVE"
+    assert event["DESCRIPTION"].startswith("The workshop has not confirmed it yet.\n")
+    _, ended = read(written(in_person(unanswered=unanswered), "CANCEL"))
+    assert (ended["STATUS"], ended["TRANSP"]) == ("CANCELLED", "TRANSPARENT")
+
+
 def test_in_person_the_entry_is_in_the_venues_zone_at_its_address() -> None:
     _, event = read(written(in_person()))
     assert event["DTSTART"].params["TZID"] == "America/Vancouver"

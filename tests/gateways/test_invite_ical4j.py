@@ -57,6 +57,7 @@ def test_ical4j_finds_no_fault_and_reads_the_same_instants(class_path: str, tmp_
     facts = {
         "video": VIDEO,
         "in_person": in_person(),
+        "tentative": in_person(unanswered="awaiting"),
         "kathmandu": video(customer_timezone="Asia/Kathmandu"),
         "utc": video(customer_timezone="UTC"),
         "names": video(customer_name=name, mechanic_name=name),

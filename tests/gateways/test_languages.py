@@ -182,6 +182,45 @@ def test_what_changes_the_calendar_brings_the_entry(kind: NoticeKind, method: st
     assert "invite.ics" in written.text
 
 
+@pytest.mark.parametrize("unanswered", ["awaiting", "proposed"])
+@pytest.mark.parametrize("language", Language)
+def test_nobody_is_expected_before_the_workshop_has_confirmed(language: Language, unanswered: str) -> None:
+    expected = {Language.EN: "expecting you", Language.FR: "vous attend"}[language]
+    asked = {Language.EN: "The workshop still has to confirm it", Language.FR: "L'atelier doit encore la confirmer"}
+    by = {Language.EN: "Mon 30 Nov 2026, 12:00", Language.FR: "30 nov"}[language]
+    changes = {"unanswered": unanswered, "answer_by": datetime.fromisoformat(UNTIL), "detail": {}}
+    for kind in (NoticeKind.RESCHEDULED, NoticeKind.HANDED_OVER):
+        text = spaced(mail(kind, language, **changes).text)
+        assert expected not in text
+        assert asked[language] in text
+        # That is the workshop's time to answer, not the customer's.
+        assert (by in text) == (unanswered == "awaiting")
+        assert asked[language] not in spaced(mail(kind, language).text)
+    assert expected in mail(NoticeKind.RESCHEDULED, language).text
+
+
+@pytest.mark.parametrize(
+    ("language", "silent", "says"),
+    [
+        (Language.EN, None, "cannot take your session"),
+        (Language.EN, "workshop", "the workshop did not answer in time"),
+        (Language.EN, "customer", "you did not answer in time"),
+        (Language.FR, None, "ne peut pas prendre votre séance"),
+        (Language.FR, "workshop", "l'atelier n'a pas répondu à temps"),
+        (Language.FR, "customer", "vous n'avez pas répondu à temps"),
+    ],
+)
+def test_why_a_workshop_does_not_take_the_customer(language: Language, silent: str | None, says: str) -> None:
+    declined, detail = NoticeKind.WORKSHOP_DECLINED, {"silent": silent}
+    written = mail(declined, language, detail=detail)
+    assert says in spaced(written.text)
+    refuses = {Language.EN: "has declined", Language.FR: "a refusé"}[language]
+    assert (refuses in written.subject) == (silent is None)
+    text = TEXTS.write_text(notice(declined, facts(language, detail=detail)))
+    assert is_gsm(text)
+    assert (says in text) == (silent is None)
+
+
 def test_the_entry_is_in_the_customers_language() -> None:
     for kind, said, unsaid in (
         (NoticeKind.CONFIRMATION, ("avec", "Mécanicien :", "89\\,00 $"), ("Mechanic", "CA$")),

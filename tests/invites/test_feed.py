@@ -112,6 +112,25 @@ async def test_in_person_it_says_where(http: httpx.AsyncClient, feed: str, rows:
     assert (await entries(http, feed))[uid(case)]["LOCATION"].text == "5 Yard Lane"
 
 
+@pytest.mark.parametrize("word", ["awaiting", "proposed", "confirmed", None])
+async def test_a_session_that_its_workshop_has_not_confirmed_is_tentative(
+    http: httpx.AsyncClient, feed: str, rows: Pool, own_shop: Shop, word: str | None
+) -> None:
+    case = await add_booking(rows, own_shop, own_shop.start())
+    await rows.execute(
+        "UPDATE bookings SET workshop_status = $2,"
+        " workshop_answer_by = CASE WHEN $2 IN ('awaiting', 'proposed') THEN starts_at END WHERE id = $1",
+        *(case.booking_id, word),
+    )
+    event = (await entries(http, feed))[uid(case)]
+    tentative = word in ("awaiting", "proposed")
+    assert event["STATUS"].value == ("TENTATIVE" if tentative else "CONFIRMED")
+    assert event["X-MICROSOFT-CDO-BUSYSTATUS"].value == ("TENTATIVE" if tentative else "BUSY")
+    assert ("not confirmed by the workshop yet" in event["DESCRIPTION"].text) == tentative
+    await rows.execute("UPDATE bookings SET status = 'in_progress' WHERE id = $1", case.booking_id)
+    assert (await entries(http, feed))[uid(case)]["STATUS"].value == "CONFIRMED"
+
+
 async def test_time_off_is_busy_and_says_no_more(
     http: httpx.AsyncClient, feed: str, rows: Pool, own_shop: Shop
 ) -> None:

@@ -14,6 +14,8 @@ from pitstop.postgres.notices import PostgresNotices
 from pitstop.postgres.pool import open_pool
 from tests.invites.calendar_client import CalendarClient
 from tests.invites.reader import read
+from tests.life.conftest import books
+from tests.life.meeting import Books
 from tests.messages.conftest import waits_for
 from tests.support.people import Customer, Json, events
 from tests.support.shop import open_workshop
@@ -22,6 +24,7 @@ from tests.support.time import Clock
 from tests.workshop.conftest import MINUTES, Booked, Yard
 from tests.workshop.test_words import held, says
 
+__all__ = ["books"]
 # A period that ends with the start.
 LONG = "UPDATE workshops SET confirms_within_minutes = 20000 WHERE id = $1"
 
@@ -175,7 +178,7 @@ async def test_a_move_of_the_customers_is_not_confirmed_either(
 
 
 async def test_a_word_after_a_move_makes_the_entry_firm(
-    customer: Customer, keeper: Customer, yard: Yard, booked: Booked
+    customer: Customer, keeper: Customer, yard: Yard, booked: Booked, books: Books
 ) -> None:
     booking = await booked()
     await says(keeper, booking, "confirm")
@@ -187,6 +190,7 @@ async def test_a_word_after_a_move_makes_the_entry_firm(
         ("CONFIRMED", 1),
         ("CONFIRMED", 3),
     ]
+    await books.agree(booking)
 
 
 @pytest.mark.parametrize("silent", ["workshop", "customer"])
@@ -209,7 +213,13 @@ async def test_who_has_not_answered_is_said(
 
 
 async def test_another_workshop_is_asked_too(
-    customer: Customer, keeper: Customer, operator: Customer, yard: Yard, booked: Booked, database: Any
+    customer: Customer,
+    keeper: Customer,
+    operator: Customer,
+    yard: Yard,
+    booked: Booked,
+    database: Any,
+    books: Books,
 ) -> None:
     """Its word is another one: it is asked by a mail of its own, and its yes is told."""
     booking = await booked()
@@ -228,6 +238,7 @@ async def test_another_workshop_is_asked_too(
     await mails(asked, "Please")
     await says(operator, booking, "confirm")
     assert firmness((await mails(customer, "Confirmed", 2))[1]["ics"]) == ("CONFIRMED", 3)
+    await books.agree(booking)
 
 
 async def test_handed_over_while_the_customer_thinks_about_other_times(

@@ -2,7 +2,7 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -190,6 +190,29 @@ async def test_an_engine_that_refuses_is_asked_once(
     assert asked == ["once"]
 
 
+async def _at_once() -> None: ...
+
+
+def _lose_one_answer(
+    monkeypatch: pytest.MonkeyPatch,
+    lost: Exception,
+    pauses: tuple[float, ...],
+    when: Callable[[], Awaitable[None]] = _at_once,
+) -> None:
+    """The next one is lost when it has had its effect, and `when` is over."""
+    update, failures = temporal_engine.TemporalEngine._update, iter([lost])
+
+    async def loses_one(self: Any, *arguments: Any, **options: Any) -> Any:
+        answer = await update(self, *arguments, **options)
+        for failure in failures:
+            await when()
+            raise failure
+        return answer
+
+    monkeypatch.setattr(temporal_engine.TemporalEngine, "_update", loses_one)
+    monkeypatch.setattr(temporal_engine, "_PAUSES_SECONDS", pauses)
+
+
 @pytest.mark.parametrize("lost", _LOST, ids=lambda lost: type(lost).__name__)
 @pytest.mark.parametrize(("pauses", "status"), [((0.05,), 201), ((), 503)])
 async def test_an_answer_that_the_engine_has_lost_is_asked_for_again(
@@ -201,18 +224,8 @@ async def test_an_answer_that_the_engine_has_lost_is_asked_for_again(
     pauses: tuple[float, ...],
     status: int,
 ) -> None:
-    """The first time it is lost when it has had its effect: nothing is done twice. Asked once, the customer is told to
-    try again, which is not the customer's business."""
-    update, failures = temporal_engine.TemporalEngine._update, iter([lost])
-
-    async def loses_one(self: Any, *arguments: Any, **options: Any) -> Any:
-        answer = await update(self, *arguments, **options)
-        for failure in failures:
-            raise failure
-        return answer
-
-    monkeypatch.setattr(temporal_engine.TemporalEngine, "_update", loses_one)
-    monkeypatch.setattr(temporal_engine, "_PAUSES_SECONDS", pauses)
+    """Nothing is done twice. Asked once, the customer is told to try again, which is not the customer's business."""
+    _lose_one_answer(monkeypatch, lost, pauses)
     async with serving(settings(stack)) as url:
         customer.api_url = url
         key = str(uuid4())
@@ -221,3 +234,37 @@ async def test_an_answer_that_the_engine_has_lost_is_asked_for_again(
         again = await customer.post(request, key)
         assert (again.status_code, again.json()["status"]) == (200, "awaiting_payment")
         assert events(await customer.read(again.json())).count("hold_placed") == 1
+
+
+@pytest.mark.parametrize("pauses", [(0.05,), ()], ids=["asked again", "asked once"])
+@pytest.mark.parametrize(("what", "ended"), [("reschedule", False), ("cancel", True)])
+async def test_a_change_whose_answer_is_lost_is_made_once(
+    stack: Stack,
+    customer: Customer,
+    shop: Shop,
+    temporal: Client,
+    monkeypatch: pytest.MonkeyPatch,
+    what: str,
+    ended: bool,
+    pauses: tuple[float, ...],
+) -> None:
+    """A cancelled booking's run has ended before it is asked again: another one says what was decided. Asked once, the
+    record says it."""
+    booking = await customer.book(shop, shop.start())
+    await customer.pay(booking)
+    await customer.sees(booking, "confirmed", "mail_sent")
+    sent = {"start": shop.start(days=5).isoformat()} if what == "reschedule" else {}
+    run = temporal.get_workflow_handle(f"booking/{booking['id']}")
+
+    async def until_ended() -> None:
+        if ended:
+            await run.result()
+
+    _lose_one_answer(monkeypatch, _LOST[0], pauses, until_ended)
+    async with serving(settings(stack)) as url:
+        customer.api_url = url
+        for _ in range(2):
+            answer = await customer.ask(booking, what, **sent)
+            assert answer.status_code == 200, answer.text
+        told = events(await customer.sees(booking, "cancelled" if ended else "confirmed", "mail_sent"))
+    assert told.count("cancelled" if ended else "rescheduled") == 1

@@ -58,11 +58,11 @@ class AtWorkshop(Course):
         if answer == "none":
             self.looks(booking)
         elif answer == "yes":
-            self._says_yes(booking)
+            self.says_yes(booking)
         else:
             self._says_no(booking)
 
-    def _says_yes(self, booking: InPerson) -> None:
+    def says_yes(self, booking: InPerson) -> None:
         before = booking.status == "confirmed" and booking.said == "confirmed"
         expected = None if before else booking.answer_to_word(self.now)
         assert self._ask(booking, "workshop_confirm", "mechanic", {}) == expected, f"yes at {self.now}: {booking}"

@@ -129,7 +129,7 @@ class InPerson(Expected):
         """The time that was booked. What was tentative in calendars is not any more."""
         self.said, self.until, self.proposal = "confirmed", None, None
         self.sequence += 1
-        self._skips(*OF_THE_WORKSHOP)
+        self._skips("proposal", *OF_THE_WORKSHOP)
         self.owes("confirmation", f"{self.since_move}/{change}")
 
     def is_refused(self) -> None:

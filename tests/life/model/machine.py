@@ -373,7 +373,10 @@ class Course(RuleBasedStateMachine):
     def everything_is_as_it_ought_to_be(self) -> None:
         there = self.does(self.floor.stand([booking.id for booking in self.known])) if self.known else {}
         for booking in self.known:
-            assert _seen(there[booking.id]) == _expected(booking)
+            seen, expected = _seen(there[booking.id]), _expected(booking)
+            assert seen == expected, {
+                each: (seen[each], expected[each]) for each in seen if seen[each] != expected[each]
+            }
 
     @invariant()
     def nobody_has_anothers_time(self) -> None:

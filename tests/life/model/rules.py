@@ -425,4 +425,5 @@ _REFUSALS = {
     "no_show": _to_be_missed,
     "hand_over": _to_hand_over,
     "propose": _to_propose,
+    "accept_proposal": _to_propose,
 }

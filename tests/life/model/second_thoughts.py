@@ -133,7 +133,7 @@ class WholeCourse(Course):
     def takes(self, booking: Expected, start: datetime, mechanic: UUID) -> None:
         expected = self._answer_to_taking(booking, start, mechanic)
         answer = self._ask(booking, "accept_proposal", "customer", sent(start, mechanic))
-        assert answer == expected, f"{start} with {mechanic} at {self.now}: {booking}"
+        assert answer == expected, f"{answer}, not {expected}: {start} with {mechanic} at {self.now}: {booking}"
         if expected is None and booking.proposal is not None:
             self.make_way(mechanic, start)
             agreed, change = booking.word == "proposed", self.changes_made[-1]
@@ -145,7 +145,7 @@ class WholeCourse(Course):
         offered = booking.proposal
         if offered is None or offered.expires <= self.now or (start, mechanic) not in offered.options:
             return "no_proposal"
-        refusal = booking.refusal("propose", "customer", self.now)
+        refusal = booking.refusal("accept_proposal", "customer", self.now)
         return refusal or self._answer_to_time(booking, mechanic, start)
 
     def _proposal_lapses(self, booking: Expected) -> None:

@@ -18,6 +18,7 @@ from pitstop.domain.changes import (
     NotOnesOffice,
     is_done_by,
     refusal_in,
+    why_not_in,
 )
 from pitstop.domain.saga import Standing
 from pitstop.ports import EngineUnavailable
@@ -122,7 +123,7 @@ async def _decided(rooms: Rooms, caller: Caller, standing: Standing, wish: Wish)
 
 def _refuse_after_the_end(kind: ChangeKind, standing: Standing) -> None:
     if not is_done_by(kind, standing.status):
-        raise _refused(refusal_in(kind), f"The booking is {standing.status}.")
+        raise _refused(refusal_in(kind), why_not_in(kind, standing.status))
 
 
 def _refused(refusal: ChangeRefusal, why: str | None) -> Problem:

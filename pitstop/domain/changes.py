@@ -62,12 +62,34 @@ class ChangeOutcome(Message):
     terms: Terms | None = None
 
 
-_ENDS_IN = {
+_CONFIRMED = (BookingStatus.CONFIRMED,)
+# Where a booking stands when each change can be asked of it, and nowhere else. An immediate session that somebody has
+# taken says so to those who come too late.
+POSSIBLE_IN: dict[ChangeKind, tuple[BookingStatus, ...]] = {
+    ChangeKind.RESCHEDULE: _CONFIRMED,
+    ChangeKind.CANCEL: (BookingStatus.AWAITING_PAYMENT, BookingStatus.PENDING, BookingStatus.CONFIRMED),
+    ChangeKind.CHECK_IN: (BookingStatus.CONFIRMED, BookingStatus.IN_PROGRESS),
+    ChangeKind.START: _CONFIRMED,
+    ChangeKind.COMPLETE: (BookingStatus.IN_PROGRESS,),
+    ChangeKind.NO_SHOW: (BookingStatus.CONFIRMED, BookingStatus.IN_PROGRESS),
+    ChangeKind.HAND_OVER: _CONFIRMED,
+    ChangeKind.PROPOSE: _CONFIRMED,
+    ChangeKind.ACCEPT_PROPOSAL: _CONFIRMED,
+    ChangeKind.DECLINE_PROPOSAL: _CONFIRMED,
+    ChangeKind.ACCEPT: (BookingStatus.PENDING, BookingStatus.IN_PROGRESS),
+    ChangeKind.DECLINE_OFFER: (BookingStatus.PENDING, BookingStatus.IN_PROGRESS),
+    ChangeKind.WORKSHOP_CONFIRM: _CONFIRMED,
+    ChangeKind.WORKSHOP_PROPOSE: _CONFIRMED,
+    ChangeKind.WORKSHOP_DECLINE: _CONFIRMED,
+}
+# What these bring about is no mistake to ask for again.
+LEADS_TO = {
     ChangeKind.CANCEL: BookingStatus.CANCELLED,
+    ChangeKind.START: BookingStatus.IN_PROGRESS,
     ChangeKind.COMPLETE: BookingStatus.COMPLETED,
     ChangeKind.NO_SHOW: BookingStatus.NO_SHOW,
 }
-_TOO_LATE_FOR = {
+_REFUSED_AS = {
     ChangeKind.RESCHEDULE: ChangeRefusal.NOT_RESCHEDULABLE,
     ChangeKind.CANCEL: ChangeRefusal.NOT_CANCELLABLE,
     ChangeKind.CHECK_IN: ChangeRefusal.NOT_OPEN,
@@ -96,9 +118,15 @@ WORKSHOPS_WORDS = (ChangeKind.WORKSHOP_CONFIRM, ChangeKind.WORKSHOP_PROPOSE, Cha
 
 def is_done_by(kind: ChangeKind, status: BookingStatus) -> bool:
     """Whether the booking is where this change would bring it: asking again changes nothing, and is no mistake."""
-    return _ENDS_IN.get(kind) is status
+    return LEADS_TO.get(kind) is status
 
 
 def refusal_in(kind: ChangeKind) -> ChangeRefusal:
     """How it is called that a booking cannot be changed in this way, as it stands."""
-    return _TOO_LATE_FOR[kind]
+    return _REFUSED_AS[kind]
+
+
+def why_not_in(kind: ChangeKind, status: BookingStatus) -> str:
+    """The same in words."""
+    wanted = " or ".join(POSSIBLE_IN[kind])
+    return f"The booking is {status}; this can be asked of one that is {wanted}."

@@ -9,7 +9,15 @@ import asyncpg
 
 from pitstop.domain.booking import BookingStatus, SlotRefusal
 from pitstop.domain.caller import Role
-from pitstop.domain.changes import ChangeKind, ChangeOutcome, ChangeRefusal, is_done_by
+from pitstop.domain.changes import (
+    POSSIBLE_IN,
+    ChangeKind,
+    ChangeOutcome,
+    ChangeRefusal,
+    is_done_by,
+    refusal_in,
+    why_not_in,
+)
 from pitstop.domain.course import Course
 from pitstop.domain.flags import Resolution
 from pitstop.domain.notices import NoticeKind
@@ -111,8 +119,11 @@ async def _close(asked: Asked) -> None:
 
 
 async def _decide(asked: Asked, kind: ChangeKind) -> tuple[str, dict[str, Any]]:
-    if is_done_by(kind, BookingStatus(asked.booking["status"])):
+    status = BookingStatus(asked.booking["status"])
+    if is_done_by(kind, status):
         return steps.DONE, {"unchanged": True}
+    if status not in POSSIBLE_IN[kind]:
+        return refusal_in(kind), {"why": why_not_in(kind, status)}
     attempt = asked.connection.transaction()
     await attempt.start()
     try:
@@ -133,8 +144,6 @@ async def _cancel(asked: Asked) -> dict[str, Any]:
         return await _call_off(asked, 100)
     if asked.wanted.get("unpaid"):
         raise Refused(ChangeRefusal.NOT_CANCELLABLE, "It has been paid for.")
-    if not asked.is_in(BookingStatus.CONFIRMED, BookingStatus.PENDING):
-        raise Refused(ChangeRefusal.NOT_CANCELLABLE, f"The booking is {asked.booking['status']}.")
     if asked.for_customer and asked.is_in(BookingStatus.CONFIRMED) and asked.start <= asked.now:
         raise Refused(ChangeRefusal.NOT_CANCELLABLE, "The session's time has begun.")
     return await _call_off(asked, _percent_back(asked))
@@ -191,8 +200,6 @@ async def _lapse(asked: Asked) -> None:
 async def _check_in(asked: Asked) -> dict[str, Any]:
     """Somebody has come, to the waiting room or the workshop."""
     party: Party = "mechanic" if asked.role is Role.MECHANIC else "customer"
-    if not asked.is_in(BookingStatus.CONFIRMED, BookingStatus.IN_PROGRESS):
-        raise Refused(ChangeRefusal.NOT_OPEN, f"The booking is {asked.booking['status']}.")
     _require_open(asked)
     if asked.now >= asked.end:
         # Whoever comes when everybody has gone has not waited in vain.
@@ -210,10 +217,6 @@ def _require_open(asked: Asked) -> None:
 
 
 async def _start(asked: Asked) -> dict[str, Any]:
-    if asked.is_in(BookingStatus.IN_PROGRESS):
-        return {"unchanged": True}
-    if not asked.is_in(BookingStatus.CONFIRMED):
-        raise Refused(ChangeRefusal.NOT_STARTABLE, f"The booking is {asked.booking['status']}.")
     _require_open(asked)
     workshop_words.require_agreed(asked)
     await require_waiver(asked)
@@ -227,9 +230,6 @@ async def _start(asked: Asked) -> dict[str, Any]:
 
 
 async def _complete(asked: Asked) -> dict[str, Any]:
-    if not asked.is_in(BookingStatus.IN_PROGRESS):
-        why = f"The booking is {asked.booking['status']}; only a session that has been started can be completed."
-        raise Refused(ChangeRefusal.NOT_COMPLETABLE, why)
     await _complete_now(asked)
     return {}
 
@@ -247,8 +247,6 @@ async def _close_session(asked: Asked, status: str, absent: Party | None = None)
 async def _no_show(asked: Asked) -> dict[str, Any]:
     """The customer has not come (`absent`, by default), or the mechanic. The policy says what becomes of the money."""
     absent: Party = asked.wanted.get("absent", "customer")
-    if not asked.is_in(BookingStatus.CONFIRMED, BookingStatus.IN_PROGRESS):
-        raise Refused(ChangeRefusal.NOT_ABSENT, f"The booking is {asked.booking['status']}.")
     late = asked.policy.nobody_is_late_after(asked.start)
     if asked.now < late:
         raise Refused(ChangeRefusal.TOO_EARLY, f"Somebody may be late until {late:%Y-%m-%dT%H:%M:%SZ}.")

@@ -4,7 +4,6 @@ from typing import Any
 from uuid import UUID
 
 from pitstop.domain import notice_plan
-from pitstop.domain.booking import BookingStatus
 from pitstop.domain.changes import ChangeRefusal
 from pitstop.domain.flags import Resolution
 from pitstop.domain.notices import NoticeKind
@@ -22,8 +21,6 @@ async def hand_over(asked: Asked) -> dict[str, Any]:
     are for this time, and name whoever is the mechanic when they go out."""
     mechanic = UUID(asked.wanted["mechanic_id"])
     require_version(asked)
-    if not asked.is_in(BookingStatus.CONFIRMED):
-        raise Refused(ChangeRefusal.NOT_TRANSFERABLE, f"The booking is {asked.booking['status']}.")
     if mechanic == asked.mechanic_id:
         return {"unchanged": True}
     if asked.start <= asked.now:

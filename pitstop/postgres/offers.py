@@ -15,7 +15,6 @@ from pitstop.postgres.settling import settle
 
 _SQL = queries.load("offers")
 _SAGA = queries.load("saga")
-_TAKEN = (BookingStatus.IN_PROGRESS, BookingStatus.COMPLETED, BookingStatus.NO_SHOW)
 
 
 async def open_up(asked: Asked) -> UUID | None:
@@ -81,7 +80,7 @@ async def _text(asked: Asked, kind: NoticeKind) -> None:
 async def accept(asked: Asked) -> dict[str, Any]:
     """The mechanic takes the session: it begins, and blocks the mechanic's time. Of several the first has it."""
     mechanic = await _who_asks(asked)
-    if asked.is_in(*_TAKEN) and asked.booking["mechanic_id"] == mechanic:
+    if asked.is_in(BookingStatus.IN_PROGRESS) and asked.booking["mechanic_id"] == mechanic:
         return {"unchanged": True}
     await _require_open(asked, mechanic)
     await asked.connection.execute(_SAGA["keep_still"], mechanic, asked.booking["service_id"])
@@ -115,10 +114,8 @@ async def _who_asks(asked: Asked) -> UUID:
 
 
 async def _require_open(asked: Asked, mechanic: UUID) -> None:
-    if asked.is_in(*_TAKEN):
+    if asked.is_in(BookingStatus.IN_PROGRESS):
         raise Refused(ChangeRefusal.ALREADY_TAKEN, "Another mechanic has taken it.")
-    if not asked.is_in(BookingStatus.PENDING):
-        raise Refused(ChangeRefusal.NOT_ON_OFFER, f"The booking is {asked.booking['status']}.")
     # The clock may be about to say so: the run has been away, and both have come.
     if asked.booking["offers_end_at"] <= asked.now:
         raise Refused(ChangeRefusal.NOT_ON_OFFER, "The time to take it is over.")

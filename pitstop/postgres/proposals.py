@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from pitstop.domain import notice_plan
-from pitstop.domain.booking import BookingStatus, SlotRefusal
+from pitstop.domain.booking import SlotRefusal
 from pitstop.domain.changes import ChangeRefusal
 from pitstop.domain.notices import NoticeKind
 from pitstop.postgres import queries, steps
@@ -19,8 +19,6 @@ _CHANGES = queries.load("changes")
 async def propose(asked: Asked) -> dict[str, Any]:
     """Each option can be had as it is offered; none is held. A new proposal takes the place of the one before."""
     require_version(asked)
-    if not asked.is_in(BookingStatus.CONFIRMED):
-        raise Refused(ChangeRefusal.NOT_RESCHEDULABLE, f"The booking is {asked.booking['status']}.")
     require_not_begun(asked)
     if asked.booking["workshop_status"] == "proposed":
         # Those are held, and the booking ends with the customer's no: another proposal would promise neither.
@@ -77,8 +75,6 @@ async def accept(asked: Asked) -> dict[str, Any]:
     """As a move of the mechanic's: it counts against none of the customer's limits. An option that has gone meanwhile
     leaves everything as it was, and the others open."""
     chosen = aim_of(asked, asked.wanted)
-    if not asked.is_in(BookingStatus.CONFIRMED):
-        raise Refused(ChangeRefusal.NOT_RESCHEDULABLE, f"The booking is {asked.booking['status']}.")
     proposal = await asked.connection.fetchrow(_SQL["open_proposal"], asked.booking_id)
     if proposal is None or proposal["expires_at"] <= asked.now:
         raise Refused(ChangeRefusal.NO_PROPOSAL, "Nothing is proposed for this booking any more.")

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import asyncpg
 
-from pitstop.domain.booking import BookingStatus, SlotRefusal
+from pitstop.domain.booking import SlotRefusal
 from pitstop.domain.changes import ChangeRefusal
 from pitstop.postgres import queries, supplements
 from pitstop.postgres.asking import Asked, Refused, require_version
@@ -20,8 +20,6 @@ async def reschedule(asked: Asked) -> dict[str, Any]:
     start = datetime.fromisoformat(asked.wanted["start"]) if asked.wanted.get("start") else asked.start
     mechanic = UUID(asked.wanted["mechanic_id"]) if asked.wanted.get("mechanic_id") else asked.mechanic_id
     require_version(asked)
-    if not asked.is_in(BookingStatus.CONFIRMED):
-        raise Refused(ChangeRefusal.NOT_RESCHEDULABLE, f"The booking is {asked.booking['status']}.")
     offer = await _offer(asked)
     aim = Aim(start, mechanic, offer, waived=bool(asked.wanted.get("waive_difference")) and not asked.for_customer)
     if (start, mechanic, offer) == (asked.start, asked.mechanic_id, None):

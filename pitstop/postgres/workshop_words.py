@@ -11,7 +11,6 @@ from uuid import UUID
 import asyncpg
 
 from pitstop.domain import notice_plan
-from pitstop.domain.booking import BookingStatus
 from pitstop.domain.changes import ChangeRefusal
 from pitstop.domain.notices import NoticeKind
 from pitstop.domain.saga import OwedNotice
@@ -47,8 +46,6 @@ def has_lapsed(booking: asyncpg.Record, now: datetime) -> bool:
 
 
 def require_awaited(asked: Asked) -> None:
-    if not asked.is_in(BookingStatus.CONFIRMED):
-        raise Refused(ChangeRefusal.NOT_AWAITED, f"The booking is {asked.booking['status']}.")
     state = asked.booking["workshop_status"]
     if state not in UNANSWERED:
         why = f"The workshop's word has been given: {state}." if state else "This booking needs no word of a workshop."
@@ -65,7 +62,7 @@ def require_agreed(asked: Asked) -> None:
 
 async def confirm(asked: Asked) -> dict[str, Any]:
     """The time that was booked, also where others had been proposed. Said again, it changes nothing."""
-    if asked.is_in(BookingStatus.CONFIRMED) and asked.booking["workshop_status"] == "confirmed":
+    if asked.booking["workshop_status"] == "confirmed":
         return {"unchanged": True}
     require_awaited(asked)
     await steps.close_proposal(asked.connection, asked.booking_id, "replaced", asked.now)

@@ -8,7 +8,7 @@ import pytest
 from pitstop.devstack.names import ROOT
 from pitstop.devstack.stackfile import Stack
 from pitstop.settings import Settings
-from scripts import audit_kinds, configuration, documents, state_machine
+from scripts import audit_kinds, configuration, documents, possible_changes, state_machine
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 _LINK = re.compile(r"\]\((?!https?:)(?P<path>[^)#]+)(?:#[^)]*)?\)")
@@ -26,6 +26,11 @@ def test_the_discrepancies_are_those_of_the_audit() -> None:
 
 def test_every_setting_says_what_it_is_for() -> None:
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+def test_the_changes_are_those_that_a_run_lets_through() -> None:
+    """Written anew with: python -m scripts.possible_changes."""
+    assert possible_changes.document() == possible_changes.DOCUMENT.read_text(encoding="utf-8")
 
 
 async def test_the_state_machine_is_that_of_the_database(stack: Stack) -> None:

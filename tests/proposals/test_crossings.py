@@ -65,7 +65,7 @@ async def test_accept_then_cancel(meeting: Meeting, database: Any) -> None:
 async def test_cancel_then_accept(meeting: Meeting, database: Any) -> None:
     cancel = await meeting.wish("cancel", "customer")
     cancelled, taken = await in_order(database, meeting.case.booking_id, cancel, await accepting(meeting))
-    assert (cancelled.refusal, taken.refusal) == (None, "not_reschedulable")
+    assert (cancelled.refusal, taken.refusal) == (None, "no_proposal")
     assert await state(meeting) == ("cancelled", timedelta(0), "closed")
 
 

@@ -42,10 +42,12 @@ def not_told_of(kind: str) -> Callable[[pytest.MonkeyPatch], None]:
     return sql(steps._SQL, "owe_notices", columns, f"{columns} WHERE owed.kind <> '{kind}'")
 
 
-def play_course(machine: type[Course], course: Callable[[Course], None]) -> None:
-    """One course, with everything that the random ones are held to."""
+def play_course(
+    machine: type[Course], course: Callable[[Course], None], booked: tuple[bool, ...] = (True, True)
+) -> None:
+    """One course, with everything that the random ones are held to, of a shop in which this is `booked` before."""
     play = machine()
-    play.a_shop_opens_and_has_bookings((True, True))
+    play.a_shop_opens_and_has_bookings(booked)
     course(play)
     play.everything_is_as_it_ought_to_be()
     play.nobody_has_anothers_time()
@@ -54,12 +56,14 @@ def play_course(machine: type[Course], course: Callable[[Course], None]) -> None
     play.teardown()
 
 
-def shows(machine: type[Course], monkeypatch: pytest.MonkeyPatch, mutant: Mutant) -> None:
+def shows(
+    machine: type[Course], monkeypatch: pytest.MonkeyPatch, mutant: Mutant, booked: tuple[bool, ...] = (True, True)
+) -> None:
     """With the product as it is, nothing is found; without the guard, it is."""
     take_away, course = mutant
     if course not in _SOUND:
-        play_course(machine, course)
+        play_course(machine, course, booked)
         _SOUND.add(course)
     take_away(monkeypatch)
     with pytest.raises((AssertionError, asyncpg.IntegrityConstraintViolationError)):
-        play_course(machine, course)
+        play_course(machine, course, booked)

@@ -1,7 +1,7 @@
 """The steps of bookings on the real database, without an engine: as a run takes them, one by one, at given moments."""
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -23,7 +23,7 @@ from pitstop.postgres.waivers import Typed, Waivers
 from tests.life.model.agreed import DURATION, GRACE, HOLD, OFFSETS, SOON, WAITING_ROOM, Agreed, Span
 from tests.life.model.prices import PLANS
 from tests.life.model.till import Till, name, named
-from tests.support.shop import Shop, open_shop, open_workshop
+from tests.support.shop import Shop, open_shop
 from tests.support.shops import add_plan, hire
 
 _BOOKING = """
@@ -79,11 +79,25 @@ SELECT
     (SELECT jsonb_object_agg(n.key, n.status)::text FROM notifications AS n WHERE n.booking_id = b.id) AS mails
 FROM bookings AS b WHERE b.id = ANY($1)
 """
-_SERVICE = """
-INSERT INTO services (id, slug, name, kind, duration_minutes, buffer_after_minutes)
-VALUES ($1, $2, 'Repair', 'in_person', 60, 15)
+_GARAGE = """
+WITH workshop AS (
+    INSERT INTO workshops (name, country, city, postal_code, address, email)
+    VALUES ('North', 'CA', 'Toronto', 'M5V 2T6', '5 Yard Lane', 'yard@example.com') RETURNING id
+),
+bay AS (INSERT INTO bays (workshop_id, name) SELECT id, '1' FROM workshop),
+service AS (
+    INSERT INTO services (id, slug, name, kind, duration_minutes, buffer_after_minutes)
+    VALUES ($1, $2, 'Repair', 'in_person', 60, 15)
+),
+sold AS (
+    INSERT INTO plans (id, service_id, slug, name, amount)
+    SELECT id, $1, slug, slug, amount FROM unnest($3::uuid[], $4::text[], $5::integer[]) AS plan (id, slug, amount)
+),
+offered AS (INSERT INTO mechanic_services SELECT mechanic, $1 FROM unnest($6::uuid[]) AS mechanic),
+there AS (UPDATE mechanics SET workshop_id = workshop.id FROM workshop WHERE mechanics.id = ANY($6))
+SELECT id FROM workshop
 """
-_PERIOD = "UPDATE workshops SET confirms_within_minutes = $2, email = 'yard@example.com' WHERE id = $1"
+_PERIOD = "UPDATE workshops SET confirms_within_minutes = $2 WHERE id = $1"
 _FLAGS = "SELECT booking_id, id FROM booking_flags WHERE booking_id = ANY($1) AND resolved_at IS NULL"
 _OVERLAPS = """
 SELECT count(*) FROM slot_reservations AS a
@@ -111,14 +125,11 @@ class Garage:
     plans: dict[str, UUID]
 
     @classmethod
-    async def opened(cls, database: Any, shop: Shop, mechanics: list[UUID]) -> "Garage":
-        service = uuid4()
-        await database.execute(_SERVICE, service, f"repair-{service}")
-        for mechanic in mechanics:
-            await database.execute("INSERT INTO mechanic_services VALUES ($1, $2)", mechanic, service)
-        there = replace(shop, service_id=service)
-        plans = {plan: await add_plan(database, there, price) for plan, price in PLANS.items()}
-        return cls(await open_workshop(database, 1, *mechanics), service, plans)
+    async def opened(cls, database: Any, mechanics: list[UUID]) -> "Garage":
+        service, plans = uuid4(), {plan: uuid4() for plan in PLANS}
+        sold = (list(plans.values()), list(plans), list(PLANS.values()))
+        workshop = await database.fetchval(_GARAGE, service, f"repair-{service}", *sold, mechanics)
+        return cls(workshop, service, plans)
 
 
 # Country, city and postal code.
@@ -145,7 +156,7 @@ class Floor:
         plans = {plan: await add_plan(database, shop, price) for plan, price in PLANS.items() if plan != "standard"}
         mechanics = [shop.mechanic_id, await hire(database, shop)]
         await database.execute("UPDATE mechanics SET postal_code = 'M4C 1A1' WHERE id = $1", mechanics[1])
-        garage = await Garage.opened(database, shop, mechanics)
+        garage = await Garage.opened(database, mechanics)
         for service in (shop.service_id, garage.service):
             await database.execute(_POLICY, service, f"of {service}", _text(anew.json()))
         return cls(database, pools, shop, mechanics, plans | {"standard": shop.plan_id}, garage)

@@ -7,7 +7,7 @@ from typing import Any
 from api.page_words import WORDS, PageWords
 from api.sheets import Sheet
 from pitstop.domain.booking import BookingStatus
-from pitstop.domain.notices import BookingFacts
+from pitstop.domain.notices import BookingFacts, NoticeKind
 from pitstop.gateways.calendar_links import NAMES, calendar_links
 from pitstop.gateways.wording import one_line, shown_zone, tidied
 
@@ -141,6 +141,8 @@ def _entry(event: dict[str, Any], facts: BookingFacts, words: PageWords) -> dict
 
 def _event(event: dict[str, Any], facts: BookingFacts, words: PageWords) -> str:
     name, detail = event["event"], event["detail"]
+    if name in _TOLD and detail.get("kind") == NoticeKind.WORKSHOP_REQUEST:
+        return words.say("events", f"workshop_{name}")
     if name in _TOLD:
         return words.say("events", name, what=words.say("mails", detail.get("kind") or ""))
     if name == "refund_issued":

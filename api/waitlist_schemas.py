@@ -4,7 +4,7 @@ from datetime import datetime, time
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_serializer, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic.config import JsonDict
 
 from api.fields import Instant, Intake, TimeOfDay, Timezone
@@ -90,8 +90,8 @@ class WaitlistEntry(BaseModel):
     from_: datetime = Field(alias="from")
     to: datetime
     timezone: str
-    earliest: time | None
-    latest: time | None
+    earliest: TimeOfDay | None
+    latest: TimeOfDay | None
     missed: int = Field(
         description="Offers that it has let go: let pass, which puts it at the end of the line, or cancelled."
     )
@@ -99,9 +99,10 @@ class WaitlistEntry(BaseModel):
     created_at: datetime
     offer: OfferOut | None = Field(description="What is held at this moment.")
 
-    @field_serializer("earliest", "latest")
-    def _clock(self, value: time | None) -> str | None:
-        return value.strftime("%H:%M") if value else None
+    @field_validator("earliest", "latest", mode="before")
+    @classmethod
+    def _clock(cls, value: time | str | None) -> str | None:
+        return value.strftime("%H:%M") if isinstance(value, time) else value
 
 
 class WaitlistPage(BaseModel):

@@ -22,7 +22,7 @@ INSERT INTO status_transitions (subject, from_status, to_status, why) VALUES
 ('workshop_word', 'awaiting', 'lapsed', 'the workshop has not answered in time'),
 ('workshop_word', 'awaiting', 'none', 'moved to where nobody wants to be asked'),
 ('workshop_word', 'proposed', 'confirmed', 'the customer takes a time, or an operator has agreed on another'),
-('workshop_word', 'proposed', 'awaiting', 'the customer has chosen a time of its own'),
+('workshop_word', 'proposed', 'awaiting', 'moved or handed over: the workshop is asked again'),
 ('workshop_word', 'proposed', 'declined', 'the customer wants none of the times, or the workshop cannot have it after all'),
 ('workshop_word', 'proposed', 'lapsed', 'the customer has not answered in time'),
 ('workshop_word', 'proposed', 'none', 'moved to where nobody wants to be asked'),

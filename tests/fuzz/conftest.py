@@ -10,6 +10,7 @@ from uuid import uuid4
 import asyncpg
 import httpx
 import pytest
+import requests
 from schemathesis import Case, GenerationMode
 
 from pitstop.devstack.stackfile import Stack
@@ -20,6 +21,13 @@ from tests.support.shop import Shop, open_shop
 METRICS_TOKEN = "fuzz"
 # None: without a token.
 ROLES = ("customer", "mechanic", "operator", "service", None)
+
+
+def _session() -> requests.Session:
+    """Connections that are used again, as clients do; the environment has nothing to say of our own server."""
+    session = requests.Session()
+    session.trust_env = False
+    return session
 
 
 @dataclass
@@ -35,6 +43,7 @@ class Target:
     tokens: dict[str, str]
     booking_id: str
     answers: Counter[tuple[str, int]] = field(default_factory=Counter)
+    session: requests.Session = field(default_factory=_session)
 
     def headers(self, choice: int) -> dict[str, str]:
         role = ROLES[choice % len(ROLES)]
@@ -81,7 +90,18 @@ async def target(
     tokens = {role: await issuer.token(subject, role) for role, subject in subjects.items()}
     customer = Customer(http, stack, stack.api_url, tokens["customer"], me)
     booking = await customer.book(shop, shop.start() - timedelta(days=1))
+    await _waits(customer, shop, shop.start() - timedelta(days=1))
     env = environment(stack, public_url=url, metrics_token=METRICS_TOKEN)
     async with running("uvicorn", ["api.app:app", "--port", url.rpartition(":")[2], "--no-access-log"], env):
         await until_live(url)
         yield Target(url, shop, mechanic, tokens, booking["id"])
+
+
+async def _waits(customer: Customer, shop: Shop, start: datetime) -> None:
+    """For what somebody has: lists have an entry in which nothing is left out."""
+    span = {"from": start.isoformat(), "to": (start + timedelta(hours=1)).isoformat()}
+    wish = customer.request(shop, start) | span | {"earliest": "00:00", "latest": "23:45"}
+    del wish["start"]
+    headers = customer.headers | {"Idempotency-Key": str(uuid4())}
+    answer = await customer.http.post(f"{customer.api_url}/v1/waitlist", json=wish, headers=headers)
+    assert answer.status_code == 201, answer.text

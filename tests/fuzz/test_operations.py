@@ -10,7 +10,6 @@ import zlib
 from typing import Any
 
 import pytest
-import requests
 import schemathesis
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -52,7 +51,7 @@ def _send(case: Case[Any], target: Target) -> None:
     """What the document allows may still name nothing, or break a rule that no document can say: then it is a 422."""
     choice = _choice(case)
     target.lead(case, choice)
-    response = case.call(base_url=target.url, headers=target.headers(choice), timeout=60)
+    response = case.call(base_url=target.url, session=target.session, headers=target.headers(choice), timeout=60)
     case.validate_response(response, excluded_checks=[positive_data_acceptance])
     assert response.status_code < 500
     target.answers[case.operation.label, response.status_code] += 1
@@ -120,7 +119,7 @@ def test_signed_events_of_any_content(target: Target, webhook_secret: str) -> No
     def post(event: Any) -> None:
         body = json.dumps(event)
         headers = {"Content-Type": "application/json", "Stripe-Signature": signed(body, webhook_secret)}
-        response = requests.post(f"{target.url}/webhooks/stripe", data=body, headers=headers, timeout=60)
+        response = target.session.post(f"{target.url}/webhooks/stripe", data=body, headers=headers, timeout=60)
         assert response.status_code in (204, 400), (event, response.text)
         statuses.add(response.status_code)
 

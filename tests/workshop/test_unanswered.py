@@ -81,7 +81,11 @@ async def test_page_and_calendars_say_so_until_it_has_confirmed(
     assert (await customer.get(links)).status_code == 404
 
     await says(keeper, booking, "confirm")
-    assert "the mechanic expects you" in await page(customer)
+    await customer.waits_for(booking, lambda read: events(read).count("mail_sent") == 3, "the confirmation")
+    agreed = await page(customer)
+    assert "the mechanic expects you" in agreed
+    assert "We asked the workshop by mail." in agreed
+    assert "We mailed you a message." not in agreed
     [mail] = await mails(customer, "Confirmed")
     assert firmness(mail["ics"]) == firmness(await invite(customer, booking)) == ("CONFIRMED", 1)
     assert (await customer.get(links)).status_code == 200

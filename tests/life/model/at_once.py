@@ -93,8 +93,8 @@ class AtOnce(Expected):
         return any(outcome is None and mechanic in crew.online for mechanic, outcome in self.offers.items())
 
     def answer_to(self, mechanic: UUID, crew: Crew, now: datetime) -> str | None:
-        """Why this mechanic cannot take it; None: it is taken, or has been by that one."""
-        if self.is_taken:
+        """Why this mechanic cannot take it; None: it can, or has."""
+        if self.status == "in_progress":
             return None if mechanic == self.mechanic else "already_taken"
         asked = self.status == "pending" and now < self.start and self.offers.get(mechanic, "nobody") is None
         if not asked or mechanic not in crew.online:
@@ -103,7 +103,7 @@ class AtOnce(Expected):
 
     def answer_to_no(self, mechanic: UUID, now: datetime) -> str | None:
         """Why this mechanic cannot say no."""
-        if self.is_taken:
+        if self.status == "in_progress":
             return "already_taken"
         return None if self.status == "pending" and now < self.start and mechanic in self.offers else "not_on_offer"
 

@@ -141,7 +141,7 @@ class WholeCourse(Course):
 
     def _answer_to_taking(self, booking: Expected, start: datetime, mechanic: UUID) -> str | None:
         if booking.status != "confirmed":
-            return "not_reschedulable"
+            return "no_proposal"
         offered = booking.proposal
         if offered is None or offered.expires <= self.now or (start, mechanic) not in offered.options:
             return "no_proposal"

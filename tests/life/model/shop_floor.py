@@ -1,7 +1,6 @@
 """The steps of bookings on the real database, without an engine: as a run takes them, one by one, at given moments."""
 
 import json
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -10,17 +9,19 @@ from pitstop.domain.booking import BookingStatus
 from pitstop.domain.caller import Caller, Role
 from pitstop.domain.course import Course
 from pitstop.domain.saga import SupplementNews
+from pitstop.domain.waitlist import Offer
 from pitstop.domain.waiver import Language
 from pitstop.gateways.holiday_library import HolidayLibrary
 from pitstop.ports import PaymentIntent
 from pitstop.postgres.changes import PostgresChanges
 from pitstop.postgres.notices import PostgresNotices
-from pitstop.postgres.pool import Pool
 from pitstop.postgres.rules import MechanicRules
 from pitstop.postgres.saga import PostgresSaga
 from pitstop.postgres.supplements import PostgresSupplements
 from pitstop.postgres.waivers import Typed, Waivers
 from tests.life.model.agreed import DURATION, GRACE, HOLD, OFFSETS, SOON, WAITING_ROOM, Agreed, Span
+from tests.life.model.garage import Garage, Pools
+from tests.life.model.line import OFFERED, Line
 from tests.life.model.prices import PLANS
 from tests.life.model.till import Till, name, named
 from tests.support.shop import Shop, open_shop
@@ -79,24 +80,6 @@ SELECT
     (SELECT jsonb_object_agg(n.key, n.status)::text FROM notifications AS n WHERE n.booking_id = b.id) AS mails
 FROM bookings AS b WHERE b.id = ANY($1)
 """
-_GARAGE = """
-WITH workshop AS (
-    INSERT INTO workshops (name, country, city, postal_code, address, email)
-    VALUES ('North', 'CA', 'Toronto', 'M5V 2T6', '5 Yard Lane', 'yard@example.com') RETURNING id
-),
-bay AS (INSERT INTO bays (workshop_id, name) SELECT id, '1' FROM workshop),
-service AS (
-    INSERT INTO services (id, slug, name, kind, duration_minutes, buffer_after_minutes)
-    VALUES ($1, $2, 'Repair', 'in_person', 60, 15)
-),
-sold AS (
-    INSERT INTO plans (id, service_id, slug, name, amount)
-    SELECT id, $1, slug, slug, amount FROM unnest($3::uuid[], $4::text[], $5::integer[]) AS plan (id, slug, amount)
-),
-offered AS (INSERT INTO mechanic_services SELECT mechanic, $1 FROM unnest($6::uuid[]) AS mechanic),
-there AS (UPDATE mechanics SET workshop_id = workshop.id FROM workshop WHERE mechanics.id = ANY($6))
-SELECT id FROM workshop
-"""
 _PERIOD = "UPDATE workshops SET confirms_within_minutes = $2 WHERE id = $1"
 _FLAGS = "SELECT booking_id, id FROM booking_flags WHERE booking_id = ANY($1) AND resolved_at IS NULL"
 _OVERLAPS = """
@@ -106,30 +89,6 @@ JOIN slot_reservations AS b
 WHERE a.mechanic_id = ANY($1) AND a.status IN ('reserved', 'confirmed') AND b.status IN ('reserved', 'confirmed')
     AND (a.status = 'confirmed' OR a.expires_at > $2) AND (b.status = 'confirmed' OR b.expires_at > $2)
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Pools:
-    """As the product's processes have them."""
-
-    worker: Pool
-    api: Pool
-
-
-@dataclass(frozen=True, slots=True)
-class Garage:
-    """The workshop of the mechanics, with one bay, and what is done there in person; plans by their names."""
-
-    workshop: UUID
-    service: UUID
-    plans: dict[str, UUID]
-
-    @classmethod
-    async def opened(cls, database: Any, mechanics: list[UUID]) -> "Garage":
-        service, plans = uuid4(), {plan: uuid4() for plan in PLANS}
-        sold = (list(plans.values()), list(plans), list(PLANS.values()))
-        workshop = await database.fetchval(_GARAGE, service, f"repair-{service}", *sold, mechanics)
-        return cls(workshop, service, plans)
 
 
 # Country, city and postal code.
@@ -143,7 +102,7 @@ class Floor:
         self, database: Any, pools: Pools, shop: Shop, mechanics: list[UUID], plans: dict[str, UUID], garage: Garage
     ) -> None:
         self.database, self.shop, self.mechanics, self.plans = database, shop, mechanics, plans
-        self.garage, self.waivers = garage, Waivers(pools.api, timedelta(days=1))
+        self.garage, self.waivers, self.line = garage, Waivers(pools.api, timedelta(days=1)), Line(pools, shop)
         pool, self.rules = pools.worker, MechanicRules(pools.api, HolidayLibrary(), SOON)
         self.saga, self.changes, self.supplements = PostgresSaga(pool), PostgresChanges(pool), PostgresSupplements(pool)
         self.notices = PostgresNotices(pool, lambda booking, end: "", lambda number: (), lambda booking: "")
@@ -192,10 +151,15 @@ class Floor:
         await self.database.execute(_AT_ONCE, id, *ids, *place, amount, _text(agreed.json()))
         return await self._held(id, now)
 
-    async def _held(self, id: UUID, now: datetime) -> UUID | None:
-        outcome = await self.saga.place_hold(id, "", uuid4(), now, now + HOLD, now + HOLD + GRACE)
+    async def hold_offer(self, offer: Offer, now: datetime) -> None:
+        """What the waitlist has opened gets its slot."""
+        standing = offer.standing
+        assert await self._held(standing.booking_id, now, OFFERED, standing.fingerprint) is not None, standing
+
+    async def _held(self, id: UUID, now: datetime, lasts: timedelta = HOLD, fingerprint: str = "") -> UUID | None:
+        outcome = await self.saga.place_hold(id, fingerprint, uuid4(), now, now + lasts, now + lasts + GRACE)
         if outcome.terms is None:
-            assert await self.saga.withdraw(id, "")
+            assert await self.saga.withdraw(id, fingerprint)
             return None
         self.till.open(id)
         await self.saga.record_intent(id, PaymentIntent(name(id), "requires_payment_method", "secret"), now)

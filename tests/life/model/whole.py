@@ -2,9 +2,10 @@
 
 from tests.life.model.at_workshop import AtWorkshop
 from tests.life.model.dropping_out import DroppingOut
+from tests.life.model.in_line import InLine
 from tests.life.model.on_offer import OnOffer
 from tests.life.model.second_thoughts import WholeCourse
 
 
-class WholeLife(OnOffer, AtWorkshop, DroppingOut, WholeCourse):
+class WholeLife(InLine, OnOffer, AtWorkshop, DroppingOut, WholeCourse):
     """Whatever may become of its bookings."""

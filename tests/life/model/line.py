@@ -20,7 +20,13 @@ _LIMITS = EntryLimits(10, MISSED)
 A_MOMENT = timedelta(seconds=1)
 _SEEN = "SELECT id, status, missed FROM waitlist_entries WHERE id = ANY($1)"
 # Nobody waits any more for what other shops have.
-_CLOSE = "UPDATE waitlist_entries SET status = 'left' WHERE id = ANY($1) AND status = 'waiting'"
+_ALONE = """
+WITH left_over AS (UPDATE waitlist_entries SET status = 'left' WHERE status = 'waiting'),
+unheld AS (
+    DELETE FROM bookings WHERE waitlist_entry_id IS NOT NULL AND status = 'holding' AND hold_expires_at IS NULL
+)
+DELETE FROM freed_slots
+"""
 
 
 class Line:
@@ -55,9 +61,9 @@ class Line:
     async def seen(self, database: Any, entries: list[UUID]) -> dict[UUID, tuple[str, int]]:
         return {row["id"]: (row["status"], row["missed"]) for row in await database.fetch(_SEEN, entries)}
 
-    async def close(self, database: Any, entries: list[UUID]) -> None:
-        await database.execute(_CLOSE, entries)
-        await database.execute("DELETE FROM freed_slots")
+
+async def alone(database: Any) -> None:
+    await database.execute(_ALONE)
 
 
 def _caller(customer: UUID) -> Caller:

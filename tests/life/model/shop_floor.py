@@ -21,7 +21,7 @@ from pitstop.postgres.supplements import PostgresSupplements
 from pitstop.postgres.waivers import Typed, Waivers
 from tests.life.model.agreed import DURATION, GRACE, HOLD, OFFSETS, SOON, WAITING_ROOM, Agreed, Span
 from tests.life.model.garage import Garage, Pools
-from tests.life.model.line import OFFERED, Line
+from tests.life.model.line import OFFERED, Line, alone
 from tests.life.model.prices import PLANS
 from tests.life.model.till import Till, name, named
 from tests.support.shop import Shop, open_shop
@@ -111,6 +111,7 @@ class Floor:
     @classmethod
     async def opened(cls, database: Any, pools: Pools, anew: Agreed) -> "Floor":
         """`anew`: the policy by which its service is sold from now on."""
+        await alone(database)
         shop = await open_shop(database)
         plans = {plan: await add_plan(database, shop, price) for plan, price in PLANS.items() if plan != "standard"}
         mechanics = [shop.mechanic_id, await hire(database, shop)]

@@ -3,6 +3,8 @@
 
 PYTHON := .venv/bin/python
 MAKEFLAGS += --no-print-directory
+# Hundreds of processes start here: where Python is told to write no bytecode, each of them compiles everything anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test check chaos bench load audit-deps clean

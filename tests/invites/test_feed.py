@@ -117,11 +117,12 @@ async def test_a_session_that_its_workshop_has_not_confirmed_is_tentative(
     http: httpx.AsyncClient, feed: str, rows: Pool, own_shop: Shop, word: str | None
 ) -> None:
     case = await add_booking(rows, own_shop, own_shop.start())
-    await rows.execute(
-        "UPDATE bookings SET workshop_status = $2,"
-        " workshop_answer_by = CASE WHEN $2 IN ('awaiting', 'proposed') THEN starts_at END WHERE id = $1",
-        *(case.booking_id, word),
-    )
+    for step in ("awaiting", word) if word else ():
+        await rows.execute(
+            "UPDATE bookings SET workshop_status = $2,"
+            " workshop_answer_by = CASE WHEN $2 IN ('awaiting', 'proposed') THEN starts_at END WHERE id = $1",
+            *(case.booking_id, step),
+        )
     event = (await entries(http, feed))[uid(case)]
     tentative = word in ("awaiting", "proposed")
     assert event["STATUS"].value == ("TENTATIVE" if tentative else "CONFIRMED")

@@ -91,7 +91,7 @@ async def test_an_answer_that_is_not_taken(booking: Json, http: httpx.AsyncClien
     url = f"{parts.scheme}://{parts.netloc}{parts.path}/proposal/accept?{parts.query}"
     for form, headers, said in (
         ({"start": "soon"}, {}, "Ce n'est pas une des heures proposées."),
-        ({"start": "2036-01-01T00:00:00Z"}, {}, "Cela ne peut pas se faire maintenant."),
+        ({"start": "2036-01-01T00:00:00Z"}, {}, "Ces heures ne sont plus proposées."),
         ({}, {"Sec-Fetch-Site": "cross-site"}, "Le formulaire a été envoyé par un autre site."),
     ):
         answer = await http.post(url, data=form, headers=headers)

@@ -9,8 +9,8 @@ import pytest
 from pitstop.devstack.stackfile import Stack
 from pitstop.postgres.audit import PostgresRecords
 from pitstop.postgres.pool import open_pool
-from tests.life.model.garage import Pools
 from tests.life.model.machine import Course, runner
+from tests.life.model.premises import Pools
 from tests.life.model.shop_floor import Floor
 from tests.life.model.whole import WholeLife
 from tests.support.databases import fresh_database

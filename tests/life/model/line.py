@@ -10,8 +10,7 @@ from pitstop.domain.waitlist import EntryLimits, EntryRequest, Offer, Wanted
 from pitstop.postgres.waitlist import PostgresWaitlist
 from pitstop.postgres.waitlist_desk import WaitlistDesk
 from tests.life.model.agreed import Span
-from tests.life.model.garage import Pools
-from tests.support.shop import Shop
+from tests.life.model.premises import Pools, Premises
 
 # How long an offer is held.
 OFFERED = timedelta(minutes=30)
@@ -32,13 +31,13 @@ DELETE FROM freed_slots
 class Line:
     """Everybody waits for one mechanic, for starts of a span that ends with the last of them."""
 
-    def __init__(self, pools: Pools, shop: Shop) -> None:
-        self._desk, self._store, self._shop = WaitlistDesk(pools.api), PostgresWaitlist(pools.worker), shop
+    def __init__(self, pools: Pools, premises: Premises) -> None:
+        self._desk, self._store = WaitlistDesk(pools.api), PostgresWaitlist(pools.worker)
+        self._what = (premises.service(False), premises.plan("standard", False))
 
     async def join(self, customer: UUID, mechanic: UUID, span: Span, now: datetime) -> UUID | None:
         """The entry; None when it could be booked at once."""
-        place = (self._shop.service_id, self._shop.plan_id, mechanic)
-        wanted = Wanted(*place, (span[0], span[1] + A_MOMENT), "UTC", None, None)
+        wanted = Wanted(*self._what, mechanic, (span[0], span[1] + A_MOMENT), "UTC", None, None)
         id = uuid4()
         person = (customer, "Camille Roy", "camille@example.com", None, False, Language.EN, "CA", "Toronto", "M5V 2T6")
         request = EntryRequest(id, id.bytes * 2, id.bytes * 2, wanted, *person, {})

@@ -221,7 +221,7 @@ class Course(RuleBasedStateMachine):
         mechanic = self.floor.mechanics[0 if other else -1] if role == "operator" else booking.mechanic
         wish = Wish(self.base + slot, mechanic, plan, waive)
         wanted = {"start": wish.start.isoformat(), "mechanic_id": str(mechanic), "waive_difference": waive}
-        wanted |= {"plan_id": str(self.floor.plan(plan, booking.in_person))} if plan else {}
+        wanted |= {"plan_id": str(self.floor.premises.plan(plan, booking.in_person))} if plan else {}
         time = self._answer_to_time(booking, mechanic, wish.start)
         expected = prices.answer_to_move(booking, wish, role, self.now, time) if stale != 9 else "version_conflict"
         answer = self._ask(booking, "reschedule", role, wanted | ({"version": 1} if stale == 9 else {}))

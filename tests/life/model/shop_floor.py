@@ -20,12 +20,9 @@ from pitstop.postgres.saga import PostgresSaga
 from pitstop.postgres.supplements import PostgresSupplements
 from pitstop.postgres.waivers import Typed, Waivers
 from tests.life.model.agreed import DURATION, GRACE, HOLD, OFFSETS, SOON, WAITING_ROOM, Agreed, Span
-from tests.life.model.garage import Garage, Pools
 from tests.life.model.line import OFFERED, Line, alone
-from tests.life.model.prices import PLANS
+from tests.life.model.premises import Pools, Premises
 from tests.life.model.till import Till, name, named
-from tests.support.shop import Shop, open_shop
-from tests.support.shops import add_plan, hire
 
 _BOOKING = """
 INSERT INTO bookings (
@@ -46,10 +43,6 @@ INSERT INTO bookings (
 _ASK = """
 INSERT INTO booking_changes (id, booking_id, kind, asked_by_role, asked_by, wanted, asked_at)
 VALUES ($1, $2, $3, $4, $5, $6::text::jsonb, $7)
-"""
-_POLICY = """
-WITH made AS (INSERT INTO booking_policies (name, terms) VALUES ($2, $3::text::jsonb) RETURNING id)
-UPDATE services SET policy_id = made.id FROM made WHERE services.id = $1
 """
 _STANDS = """
 SELECT
@@ -98,11 +91,9 @@ Place = tuple[str, str, str]
 class Floor:
     """Two mechanics of one shop, and the stores that the worker has."""
 
-    def __init__(
-        self, database: Any, pools: Pools, shop: Shop, mechanics: list[UUID], plans: dict[str, UUID], garage: Garage
-    ) -> None:
-        self.database, self.shop, self.mechanics, self.plans = database, shop, mechanics, plans
-        self.garage, self.waivers, self.line = garage, Waivers(pools.api, timedelta(days=1)), Line(pools, shop)
+    def __init__(self, database: Any, pools: Pools, premises: Premises) -> None:
+        self.database, self.premises, self.mechanics = database, premises, premises.mechanics
+        self.waivers, self.line = Waivers(pools.api, timedelta(days=1)), Line(pools, premises)
         pool, self.rules = pools.worker, MechanicRules(pools.api, HolidayLibrary(), SOON)
         self.saga, self.changes, self.supplements = PostgresSaga(pool), PostgresChanges(pool), PostgresSupplements(pool)
         self.notices = PostgresNotices(pool, lambda booking, end: "", lambda number: (), lambda booking: "")
@@ -112,31 +103,21 @@ class Floor:
     async def opened(cls, database: Any, pools: Pools, anew: Agreed) -> "Floor":
         """`anew`: the policy by which its service is sold from now on."""
         await alone(database)
-        shop = await open_shop(database)
-        plans = {plan: await add_plan(database, shop, price) for plan, price in PLANS.items() if plan != "standard"}
-        mechanics = [shop.mechanic_id, await hire(database, shop)]
-        await database.execute("UPDATE mechanics SET postal_code = 'M4C 1A1' WHERE id = $1", mechanics[1])
-        garage = await Garage.opened(database, mechanics)
-        for service in (shop.service_id, garage.service):
-            await database.execute(_POLICY, service, f"of {service}", _text(anew.json()))
-        return cls(database, pools, shop, mechanics, plans | {"standard": shop.plan_id}, garage)
-
-    def plan(self, name: str, in_person: bool) -> UUID:
-        return (self.garage.plans if in_person else self.plans)[name]
+        return cls(database, pools, await Premises.opened(database, anew))
 
     async def hold(
         self, mechanic: UUID, start: datetime, amount: int, agreed: Agreed, now: datetime, in_person: bool = False
     ) -> UUID | None:
         """The booking, when it has its slot."""
-        id, service = uuid4(), self.garage.service if in_person else self.shop.service_id
-        ids = (str(uuid4()), service, self.plan("standard", in_person), mechanic)
+        id = uuid4()
+        ids = (str(uuid4()), self.premises.service(in_person), self.premises.plan("standard", in_person), mechanic)
         policy = _text(agreed.json())
         await self.database.execute(_BOOKING, id, *ids, start, start + DURATION, amount, policy)
         return await self._held(id, now)
 
     async def wants_to_be_asked(self, minutes: int | None) -> None:
         """The workshop, from now on, within so many minutes; None: not any more."""
-        await self.database.execute(_PERIOD, self.garage.workshop, minutes)
+        await self.database.execute(_PERIOD, self.premises.workshop, minutes)
 
     async def signs(self, booking: UUID) -> str:
         """The customer, the waiver in force, on the page of the booking."""
@@ -148,7 +129,7 @@ class Floor:
     ) -> UUID | None:
         """One without a time, of a customer in that place."""
         id = uuid4()
-        ids = (str(uuid4()), self.shop.service_id, self.shop.plan_id, preferred)
+        ids = (str(uuid4()), self.premises.service(False), self.premises.plan("standard", False), preferred)
         await self.database.execute(_AT_ONCE, id, *ids, *place, amount, _text(agreed.json()))
         return await self._held(id, now)
 

@@ -1,7 +1,6 @@
 """Customers, mechanics, operators, Stripe and the clock, at random: what the steps do is what the rules say."""
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, TypeVar
@@ -11,12 +10,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from pitstop.audit.ports import Records
-from pitstop.domain.audit.checks import judge
-from pitstop.domain.audit.facts import Case, Moment
 from tests.life.model import prices
-from tests.life.model.agreed import DURATION, Agreed, Away, Difference, Span, blocked_by, meet
+from tests.life.model.agreed import DURATION, Agreed, Away, Difference, blocked_by, meet
 from tests.life.model.prices import PLANS, Wish
 from tests.life.model.rules import Expected
+from tests.life.model.seen import audited, difference
 from tests.life.model.shop_floor import MOMENTS, Floor
 
 Answer = TypeVar("Answer")
@@ -374,10 +372,8 @@ class Course(RuleBasedStateMachine):
     def everything_is_as_it_ought_to_be(self) -> None:
         there = self.does(self.floor.stand([booking.id for booking in self.known])) if self.known else {}
         for booking in self.known:
-            seen, expected = _seen(there[booking.id]), _expected(booking)
-            assert seen == expected, {
-                each: (seen[each], expected[each]) for each in seen if seen[each] != expected[each]
-            }
+            differs = difference(there[booking.id], booking)
+            assert not differs, differs
 
     @invariant()
     def nobody_has_anothers_time(self) -> None:
@@ -386,75 +382,8 @@ class Course(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if self.known:
-            self.does(self._is_audited())
-
-    def _moot(self, booking: Expected, refunds: bool) -> set[str]:
-        """While a payment or a refund is under way, Stripe and the records differ."""
-        unsettled = booking.status == "awaiting_payment" or (booking.owed and not refunds)
-        moot = {"payment_stale", "refund_unrecorded"} if unsettled else set()
-        intents = self.floor.till.intents
-        if any(not due.settled and intents[due.id] == "succeeded" for due in booking.differences):
-            moot |= {"paid_not_booked"}
-        if booking.to_pay is not None and not booking.to_pay.held:
-            # By the audit's clock it may still be paid; by this one its time is over, and somebody wanted it.
-            moot |= {"supplement_slot_differs"}
-        return moot
-
-    async def _is_audited(self) -> None:
-        """What the audit says of all that is there, but for what is late: nothing is, on this clock."""
-        async with type(self).records.snapshot() as snapshot:
-            facts = await snapshot.facts([booking.id for booking in self.known])
-            at = Moment(snapshot.now, timedelta(days=3650), timedelta(0))
-        for booking in self.known:
-            amounts = {booking.id: booking.first_price} | {due.id: due.amount for due in booking.differences}
-            intents, refunds = self.floor.till.facts(booking.id, amounts)
-            case = Case(booking.id, facts[booking.id], tuple(intents), tuple(refunds), engine=False)
-            found = [each for each in judge(case, at) if each.kind.code not in self._moot(booking, bool(refunds))]
+            found = self.does(audited(type(self).records, self.floor.till, self.known))
             assert not found, found
-
-
-def _seen(there: dict[str, Any]) -> dict[str, Any]:
-    seen = {"paid": bool(there["paid"]), "came": set(there["came"] or ()), "slots": set(there["slots"])}
-    seen |= {name: json.loads(there[name] or "{}") for name in ("mails", "differences", "asked", "flags")}
-    return {name: value for name, value in there.items() if name != "id"} | seen
-
-
-def _expected(booking: Expected) -> dict[str, Any]:
-    return {
-        "status": booking.status,
-        "word": booking.word,
-        "answer_by": booking.answer_by if booking.status == "confirmed" else None,
-        "starts_at": booking.place[0],
-        "mechanic_id": booking.place[1],
-        "moves": booking.moves,
-        "customer_moves": booking.customer_moves,
-        "invite_sequence": booking.sequence,
-        "kept_amount": booking.kept,
-        "amount": booking.amount,
-        "paid": booking.paid,
-        "owed": booking.owed,
-        "session": booking.session,
-        "absent": booking.absent,
-        "came": booking.came,
-        "slots": _slots(booking),
-        "differences": {str(due.id): due.status for due in booking.differences},
-        "proposed": booking.proposal is not None,
-        "flags": {str(each.id): [each.is_open, each.news] for each in booking.flags},
-        "asked": booking.asked,
-        "turns": booking.turns,
-        "mails": booking.mails,
-    }
-
-
-def _slots(booking: Expected) -> set[str]:
-    """A session that is over keeps its reservation, as a record of the time that was used."""
-    own = {_slot(booking.mechanic, booking.blocks)} if booking.live else set()
-    held = {f"{_slot(due.mechanic, due.blocks)}/{due.id}" for due in booking.differences if due.held}
-    return own | held | {f"{_slot(*each)}/proposed" for each in (booking.proposal.held if booking.proposal else ())}
-
-
-def _slot(mechanic: UUID, blocks: Span) -> str:
-    return "/".join([str(mechanic), *(f"{each.timestamp():.0f}" for each in blocks)])
 
 
 def runner() -> asyncio.Runner:

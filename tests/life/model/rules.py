@@ -8,12 +8,10 @@ from uuid import UUID
 from tests.life.model.agreed import (
     BUFFER,
     CUSTOMERS,
-    DURATION,
     GRACE,
     HOLD,
     MINUTE,
     OFFSETS,
-    WAITING_ROOM,
     Agreed,
     Difference,
     Flag,
@@ -23,6 +21,7 @@ from tests.life.model.agreed import (
     meet,
     rounded_up,
 )
+from tests.life.model.refusals import REFUSALS
 
 # Mails that tell of a word that is waited for.
 OF_THE_WORKSHOP = ("workshop_request", "workshop_asked", "workshop_proposal")
@@ -169,7 +168,7 @@ class Expected:
 
     def refusal(self, kind: str, role: str, now: datetime, absent: str = "customer") -> str | None:
         """Why it cannot be done as the booking stands, by the words of the API; None: it can, as far as that goes."""
-        return _REFUSALS[kind](self, role, now, absent)
+        return REFUSALS[kind](self, role, now, absent)
 
     def does(self, kind: str, role: str, now: datetime, absent: str = "customer") -> None:
         if kind == "cancel":
@@ -361,69 +360,3 @@ class Expected:
         for key, state in self.mails.items():
             if state == "pending" and (not kinds or key.split("/")[1] in kinds):
                 self.mails[key] = "skipped"
-
-
-def _to_move(booking: Expected, role: str, now: datetime, absent: str) -> str | None:
-    late = now >= booking.start
-    if role in CUSTOMERS:
-        late = late or now > booking.start - booking.agreed.movable_minutes * MINUTE
-        late = late or booking.customer_moves >= booking.agreed.most_moves
-    return "not_reschedulable" if booking.status != "confirmed" or late else None
-
-
-def _to_cancel(booking: Expected, role: str, now: datetime, absent: str) -> str | None:
-    if booking.status in ("awaiting_payment", "pending", "cancelled"):
-        return None
-    late = role in CUSTOMERS and now >= booking.start
-    return "not_cancellable" if booking.status != "confirmed" or late else None
-
-
-def _to_check_in(booking: Expected, role: str, now: datetime, absent: str) -> str | None:
-    if booking.status not in ("confirmed", "in_progress"):
-        return "not_open"
-    if now < booking.start - WAITING_ROOM:
-        return "too_early"
-    return "not_open" if now >= booking.start + DURATION else None
-
-
-def _to_start(booking: Expected, role: str, now: datetime, absent: str) -> str | None:
-    if booking.status == "confirmed" and now < booking.start - WAITING_ROOM:
-        return "too_early"
-    return None if booking.status in ("confirmed", "in_progress") else "not_startable"
-
-
-def _to_complete(booking: Expected, role: str, now: datetime, absent: str) -> str | None:
-    return None if booking.status in ("in_progress", "completed") else "not_completable"
-
-
-def _to_be_missed(booking: Expected, role: str, now: datetime, absent: str) -> str | None:
-    if booking.status == "no_show":
-        return None
-    if booking.status not in ("confirmed", "in_progress"):
-        return "not_absent"
-    if now < booking.start + booking.agreed.grace_minutes * MINUTE:
-        return "too_early"
-    away = booking.is_flagged and "mechanic" not in booking.came
-    unsure = role == "mechanic" and absent == "customer" and (absent in booking.came or away)
-    return "not_absent" if unsure else None
-
-
-def _to_hand_over(booking: Expected, role: str, now: datetime, absent: str) -> str | None:
-    return None if booking.status == "confirmed" and now < booking.start else "not_transferable"
-
-
-def _to_propose(booking: Expected, role: str, now: datetime, absent: str) -> str | None:
-    return None if booking.status == "confirmed" and now < booking.start else "not_reschedulable"
-
-
-_REFUSALS = {
-    "reschedule": _to_move,
-    "cancel": _to_cancel,
-    "check_in": _to_check_in,
-    "start": _to_start,
-    "complete": _to_complete,
-    "no_show": _to_be_missed,
-    "hand_over": _to_hand_over,
-    "propose": _to_propose,
-    "accept_proposal": _to_propose,
-}

@@ -62,6 +62,8 @@ class InPerson(Expected):
             return refused
         if kind == "start":
             return "not_startable" if self.is_unanswered else None if self.signed else "waiver_missing"
+        if kind == "no_show" and absent == "customer" and self.is_unanswered:
+            return "not_absent"
         # The customer has to answer the workshop's proposal first.
         return "not_reschedulable" if kind == "propose" and self.said == "proposed" else None
 

@@ -59,6 +59,14 @@ def _cancelled_before(course: Course) -> None:
     assert (booking.owed, booking.kept) == (booking.amount, 0)
 
 
+def _missed(course: Course) -> None:
+    """The worker was away when the time to answer was over: whoever was not confirmed was not expected either."""
+    whole, booking = _booked(course, _LONG)
+    whole.somebody_is_missed(0, "operator", "customer", (10 * MINUTE, False))
+    whole.the_workshop_answers(0, "none")
+    assert (booking.said, booking.owed) == ("lapsed", booking.amount)
+
+
 def _refused(course: Course) -> None:
     whole, booking = _booked(course)
     whole.the_workshop_answers(0, "no")
@@ -182,6 +190,7 @@ MUTANTS: dict[str, Mutant] = {
         sql(_CLAIM, "claim_notice", "o.kind IN ('reminder', 'confirmation')", "o.kind = 'confirmation'"),
         _cancelled_before,
     ),
+    "who was not expected is missed": (instead(changes, "UNANSWERED", ()), _missed),
     "what the workshop declines is paid for": (instead(changes, "part_of", lambda *_: 0), _refused),
     "who is silent agrees": (instead(workshop_words, "has_lapsed", lambda *_: False), _silent),
     "the customer is not told of a no": (not_told_of("workshop_declined"), _silent),

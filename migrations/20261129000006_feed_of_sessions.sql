@@ -3,7 +3,9 @@ SET LOCAL lock_timeout = '5s';
 SET LOCAL statement_timeout = '60s';
 SET LOCAL ROLE pitstop_owner;
 
--- As before, and whether the workshop's word on the session is waited for. Another column makes it another function.
+-- As before, and whether the workshop's word on the session is waited for: another column makes it another function. The
+-- place is that of the session, not of each time that is held beside it while the customer or the workshop thinks about
+-- another one: with those the session was listed once for each.
 DROP FUNCTION feed_entries;
 CREATE FUNCTION feed_entries(feed uuid, span tstzrange, most integer) RETURNS TABLE (
     id uuid, service_name text, kind text, place text, customer text, starts_at timestamptz, ends_at timestamptz,
@@ -66,9 +68,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_te
     FROM own
     JOIN bookings AS b ON b.mechanic_id = own.mechanic_id
     JOIN services AS s ON s.id = b.service_id
-    LEFT JOIN slot_reservations AS held
-        ON held.booking_id = b.id AND held.status IN ('reserved', 'confirmed')
-        AND held.proposal_id IS NULL AND held.supplement_id IS NULL
+    LEFT JOIN slot_reservations AS held ON held.booking_id = b.id AND held.status IN ('reserved', 'confirmed')
     LEFT JOIN bays ON bays.id = held.bay_id
     LEFT JOIN workshops AS w ON w.id = COALESCE(bays.workshop_id, own.workshop_id)
     WHERE b.status IN ('confirmed', 'in_progress', 'completed', 'no_show')

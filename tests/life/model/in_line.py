@@ -26,7 +26,8 @@ class InLine(Course):
         booking = self.some(which, "confirmed", "awaiting_payment")
         if booking is None or None in booking.place or booking.start <= self.now:
             booking = self.one_that_stands(which)
-        if booking.status in ("confirmed", "awaiting_payment") and None not in booking.place:
+        stands = booking.status in ("confirmed", "awaiting_payment") and None not in booking.place
+        if stands and booking.start > self.now:
             span = (booking.start, booking.start + HOUR * hours)
             self._waits_in_line(Entry(NOBODYS, uuid4(), booking.mechanic, *span, len(self.entries)))
 

@@ -221,7 +221,8 @@ class Course(RuleBasedStateMachine):
         wanted = {"start": wish.start.isoformat(), "mechanic_id": str(mechanic), "waive_difference": waive}
         wanted |= {"plan_id": str(self.floor.premises.plan(plan, booking.in_person))} if plan else {}
         time = self._answer_to_time(booking, mechanic, wish.start)
-        expected = prices.answer_to_move(booking, wish, role, self.now, time) if stale != 9 else "version_conflict"
+        is_stale = stale == 9 and booking.status == "confirmed"
+        expected = "version_conflict" if is_stale else prices.answer_to_move(booking, wish, role, self.now, time)
         answer = self._ask(booking, "reschedule", role, wanted | ({"version": 1} if stale == 9 else {}))
         assert answer == expected, f"{wish} by {role} at {self.now}: {booking}"
         if answer is None and not wish.is_where(booking):

@@ -69,7 +69,7 @@ class WholeCourse(Course):
             booking.is_handed_over(to, self.changes_made[-1], self.now)
 
     def _answer_to_hand_over(self, booking: Expected, role: str, to: UUID, stale: bool) -> str | None:
-        if stale:
+        if stale and booking.status == "confirmed":
             return "version_conflict"
         if booking.status == "confirmed" and to == booking.mechanic:
             return None

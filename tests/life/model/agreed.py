@@ -5,8 +5,9 @@ hour after it.
 """
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
@@ -16,6 +17,7 @@ OFFSETS = (24 * HOUR, HOUR)
 WAITING_ROOM = 15 * MINUTE
 # Being offline concerns what starts within this time.
 SOON = 2 * HOUR
+FAR_AWAY = "Asia/Tokyo"
 CUSTOMERS = ("customer", "service", "link")
 Span = tuple[datetime, datetime]
 
@@ -109,6 +111,20 @@ class Flag:
 
 def blocked_by(start: datetime) -> Span:
     return start, start + DURATION + BUFFER
+
+
+def number_of(somebody: UUID) -> str:
+    """A number for text messages that nobody else has."""
+    return f"+{somebody.int % 10**10}"
+
+
+def awake_after(moment: datetime) -> datetime:
+    """When whoever is far away is not asleep any more: from eight in the morning until nine in the evening."""
+    there = moment.astimezone(ZoneInfo(FAR_AWAY))
+    if 8 <= there.hour < 21:
+        return moment
+    morning = there.replace(hour=8, minute=0, second=0)
+    return (morning if there.hour < 8 else morning + timedelta(days=1)).astimezone(UTC)
 
 
 def meet(one: Span, two: Span) -> bool:

@@ -113,7 +113,7 @@ class AtOnce(Expected):
         self.came.add("mechanic")
         self._closes_offers()
         self.offers[mechanic] = "accepted"
-        self.owes("taken")
+        self.owes_both("taken")
 
     def is_declined_by(self, mechanic: UUID, crew: Crew, now: datetime) -> None:
         if self.offers[mechanic] is None:
@@ -126,7 +126,7 @@ class AtOnce(Expected):
         self._settled("refunded", self.amount)
         self.session = "cancelled"
         self._skips()
-        self.owes("not_taken")
+        self.owes_both("not_taken")
 
     def lets_go(self) -> None:
         Expected.lets_go(self)

@@ -24,7 +24,7 @@ class AtWorkshop(Course):
     def somebody_books_in_person(self, mechanic: int, slot: timedelta, minutes: int | None, strict: bool) -> None:
         self.does(self.floor.wants_to_be_asked(minutes))
         place = (self.floor.mechanics[mechanic], self.base + slot, 8900, STRICT if strict else STANDARD)
-        booking = InPerson(NOBODYS, *place, minutes=minutes)
+        booking = InPerson(NOBODYS, *place, minutes=minutes, texts=strict)
         if self.is_booked(booking):
             self.pays(booking)
 

@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule
 
 from pitstop.domain.waitlist import Offer
-from tests.life.model.agreed import HOUR
+from tests.life.model.agreed import HOUR, blocked_by, meet
 from tests.life.model.line import OFFERED
 from tests.life.model.machine import ANEW, NOBODYS, WHICH, Course
+from tests.life.model.rules import Expected
 from tests.life.model.waiting import Entry, Offered
 
 
@@ -48,6 +49,22 @@ class InLine(Course):
             self.does(self.floor.line.leave(entry.customer, entry.id))
             entry.status = "left" if entry.status == "waiting" else entry.status
 
+    @rule(which=WHICH, sweep=st.booleans())
+    def somebody_gives_way(self, which: int, sweep: bool) -> None:
+        """To one who waits."""
+        if not any(each.status == "waiting" for each in self.entries):
+            self.somebody_gets_in_line(which)
+        waiting = [each for each in self.entries if each.status == "waiting"]
+        if waiting:
+            for booking in self._in_the_way_of(waiting[which % len(waiting)]):
+                self._changes(booking, "cancel", "operator")
+        self.what_is_free_is_offered(sweep)
+
+    def _in_the_way_of(self, entry: Entry) -> list[Expected]:
+        coming = [each for each in self.known if each.status == "confirmed" and each.start > self.now]
+        wanted = blocked_by(entry.since)
+        return [each for each in coming if each.mechanic == entry.mechanic and meet(each.blocks, wanted)]
+
     @rule(sweep=st.booleans())
     def what_is_free_is_offered(self, sweep: bool) -> None:
         """`sweep`: then nobody waits for what could be had. Otherwise of what has come free they are told."""
@@ -71,7 +88,9 @@ class InLine(Course):
         assert entry is min(rivals, key=lambda each: each.place), f"not the first: {entry}"
         self.does(self.floor.hold_offer(offer, self.now))
         self.make_way(entry.mechanic, start)
-        entry.offers.append(Offered(offer.standing.booking_id, entry.mechanic, start, 8900, ANEW, entry=entry))
+        entry.offers.append(
+            Offered(offer.standing.booking_id, entry.mechanic, start, 8900, ANEW, texts=True, entry=entry)
+        )
         entry.offers[-1].is_held(self.now)
         self.known.append(entry.offers[-1])
 

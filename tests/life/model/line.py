@@ -9,7 +9,7 @@ from pitstop.domain.notices import Language
 from pitstop.domain.waitlist import EntryLimits, EntryRequest, Offer, Wanted
 from pitstop.postgres.waitlist import PostgresWaitlist
 from pitstop.postgres.waitlist_desk import WaitlistDesk
-from tests.life.model.agreed import Span
+from tests.life.model.agreed import FAR_AWAY, Span, number_of
 from tests.life.model.premises import Pools, Premises
 
 # How long an offer is held.
@@ -33,14 +33,14 @@ class Line:
 
     def __init__(self, pools: Pools, premises: Premises) -> None:
         self._desk, self._store = WaitlistDesk(pools.api), PostgresWaitlist(pools.worker)
-        self._what = (premises.service(False), premises.plan("standard", False))
+        self._what = premises.what(in_person=False)
 
     async def join(self, customer: UUID, mechanic: UUID, span: Span, now: datetime) -> UUID | None:
         """The entry; None when it could be booked at once."""
-        wanted = Wanted(*self._what, mechanic, (span[0], span[1] + A_MOMENT), "UTC", None, None)
+        wanted = Wanted(*self._what, mechanic, (span[0], span[1] + A_MOMENT), FAR_AWAY, None, None)
         id = uuid4()
-        person = (customer, "Camille Roy", "camille@example.com", None, False, Language.EN, "CA", "Toronto", "M5V 2T6")
-        request = EntryRequest(id, id.bytes * 2, id.bytes * 2, wanted, *person, {})
+        person = (customer, "Camille Roy", "camille@example.com", number_of(id), True, Language.EN)
+        request = EntryRequest(id, id.bytes * 2, id.bytes * 2, wanted, *person, "CA", "Toronto", "M5V 2T6", {})
         joined = await self._desk.join(_caller(customer), request, _LIMITS, now)
         assert (joined.free is None) == joined.new, joined
         return joined.entry_id

@@ -110,15 +110,15 @@ class Course(RuleBasedStateMachine):
     @rule(mechanic=st.integers(0, 1), slot=st.sampled_from(SLOTS), cheap=st.booleans(), strict=st.booleans())
     def somebody_books(self, mechanic: int, slot: timedelta, cheap: bool, strict: bool) -> None:
         who, start = self.floor.mechanics[mechanic], self.base + slot
-        self.is_booked(Expected(NOBODYS, who, start, 999 if cheap else 8900, STRICT if strict else STANDARD))
+        agreed = STRICT if strict else STANDARD
+        self.is_booked(Expected(NOBODYS, who, start, 999 if cheap else 8900, agreed, texts=strict))
 
     def is_booked(self, booking: Expected) -> bool:
         """Whether it has its slot."""
         who, start = booking.mechanic, booking.start
         free = self.is_free(who, start, in_person=booking.in_person)
         may = start >= self.now and free and self.is_there(who, start)
-        of = (booking.amount, booking.agreed, self.now, booking.in_person)
-        got = self.does(self.floor.hold(who, start, *of))
+        got = self.does(self.floor.hold(booking, self.now))
         self.make_way(who, start)
         assert (got is not None) == may, f"held: {got is not None}, to be held: {may}"
         if got is not None:
@@ -351,7 +351,7 @@ class Course(RuleBasedStateMachine):
     def mails_go_out(self) -> None:
         for booking in self.known:
             for key in booking.waiting(self.now):
-                assert self.does(self.floor.send(key, self.now)) == booking.goes_out(key, self.now), key
+                assert self.does(self.floor.send(key, self.now)) == booking.is_sent(key, self.now), key
                 assert not self.does(self.floor.send(key, self.now)), "it went out twice"
 
     @rule(which=WHICH, when=WHEN)

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
 from tests.life.model.at_once import AtOnce, Crew
-from tests.life.model.machine import SECOND, STANDARD, STRICT, WHICH, Course
+from tests.life.model.machine import NOBODYS, SECOND, STANDARD, STRICT, WHICH, Course
 from tests.life.model.rules import Expected
 from tests.life.model.shop_floor import Place
 
@@ -30,14 +30,16 @@ class OnOffer(Course):
     def somebody_wants_it_at_once(self, preferred: int, place: int, strict: bool, paid: bool = True) -> None:
         who = None if preferred == _NOBODY else self.floor.mechanics[preferred]
         (where, far), agreed = PLACES[place], STRICT if strict else STANDARD
-        id = self.does(self.floor.hold_at_once(who, where, 8900, agreed, self.now))
-        assert id is not None
         distance = dict(zip(self.floor.mechanics, far, strict=True))
-        booking = AtOnce(id, self.floor.mechanics[0], self.now, 8900, agreed, preferred=who, distance=distance)
+        nobody = (NOBODYS, self.floor.mechanics[0], self.now, 8900, agreed)
+        booking = AtOnce(*nobody, texts=strict, preferred=who, distance=distance)
+        id = self.does(self.floor.hold_at_once(booking, who, where, self.now))
+        assert id is not None
+        booking.id = id
         booking.is_wanted(self.now)
         self.known.append(booking)
         if paid:
-            assert self.floor.till.pay(id, booking.amount)
+            assert self.floor.till.pay(booking.id, booking.amount)
             self._is_told_of_payment(booking)
 
     def _is_told_of_payment(self, booking: Expected) -> None:

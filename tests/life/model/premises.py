@@ -74,8 +74,9 @@ class Premises:
         workshop = await database.fetchval(_OPEN, mechanics, [*services], json.dumps(anew.json()), *rows)
         return cls(mechanics, services, plans, workshop)
 
-    def service(self, in_person: bool) -> UUID:
-        return self.services[in_person]
+    def what(self, in_person: bool) -> tuple[UUID, UUID]:
+        """The service and its usual plan."""
+        return self.services[in_person], self.plan("standard", in_person)
 
     def plan(self, name: str, in_person: bool) -> UUID:
         return self.plans[in_person][name]

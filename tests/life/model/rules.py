@@ -10,6 +10,7 @@ from tests.life.model.agreed import (
     CUSTOMERS,
     GRACE,
     HOLD,
+    HOUR,
     MINUTE,
     OFFSETS,
     Agreed,
@@ -17,8 +18,10 @@ from tests.life.model.agreed import (
     Flag,
     Proposal,
     Span,
+    awake_after,
     blocked_by,
     meet,
+    number_of,
     rounded_up,
 )
 from tests.life.model.refusals import REFUSALS
@@ -63,6 +66,9 @@ class Expected:
     proposal: Proposal | None = None
     flags: list[Flag] = field(default_factory=list)
     first_price: int = 0
+    # Whether its customer, who is far away, wants text messages; and no more of them since.
+    texts: bool = False
+    stopped: bool = False
     # From when on its time is free again, if it ended before its time.
     free_from: datetime | None = None
 
@@ -82,6 +88,11 @@ class Expected:
     def place(self) -> tuple[datetime | None, UUID | None]:
         """When it is and with whom, as far as that is known."""
         return self.start, self.mechanic
+
+    @property
+    def number(self) -> str:
+        """To which text messages go."""
+        return number_of(self.id)
 
     @property
     def asked(self) -> dict[str, str | None]:
@@ -336,6 +347,13 @@ class Expected:
         self.mails[key] = "sent" if stands else "skipped"
         return stands
 
+    def is_sent(self, key: str, now: datetime) -> bool:
+        """As `goes_out`: whoever has replied STOP gets no text message."""
+        if self.stopped and key.endswith("/sms"):
+            self.mails[key] = "skipped"
+            return False
+        return self.goes_out(key, now)
+
     def waiting(self, now: datetime) -> list[str]:
         """The mails that are to go out by now."""
         return [key for key, state in self.mails.items() if state == "pending" and (self.due[key] or now) <= now]
@@ -353,7 +371,19 @@ class Expected:
         for offset in OFFSETS:
             due = self.start - offset
             more = f"/{int(offset.total_seconds())}s{self.since_move}"
-            self.owes("reminder", more, due, "pending" if due > now else "skipped")
+            self._owes_reminder(more, due, now)
+            if self.texts:
+                # The one shortly before comes at night, too.
+                self._owes_reminder(f"{more}/sms", due if offset <= HOUR else awake_after(due), now)
+
+    def _owes_reminder(self, more: str, due: datetime, now: datetime) -> None:
+        self.owes("reminder", more, due, "pending" if due > now else "skipped")
+
+    def owes_both(self, kind: str) -> None:
+        """A mail, and where that is wanted a text message, at any hour."""
+        self.owes(kind)
+        if self.texts:
+            self.owes(kind, "/sms")
 
     def _skips(self, *kinds: str) -> None:
         """All, where no kind is said."""

@@ -1,7 +1,7 @@
 """A booking as the database has it, beside what the model and the audit say of it."""
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -49,8 +49,12 @@ def _expected(booking: Expected) -> dict[str, Any]:
         "flags": {str(each.id): [each.is_open, each.news] for each in booking.flags},
         "asked": booking.asked,
         "turns": booking.turns,
-        "mails": booking.mails,
+        "mails": {key: [state, _second(booking.due[key])] for key, state in booking.mails.items()},
     }
+
+
+def _second(moment: datetime | None) -> int | None:
+    return None if moment is None else int(moment.timestamp())
 
 
 def _slots(booking: Expected) -> set[str]:

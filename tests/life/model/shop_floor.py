@@ -1,13 +1,16 @@
 """The steps of bookings on the real database, without an engine: as a run takes them, one by one, at given moments."""
 
 import json
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
+from hashlib import sha256
 from typing import Any
 from uuid import UUID, uuid4
 
 from pitstop.domain.booking import BookingStatus
 from pitstop.domain.caller import Caller, Role
 from pitstop.domain.course import Course
+from pitstop.domain.quiet_hours import QuietHours
+from pitstop.domain.reminder_plan import TextRules
 from pitstop.domain.saga import SupplementNews
 from pitstop.domain.waitlist import Offer
 from pitstop.domain.waiver import Language
@@ -19,27 +22,38 @@ from pitstop.postgres.rules import MechanicRules
 from pitstop.postgres.saga import PostgresSaga
 from pitstop.postgres.supplements import PostgresSupplements
 from pitstop.postgres.waivers import Typed, Waivers
-from tests.life.model.agreed import DURATION, GRACE, HOLD, OFFSETS, SOON, WAITING_ROOM, Agreed, Span
+from tests.life.model.agreed import (
+    DURATION,
+    FAR_AWAY,
+    GRACE,
+    HOLD,
+    OFFSETS,
+    SOON,
+    WAITING_ROOM,
+    Agreed,
+    Span,
+    number_of,
+)
 from tests.life.model.line import OFFERED, Line, alone
 from tests.life.model.premises import Pools, Premises
+from tests.life.model.rules import Expected
 from tests.life.model.till import Till, name, named
 
-_BOOKING = """
-INSERT INTO bookings (
-    id, status, request_fingerprint, created_by, created_by_role, customer_id, customer_name, customer_email, country,
-    city, postal_code, timezone, service_id, plan_id, mechanic_id, preferred_mechanic_id, starts_at, ends_at,
-    buffer_before_minutes, buffer_after_minutes, amount, currency, policy
-) VALUES ($1, 'holding', '', $2::text, 'customer', $2::text::uuid, 'Camille Roy', 'camille@example.com', 'CA',
-    'Toronto', 'M5V 2T6', 'UTC', $3, $4, $5, $5, $6, $7, 0, 15, $8, 'cad', $9::text::jsonb)
-"""
-_AT_ONCE = """
+_OF_SOMEBODY = """
 INSERT INTO bookings (
     id, status, request_fingerprint, created_by, created_by_role, customer_id, customer_name, customer_email, timezone,
-    service_id, plan_id, preferred_mechanic_id, country, city, postal_code, amount, currency, policy, duration_minutes,
-    buffer_before_minutes, buffer_after_minutes
-) VALUES ($1, 'holding', '', $2::text, 'customer', $2::text::uuid, 'Camille Roy', 'camille@example.com', 'UTC', $3, $4,
-    $5, $6, $7, $8, $9, 'cad', $10::text::jsonb, 60, 0, 15)
+    customer_phone, sms_consent, amount, currency, policy, service_id, plan_id, buffer_before_minutes,
+    buffer_after_minutes, {columns}
+) VALUES ($1, 'holding', '', $2::text, 'customer', $2::text::uuid, 'Camille Roy', 'camille@example.com', $3, $4, $5, $6,
+    'cad', $7::text::jsonb, $8, $9, 0, 15, {values})
 """
+_BOOKING = _OF_SOMEBODY.format(
+    columns="mechanic_id, preferred_mechanic_id, starts_at, ends_at, country, city, postal_code",
+    values="$10, $10, $11, $12, 'CA', 'Toronto', 'M5V 2T6'",
+)
+_AT_ONCE = _OF_SOMEBODY.format(
+    columns="preferred_mechanic_id, country, city, postal_code, duration_minutes", values="$10, $11, $12, $13, 60"
+)
 _ASK = """
 INSERT INTO booking_changes (id, booking_id, kind, asked_by_role, asked_by, wanted, asked_at)
 VALUES ($1, $2, $3, $4, $5, $6::text::jsonb, $7)
@@ -70,7 +84,10 @@ SELECT
     CASE b.status WHEN 'pending' THEN LEAST(b.offers_widen_at, b.offers_end_at) END AS turns,
     EXISTS (SELECT FROM proposals AS o WHERE o.booking_id = b.id AND o.status = 'open') AS proposed,
     (SELECT array_agg(i.party) FROM check_ins AS i WHERE i.booking_id = b.id) AS came,
-    (SELECT jsonb_object_agg(n.key, n.status)::text FROM notifications AS n WHERE n.booking_id = b.id) AS mails
+    (
+        SELECT jsonb_object_agg(n.key, jsonb_build_array(n.status, extract(EPOCH FROM n.due_at)::bigint))::text
+        FROM notifications AS n WHERE n.booking_id = b.id
+    ) AS mails
 FROM bookings AS b WHERE b.id = ANY($1)
 """
 _PERIOD = "UPDATE workshops SET confirms_within_minutes = $2 WHERE id = $1"
@@ -84,6 +101,7 @@ WHERE a.mechanic_id = ANY($1) AND a.status IN ('reserved', 'confirmed') AND b.st
 """
 
 
+TEXTS = TextRules(QuietHours(time(21), time(8)), sent=True)
 # Country, city and postal code.
 Place = tuple[str, str, str]
 
@@ -95,8 +113,11 @@ class Floor:
         self.database, self.premises, self.mechanics = database, premises, premises.mechanics
         self.waivers, self.line = Waivers(pools.api, timedelta(days=1)), Line(pools, premises)
         pool, self.rules = pools.worker, MechanicRules(pools.api, HolidayLibrary(), SOON)
-        self.saga, self.changes, self.supplements = PostgresSaga(pool), PostgresChanges(pool), PostgresSupplements(pool)
-        self.notices = PostgresNotices(pool, lambda booking, end: "", lambda number: (), lambda booking: "")
+        self.saga, self.changes = PostgresSaga(pool, TEXTS), PostgresChanges(pool, TEXTS)
+        self.supplements = PostgresSupplements(pool, TEXTS)
+        self.notices = PostgresNotices(
+            pool, lambda booking, end: "", lambda number: (sha256(number.encode()).digest()[:16],), lambda booking: ""
+        )
         self.till = Till()
 
     @classmethod
@@ -105,15 +126,20 @@ class Floor:
         await alone(database)
         return cls(database, pools, await Premises.opened(database, anew))
 
-    async def hold(
-        self, mechanic: UUID, start: datetime, amount: int, agreed: Agreed, now: datetime, in_person: bool = False
-    ) -> UUID | None:
-        """The booking, when it has its slot."""
-        id = uuid4()
-        ids = (str(uuid4()), self.premises.service(in_person), self.premises.plan("standard", in_person), mechanic)
-        policy = _text(agreed.json())
-        await self.database.execute(_BOOKING, id, *ids, start, start + DURATION, amount, policy)
+    async def hold(self, booking: Expected, now: datetime) -> UUID | None:
+        """Its id, when it has its slot."""
+        id, what = uuid4(), self.premises.what(booking.in_person)
+        where = (booking.mechanic, booking.start, booking.start + DURATION)
+        await self.database.execute(_BOOKING, *self._somebodys(id, booking), *what, *where)
         return await self._held(id, now)
+
+    def _somebodys(self, id: UUID, booking: Expected) -> tuple[object, ...]:
+        """Who pays how much for it, by which policy; with a number that is nobody else's, where texts are wanted."""
+        zone, number = (FAR_AWAY, number_of(id)) if booking.texts else ("UTC", None)
+        return id, str(uuid4()), zone, number, booking.texts, booking.amount, _text(booking.agreed.json())
+
+    async def replies_stop(self, number: str) -> None:
+        await self.notices.note_opt_out(number)
 
     async def wants_to_be_asked(self, minutes: int | None) -> None:
         """The workshop, from now on, within so many minutes; None: not any more."""
@@ -124,13 +150,12 @@ class Floor:
         typed = Typed("Camille Roy", 1, Language.ENGLISH, "203.0.113.7", "a browser")
         return await self.waivers.sign(Caller(Role.LINK, str(booking)), booking, typed)
 
-    async def hold_at_once(
-        self, preferred: UUID | None, place: Place, amount: int, agreed: Agreed, now: datetime
-    ) -> UUID | None:
+    async def hold_at_once(self, booking: Expected, preferred: UUID | None, place: Place, now: datetime) -> UUID | None:
         """One without a time, of a customer in that place."""
         id = uuid4()
-        ids = (str(uuid4()), self.premises.service(False), self.premises.plan("standard", False), preferred)
-        await self.database.execute(_AT_ONCE, id, *ids, *place, amount, _text(agreed.json()))
+        await self.database.execute(
+            _AT_ONCE, *self._somebodys(id, booking), *self.premises.what(False), preferred, *place
+        )
         return await self._held(id, now)
 
     async def hold_offer(self, offer: Offer, now: datetime) -> None:

@@ -5,7 +5,7 @@ from datetime import datetime
 from itertools import count
 from uuid import UUID
 
-from tests.life.model.agreed import BUFFER, CUSTOMERS, DURATION, GRACE, meet
+from tests.life.model.agreed import BUFFER, CUSTOMERS, DURATION, GRACE, meet, number_of
 from tests.life.model.line import A_MOMENT, MISSED, OFFERED
 from tests.life.model.rules import Expected
 
@@ -64,10 +64,14 @@ class Offered(Expected):
         Expected.__post_init__(self)
         self.first_start = self.start
 
+    @property
+    def number(self) -> str:
+        return number_of(self.id if self.entry is None else self.entry.id)
+
     def is_held(self, now: datetime) -> None:
         Expected.is_held(self, now)
         self.lapses = now + OFFERED + GRACE
-        self.owes("waitlist_offer")
+        self.owes_both("waitlist_offer")
 
     def is_confirmed(self, now: datetime) -> None:
         self._skips("waitlist_offer")

@@ -5,7 +5,8 @@ from tests.life.model.dropping_out import DroppingOut
 from tests.life.model.in_line import InLine
 from tests.life.model.on_offer import OnOffer
 from tests.life.model.second_thoughts import WholeCourse
+from tests.life.model.texted import Texted
 
 
-class WholeLife(InLine, OnOffer, AtWorkshop, DroppingOut, WholeCourse):
+class WholeLife(Texted, InLine, OnOffer, AtWorkshop, DroppingOut, WholeCourse):
     """Whatever may become of its bookings."""

@@ -29,6 +29,7 @@ _CONFLICTS: Json = {
             "end": BOOKING["end"],
             "status": "confirmed",
             "reason": "outside_hours",
+            "held_beside": False,
         }
     ]
 }

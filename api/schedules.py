@@ -102,13 +102,19 @@ class Schedule(BaseModel):
 
 
 class Conflict(BaseModel):
-    """A booking that stands, and that the rules would not allow. It stays as it is."""
+    """A booking that stands, and that the rules would not allow. It stays as it is.
+
+    `held_beside`: the time is only held, for a booking that is somewhere else: its customer is thinking about it (a
+    workshop has proposed it), who cannot take it now; or pays a difference for it, and then the booking comes here.
+    One that is with another mechanic as yet is not listed.
+    """
 
     booking_id: UUID
     start: datetime
     end: datetime
     status: BookingStatus
     reason: ConflictReason
+    held_beside: bool
 
 
 class Conflicts(BaseModel):

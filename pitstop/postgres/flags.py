@@ -29,6 +29,7 @@ async def follow_rules(
 
     Part of the transaction that changes the rules, which has the mechanic locked.
     """
+    conflicts = [each for each in conflicts if not each["held_beside"]]
     away = [each for each in conflicts if is_away(ConflictReason(each["reason"]), each["start"], now, soon)]
     coming = [each for each in away if each["status"] in _FLAGGED and each["start"] > now]
     # Whether the mechanic would be there for a service that is not offered any more, nobody says: a flag stays.
@@ -38,6 +39,18 @@ async def follow_rules(
     ids, reasons = [each["booking_id"] for each in coming], [each["reason"] for each in coming]
     raised = await connection.fetch(_SQL["raise_flags"], mechanic_id, ids, reasons, now)
     return [row["booking_id"] for row in (*lowered, *raised)]
+
+
+async def judge_anew(connection: Connection, booking: asyncpg.Record, now: datetime) -> None:
+    """The booking has come to a time that was held for it: its mechanic may have taken that off meanwhile.
+
+    Part of the transaction that brings it there, which has the mechanic locked. Who is offline is the sweep's to see.
+    """
+    mechanic: UUID = booking["mechanic_id"]
+    reason = await connection.fetchval(_SQL["why_away"], mechanic, booking["starts_at"], booking["ends_at"])
+    if reason is not None:
+        await connection.execute(_SQL["raise_flags"], mechanic, [booking["booking_id"]], [reason], now)
+    await take_notice(connection, booking, now)
 
 
 async def take_notice(connection: Connection, booking: asyncpg.Record, now: datetime) -> None:

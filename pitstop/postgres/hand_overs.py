@@ -29,6 +29,7 @@ async def hand_over(asked: Asked) -> dict[str, Any]:
     await asked.do("move_session", asked.start, mechanic)
     await asked.do("hand_over", mechanic, target["buffer_before_minutes"], target["buffer_after_minutes"])
     await steps.let_go_of_flags(asked.connection, asked.booking_id, Resolution.HANDED_OVER, asked.now)
+    await steps.forget_check_ins(asked.connection, asked.booking_id, "mechanic")
     handed = await _told(asked, mechanic)
     await workshop_words.after_hand_over(asked)
     return handed

@@ -68,9 +68,17 @@ async def move(
     if aim.offer is not None:
         await _resell(asked, aim.offer, difference, asked.booking["amount"] - difference)
     await steps.let_go_of_flags(asked.connection, asked.booking_id, Resolution.RESCHEDULED, asked.now)
+    await _forget_check_ins(asked, aim)
     moved = await _told_of_move(asked, aim, moves, difference, by or asked.by)
     await workshop_words.after_move(asked, moves, agreed=agreed or asked.role is Role.OPERATOR)
     return moved
+
+
+async def _forget_check_ins(asked: Asked, aim: Aim) -> None:
+    if aim.start != asked.start:
+        await steps.forget_check_ins(asked.connection, asked.booking_id, "customer", "mechanic")
+    elif aim.mechanic_id != asked.mechanic_id:
+        await steps.forget_check_ins(asked.connection, asked.booking_id, "mechanic")
 
 
 def _percent_at_most(asked: Asked, counted: bool, paid: Paid | None) -> int:

@@ -14,6 +14,7 @@ from pitstop.domain.catalogue import SessionKind
 from pitstop.domain.changes import ChangeOutcome, ChangeRefusal
 from pitstop.domain.flags import Resolution
 from pitstop.domain.notices import NoticeKind
+from pitstop.domain.policy import Party
 from pitstop.domain.reminder_plan import Appointment, TextRules
 from pitstop.domain.saga import NoticeDue, OwedNotice, PaymentTerms, Standing, Terms
 from pitstop.postgres import queries
@@ -95,6 +96,11 @@ async def let_go_of_flags(connection: Connection, booking_id: UUID, how: Resolut
     await connection.execute(_FLAGS["resolve_flags"], booking_id, how, now)
     await close_proposal(connection, booking_id, "closed", now)
     await close_supplement(connection, booking_id, "closed", now)
+
+
+async def forget_check_ins(connection: Connection, booking_id: UUID, *parties: Party) -> None:
+    """They have come to a time, or as a mechanic, that the booking leaves: that says nothing of where it goes."""
+    await connection.execute(_CHANGES["forget_check_ins"], booking_id, parties)
 
 
 async def close_supplement(connection: Connection, booking_id: UUID, how: str, now: datetime, **more: Any) -> None:

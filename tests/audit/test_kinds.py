@@ -153,6 +153,10 @@ PLANTED: dict[str, list[tuple[str, tuple[str, ...]]]] = {
         ("missed", ("UPDATE sessions SET absent = NULL WHERE booking_id = $1",)),
         ("missed", ("UPDATE sessions SET absent = 'mechanic' WHERE booking_id = $1",)),
     ],
+    "check_in_outdated": [
+        ("moved", ("INSERT INTO check_ins VALUES ($1, 'customer', now() - interval '1 day')",)),
+        ("moved", ("INSERT INTO check_ins VALUES ($1, 'mechanic', now() - interval '1 day')",)),
+    ],
     "change_undecided": [
         (
             "confirmed",

@@ -69,7 +69,7 @@ WORKER: dict[str, dict[str, str]] = {
         "UPDATE": "about attempts claimed_at detail message_sid sent_at status",
     },
     "booking_changes": {"SELECT": "", "DELETE": "", "UPDATE": "decided_at detail outcome reason"},
-    "check_ins": {"SELECT": "", "INSERT": ""},
+    "check_ins": {"SELECT": "", "INSERT": "", "DELETE": ""},
     "booking_flags": {
         "SELECT": "",
         "INSERT": "booking_id kind mechanic_id raised_by reason since",

@@ -150,3 +150,25 @@ async def test_hand_over_and_cancel_in_both_orders(
     assert (refused.status_code, refused.json()["code"]) == (409, "not_transferable")
     mails = await customer.mails()
     assert "SEQUENCE:2" in mails[-1]["ics"]
+
+
+async def test_who_was_there_before_does_not_stand_for_the_new_mechanic(
+    customer: Customer,
+    mechanic: Customer,
+    operator: Customer,
+    other: Customer,
+    shop: Shop,
+    booked: Booked,
+    clock: Clock,
+) -> None:
+    """Both have come; another mechanic takes the booking and does not come: the customer pays nothing."""
+    start = shop.start(days=3)
+    booking = await booked(start)
+    await clock.forward_to(booking, start - 10 * timedelta(minutes=1))
+    for who in (mechanic, customer):
+        assert (await who.ask(booking, "check-in")).status_code == 200
+    handed = await operator.ask(booking, "hand-over", mechanic_id=str(other.id))
+    assert handed.status_code == 200, handed.text
+    assert (await clock.to_the_end(booking))["status"] == "no_show"
+    read = await customer.read(booking)
+    assert (read["absent"], read["amount_refunded"]) == ("mechanic", 8900)

@@ -115,6 +115,22 @@ async def test_a_customer_who_waited_in_vain_pays_nothing(
     await replays(clock.workflow(booking), "left_alone", "the customer came and nobody else did")
 
 
+async def test_who_came_to_another_time_has_not_come_to_this_one(
+    customer: Customer, mechanic: Customer, operator: Customer, shop: Shop, booked: Booked, clock: Clock
+) -> None:
+    """Moved when both were there, to another day on which nobody comes: nobody has waited in vain."""
+    start = shop.start(days=3)
+    booking = await booked(start)
+    await clock.forward_to(booking, start - 5 * MINUTE)
+    for who in (customer, mechanic):
+        assert (await who.ask(booking, "check-in")).status_code == 200
+    later = start + timedelta(days=2)
+    assert (await operator.ask(booking, "reschedule", start=later.isoformat())).status_code == 200
+    await clock.forward_to(booking, later + 11 * MINUTE)
+    absent = await mechanic.ask(booking, "no-show", absent="customer")
+    assert (absent.status_code, absent.json()["amount_refunded"]) == (200, 0), absent.text
+
+
 async def test_what_nobody_closes_is_closed(
     mechanic: Customer, customer: Customer, shop: Shop, booked: Booked, clock: Clock
 ) -> None:

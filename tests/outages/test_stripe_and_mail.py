@@ -1,14 +1,17 @@
 """Stripe or the mail server away from the worker: the slot is not kept for nobody, and no mail is lost."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Any
 from uuid import uuid4
 
 import asyncpg
 import pytest
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus, WorkflowHandle
 
 import worker
+from pitstop.contracts import names
 from pitstop.devstack.stackfile import Stack
 from tests.support.gate import Gate, Outage, gate, through
 from tests.support.people import Customer
@@ -75,3 +78,27 @@ async def test_mail_server_away(outage: Outage, at_work: Worker, customer: Custo
     await at_work.mail.open()
     await customer.sees(booking, "confirmed", "mail_sent")
     assert await customer.subjects() == ["Confirmed"]
+
+
+async def test_mail_server_away_at_the_end(at_work: Worker, customer: Customer, shop: Shop, temporal: Client) -> None:
+    """The money has gone back, and operators see that, however long the last mail has to be tried."""
+    booking = await customer.book(shop, shop.start())
+    await customer.pay(booking)
+    await customer.sees(booking, "confirmed", "mail_sent")
+    await at_work.mail.close("refuses")
+    assert (await customer.ask(booking, "cancel")).status_code == 200
+    await customer.waits_for(booking, lambda read: read["amount_awaiting_refund"] == 0, "the refund")
+    run = temporal.get_workflow_handle(f"booking/{booking['id']}")
+    shown = await shows(run, "cancelled")
+    assert shown.status is WorkflowExecutionStatus.RUNNING
+    await at_work.mail.open()
+    await customer.sees(booking, "cancelled", "mail_sent")
+
+
+async def shows(run: WorkflowHandle[Any, Any], status: str) -> WorkflowExecutionDescription:
+    for _ in range(100):
+        described = await run.describe()
+        if described.typed_search_attributes[names.BOOKING_STATUS] == status:
+            return described
+        await asyncio.sleep(0.1)
+    raise AssertionError(described.typed_search_attributes)

@@ -9,6 +9,7 @@ import pytest
 
 from tests.life.conftest import Booked
 from tests.life.meeting import Books
+from tests.mechanics.conftest import Desk, desk
 from tests.prices.conftest import MORE, ToPay, asked_for, due
 from tests.support.histories import replays
 from tests.support.people import DECLINED_CARD, Customer, Json, events
@@ -17,6 +18,7 @@ from tests.support.shops import add_plan, add_service
 from tests.support.stripe_control import StripeControl
 from tests.support.time import Clock
 
+__all__ = ["desk"]
 DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
 
 
@@ -247,6 +249,23 @@ async def test_with_another_mechanic(
     moved = await customer.sees(asked, "confirmed", "rescheduled")
     assert moved["mechanic_id"] == str(other.id)
     assert (await mechanic.get(f"/v1/bookings/{asked['id']}")).status_code == 404
+    await books.agree(asked)
+
+
+async def test_a_time_that_its_mechanic_has_taken_off_meanwhile(
+    customer: Customer, desk: Desk, shop: Shop, to_pay: ToPay, books: Books
+) -> None:
+    """It is the customer's all the same, and flagged: as if the time off had come after the move."""
+    start = shop.start(days=3)
+    asked = await to_pay(start, start + DAY)
+    [conflict] = (await desk.away(start + DAY, start + DAY + HOUR))["conflicts"]
+    assert (conflict["booking_id"], conflict["held_beside"], conflict["reason"]) == (asked["id"], True, "time_off")
+    assert (await customer.read(asked))["flags"] == [], "it is not there yet"
+    await customer.pay(due(asked))
+    moved = await customer.sees(asked, "confirmed", "mechanic_away")
+    assert [flag["reason"] for flag in moved["flags"]] == ["time_off"]
+    await customer.waits_for(asked, lambda read: events(read).count("mail_sent") == 3, "the mails")
+    assert sorted(await customer.subjects()) == ["Confirmed", "Moved", "We"]
     await books.agree(asked)
 
 

@@ -82,6 +82,11 @@ def absence_differs(case: Case, at: Moment) -> Iterator[Finding]:
             yield kinds.ABSENCE_DIFFERS.found(record.id, what)
 
 
+def check_in_outdated(case: Case, at: Moment) -> Iterator[Finding]:
+    for party in case.record.came_elsewhere if case.record else ():
+        yield kinds.CHECK_IN_OUTDATED.found(case.booking_id, f"the {party} had checked in before", party)
+
+
 def change_undecided(case: Case, at: Moment) -> Iterator[Finding]:
     for change in case.record.changes if case.record else ():
         if change.outcome is None and at.is_late(change.asked_at):
@@ -89,4 +94,4 @@ def change_undecided(case: Case, at: Moment) -> Iterator[Finding]:
             yield kinds.CHANGE_UNDECIDED.found(case.booking_id, what, str(change.id))
 
 
-CHECKS = (moves_disagree, session_time_differs, session_undated, absence_differs, change_undecided)
+CHECKS = (moves_disagree, session_time_differs, session_undated, absence_differs, check_in_outdated, change_undecided)

@@ -197,7 +197,8 @@ class BookingRecord:
 
     `local_start` is what the wall shows where the mechanic is, without a zone, by the database's zone data. An
     immediate session has neither time nor mechanic until one takes it, and is offered until `offers_end_at`. `policy`
-    is the one that was agreed, `kept_amount` what stays of the money after an end, `came` who has checked in.
+    is the one that was agreed, `kept_amount` what stays of the money after an end, `came` who has checked in,
+    `came_elsewhere` who did so before the booking left the time, or the mechanic, of then.
     """
 
     id: UUID
@@ -230,6 +231,7 @@ class BookingRecord:
     kept_amount: int | None = None
     changes: tuple[ChangeRecord, ...] = ()
     came: tuple[str, ...] = ()
+    came_elsewhere: tuple[str, ...] = ()
     inbox: tuple[InboxRecord, ...] = ()
     flags: tuple[FlagRecord, ...] = ()
     proposed_until: datetime | None = None

@@ -262,6 +262,12 @@ ABSENCE_DIFFERS = Kind(
     "session and booking do not agree on whether somebody did not come, or who",
     "The timeline says who was reported absent, and the money went by that. Have the session's row corrected.",
 )
+CHECK_IN_OUTDATED = Kind(
+    "check_in_outdated",
+    "I2",
+    "somebody counts as having come to a time, or as a mechanic, that the booking has left since",
+    "Delete the row of `check_ins`: by it is judged who was absent. If the booking has ended, see who has paid.",
+)
 CHANGE_UNDECIDED = Kind(
     "change_undecided",
     "I5",

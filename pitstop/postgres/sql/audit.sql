@@ -126,6 +126,16 @@ SELECT
         FROM booking_changes AS c WHERE c.booking_id = b.id
     ), '[]') AS changes,
     (SELECT COALESCE(jsonb_agg(i.party ORDER BY i.party), '[]') FROM check_ins AS i WHERE i.booking_id = b.id) AS came,
+    -- Who has come to a time, or as a mechanic, that the booking has left since.
+    (
+        SELECT COALESCE(jsonb_agg(i.party ORDER BY i.party), '[]') FROM check_ins AS i
+        WHERE i.booking_id = b.id AND EXISTS (
+            SELECT FROM booking_events AS e WHERE e.booking_id = b.id AND e.at > i.at AND (
+                (e.event = 'rescheduled' AND e.detail ->> 'from' <> e.detail ->> 'to')
+                OR (i.party = 'mechanic' AND e.event IN ('rescheduled', 'handed_over') AND e.detail ? 'to_mechanic_id')
+            )
+        )
+    ) AS came_elsewhere,
     COALESCE((
         SELECT jsonb_agg(jsonb_build_object(
             'event_id', w.event_id, 'type', w.type, 'received_at', w.received_at, 'applied_at', w.applied_at

@@ -90,6 +90,10 @@ INSERT INTO booking_events (booking_id, at, event, detail) VALUES ($1, $2, $3, $
 -- name: check_in
 INSERT INTO check_ins (booking_id, party, at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING RETURNING booking_id
 
+-- name: forget_check_ins
+-- Whoever came, came to the time and the mechanic of then. The timeline keeps it.
+DELETE FROM check_ins WHERE booking_id = $1 AND party = ANY($2::text[])
+
 -- name: who_came
 SELECT party FROM check_ins WHERE booking_id = $1
 

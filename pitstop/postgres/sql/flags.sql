@@ -9,6 +9,9 @@ ORDER BY away.booking_id
 ON CONFLICT DO NOTHING
 RETURNING booking_id
 
+-- name: why_away
+SELECT why_away($1, tstzrange($2, $3))
+
 -- name: take_back_flags
 -- Those of the mechanic's bookings that its rules allow again.
 UPDATE booking_flags SET resolved_at = $3, resolution = 'taken_back', is_news = TRUE

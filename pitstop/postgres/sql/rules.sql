@@ -122,16 +122,18 @@ FROM open_offers($1)
 
 -- name: conflicts
 -- Live reservations that have not ended and that the rules, as they are now, would not allow. Of a day with too many those
--- that were booked first stand. Notice, horizon and buffers are those of the booking's moment.
+-- that were booked first stand. Notice, horizon and buffers are those of the booking's moment. `held_beside`: a time that is
+-- held for a booking which is somewhere else, while its customer thinks about it or pays a difference; no day is full of those.
 WITH live AS MATERIALIZED (
     SELECT
-        r.booking_id, r.starts_at, r.ends_at, r.created_at, b.status, b.service_id, m.online, m.max_sessions_per_day,
-        m.holiday_region, (r.starts_at AT TIME ZONE m.timezone)::date AS day
+        r.booking_id, r.starts_at, r.ends_at, r.created_at, b.status, COALESCE(u.service_id, b.service_id) AS service_id,
+        m.online, m.max_sessions_per_day, m.holiday_region, (r.starts_at AT TIME ZONE m.timezone)::date AS day,
+        r.proposal_id IS NOT NULL OR r.supplement_id IS NOT NULL AS held_beside
     FROM slot_reservations AS r
     JOIN bookings AS b ON b.id = r.booking_id
     JOIN mechanics AS m ON m.id = r.mechanic_id
+    LEFT JOIN supplements AS u ON u.id = r.supplement_id
     WHERE r.mechanic_id = $1 AND r.status IN ('reserved', 'confirmed') AND (r.status = 'confirmed' OR r.expires_at > $2)
-        AND r.proposal_id IS NULL AND r.supplement_id IS NULL
         -- No session is longer than a day; those of the first day that count are complete.
         AND r.starts_at > $2::timestamptz - interval '3 days'
 ),
@@ -139,11 +141,15 @@ open AS MATERIALIZED (
     SELECT hours FROM open_hours(ARRAY[$1::uuid], (SELECT tstzrange(min(starts_at), max(ends_at)) FROM live))
 ),
 counted AS (
-    SELECT live.*, row_number() OVER (PARTITION BY day ORDER BY created_at, booking_id) AS place FROM live
+    SELECT
+        live.*,
+        count(*) FILTER (WHERE NOT held_beside) OVER (PARTITION BY day ORDER BY created_at, booking_id ROWS UNBOUNDED PRECEDING)
+        AS place
+    FROM live
 ),
 judged AS (
     SELECT
-        c.booking_id, c.starts_at, c.ends_at, c.status,
+        c.booking_id, c.starts_at, c.ends_at, c.status, c.held_beside,
         CASE
             WHEN NOT EXISTS (SELECT FROM mechanic_services AS ms WHERE ms.mechanic_id = $1 AND ms.service_id = c.service_id)
                 THEN 'not_offered'
@@ -151,13 +157,13 @@ judged AS (
                 THEN 'time_off'
             WHEN NOT EXISTS (SELECT FROM open WHERE open.hours @> tstzrange(c.starts_at, c.ends_at))
                 THEN CASE WHEN is_day_off($1, c.holiday_region, c.day) THEN 'time_off' ELSE 'outside_hours' END
-            WHEN c.place > c.max_sessions_per_day THEN 'daily_limit'
+            WHEN NOT c.held_beside AND c.place > c.max_sessions_per_day THEN 'daily_limit'
             WHEN NOT c.online THEN 'offline'
         END AS reason
     FROM counted AS c
     WHERE c.ends_at > $2
 )
-SELECT booking_id, starts_at AS start, ends_at AS "end", status, reason
+SELECT booking_id, starts_at AS start, ends_at AS "end", status, reason, held_beside
 FROM judged
 WHERE reason IS NOT NULL
 ORDER BY starts_at, booking_id

@@ -16,7 +16,7 @@ from pitstop.postgres import changes, moves, notices, steps
 from tests.life.model.controls import HOUR, MINUTE, NOW, Mutant, nothing, play_course, shows, without
 from tests.life.model.machine import Course
 
-_USUAL = 60
+_USUAL = 50
 EXAMPLES = int(os.environ.get("PITSTOP_LIFE_EXAMPLES", _USUAL))
 _SETTINGS = settings(
     max_examples=EXAMPLES,

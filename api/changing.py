@@ -43,8 +43,12 @@ _TITLES = {
     ChangeRefusal.ALREADY_TAKEN: "Somebody else has it",
     ChangeRefusal.NOT_ON_OFFER: "It is not on offer",
 }
-
-
+# The field that names what cannot be had, and where to find what can.
+_START = ("body.start", "Take a start from GET /v1/availability.")
+_AT_FAULT = {
+    ChangeKind.HAND_OVER: ("body.mechanic_id", "Take a mechanic who has this start in GET /v1/availability."),
+    ChangeKind.WORKSHOP_PROPOSE: ("body.options", "Take starts from GET /v1/availability."),
+}
 _NOT_YOURS = (
     "It is for the booking's own mechanic to ask this, or, of a workshop's word, for whoever keeps the workshop."
 )
@@ -93,7 +97,7 @@ async def _have_decided(
         raise forbidden(_NOT_YOURS) from None
     outcome = await _decided(rooms, caller, standing, wish)
     if outcome.refusal is not None:
-        raise _refused(outcome.refusal, outcome.why)
+        raise _refused(kind, outcome.refusal, outcome.why)
 
 
 def _json(value: Any) -> Any:
@@ -123,12 +127,13 @@ async def _decided(rooms: Rooms, caller: Caller, standing: Standing, wish: Wish)
 
 def _refuse_after_the_end(kind: ChangeKind, standing: Standing) -> None:
     if not is_done_by(kind, standing.status):
-        raise _refused(refusal_in(kind), why_not_in(kind, standing.status))
+        raise _refused(kind, refusal_in(kind), why_not_in(kind, standing.status))
 
 
-def _refused(refusal: ChangeRefusal, why: str | None) -> Problem:
+def _refused(kind: ChangeKind, refusal: ChangeRefusal, why: str | None) -> Problem:
     detail = why or "The booking stays as it was."
     if refusal is ChangeRefusal.SLOT_NOT_OFFERED:
-        error = FieldError(field="body.start", message=f"{detail} Take a start from GET /v1/availability.")
+        field, instead = _AT_FAULT.get(kind, _START)
+        error = FieldError(field=field, message=f"{detail} {instead}")
         return Problem(422, refusal, _TITLES[refusal], error.message, [error])
     return Problem(409, refusal, _TITLES[refusal], detail)

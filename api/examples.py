@@ -177,6 +177,7 @@ NOTICES: Json = {
             "delivery_status": "delivered",
             "delivery_code": None,
             "delivery_at": "2026-11-30T15:00:02.120000Z",
+            "earlier": [],
         }
     ],
     "next_cursor": None,

@@ -132,7 +132,9 @@ class BookingOpened(BaseModel):
 class TimelineEntry(BaseModel):
     at: datetime
     event: str
-    detail: dict[str, Any]
+    detail: dict[str, Any] = Field(
+        description="Of what somebody has changed: `by` whom, and the `reason` if one was given."
+    )
 
 
 class PaymentState(BaseModel):
@@ -155,7 +157,8 @@ class BookingSummary(BaseModel):
     amount: int
     currency: str
     workshop_status: Literal["awaiting", "proposed", "confirmed", "declined", "lapsed"] | None = Field(
-        description="The workshop's word. null: none is needed. `proposed`: the customer's answer is waited for."
+        description="The workshop's word. null: none is needed, or the booking has ended without it."
+        " `proposed`: the customer's answer is waited for."
     )
     created_at: datetime
 
@@ -191,6 +194,7 @@ class OptionOut(BaseModel):
 class ProposalOut(BaseModel):
     """Other times that the customer can choose from. Those of a workshop (`workshop_status` is `proposed`) are held."""
 
+    id: UUID
     options: list[OptionOut]
     proposed_by: Literal["mechanic", "operator"]
     expires_at: datetime
@@ -262,7 +266,11 @@ class BookingOut(BookingSummary):
     timeline: list[TimelineEntry]
 
 
-Reason = Annotated[Lines | None, Field(default=None, description="For the record.", examples=["I am ill."])]
+_WHY = (
+    "In the timeline, for all who see the booking: customer, mechanic, the workshop's keeper, operators. The mail to"
+    " the customer about a change that somebody else has made says it, too."
+)
+Reason = Annotated[Lines | None, Field(default=None, description=_WHY, examples=["I am ill."])]
 
 
 Version = Annotated[
@@ -314,6 +322,13 @@ class ProposalIn(Sent):
     )
     version: Version
     reason: Reason
+
+
+class DeclineIn(Sent):
+    proposal_id: UUID | None = Field(
+        default=None,
+        description="Which one: if another has taken its place, that one stays. Left out: whichever is open.",
+    )
 
 
 class WorkshopProposalIn(Sent):

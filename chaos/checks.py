@@ -88,12 +88,14 @@ def refunds_by_policy(evidence: Evidence) -> Found:
     rows = {row["id"]: row for row in evidence.bookings}
     confirmed = {row["booking_id"] for row in evidence.sessions}
     for event in evidence.events:
-        row, by = rows[event["booking_id"]], json.loads(event["detail"]).get("by")
+        row, detail = rows[event["booking_id"]], json.loads(event["detail"])
+        by = detail.get("by")
         if event["event"] != "cancelled" or row["id"] not in confirmed:
             continue
         times = [(row["starts_at"], event["at"], by), *moved[row["id"]]]
         shares = [_share(row, start, at) for start, at, who in times if who in _CUSTOMERS and start is not None]
-        by_policy = by in _CUSTOMERS and row["workshop_status"] in (None, "confirmed")
+        agreed = row["workshop_status"] in (None, "confirmed") and "unanswered" not in detail
+        by_policy = by in _CUSTOMERS and agreed
         owed = -(-row["amount"] * (min(shares, default=100) if by_policy else 100) // 100)
         if back[row["id"]] != owed:
             yield violation("I9", row["id"], f"cancelled by {by}: {back[row['id']]} go back, {owed} were agreed")

@@ -20,6 +20,15 @@ from pitstop.domain.text_messages import DeliveryStatus
 router = APIRouter(prefix="/v1/bookings", tags=["notices"], route_class=StrictRoute)
 
 
+class EarlierSending(BaseModel):
+    sending: int
+    status: Literal["sent", "skipped", "failed"]
+    sent_at: datetime | None
+    delivery_status: DeliveryStatus | None
+    delivery_code: int | None
+    delivery_at: datetime | None
+
+
 class NoticeOut(BaseModel):
     key: str = Field(description="Names the notice for ever.")
     kind: NoticeKind
@@ -33,6 +42,7 @@ class NoticeOut(BaseModel):
     delivery_status: DeliveryStatus | None = Field(description="Of a text message: the last that Twilio has said.")
     delivery_code: int | None = Field(description="Twilio's error, where it was not delivered.")
     delivery_at: datetime | None
+    earlier: list[EarlierSending] = Field(description="What had come of it, each time that it was sent again.")
 
 
 class NoticePage(BaseModel):

@@ -100,6 +100,7 @@ async def _manage(rooms: Rooms, booking: UUID, token: str) -> HTMLResponse | Non
         return None
     query = urlencode({"token": token})
     answers = {name: f"/manage/{booking}/proposal/{name}?{query}" for name in ("accept", "decline")}
+    answers["decline"] += f"&proposal={sheet.options[0]['proposal_id']}" if sheet.options else ""
     invite = f"/v1/bookings/{booking}/invite.ics?{query}" if sheet.was_confirmed else None
     waiver = f"/bookings/{booking}/waiver?{query}" if sheet.was_confirmed and sheet.facts.kind in NEEDING else None
     pay = f"/manage/{booking}/pay?{query}" if sheet.is_payable else None

@@ -40,8 +40,12 @@ async def accept(booking: str, request: Request, rooms: InRooms, address: Client
 
 
 @router.post("/decline")
-async def decline(booking: str, request: Request, rooms: InRooms, address: ClientAddress, token: str = "") -> Response:
-    return await _answer(request, rooms, address, (booking, token), (ChangeKind.DECLINE_PROPOSAL, {}))
+async def decline(
+    booking: str, request: Request, rooms: InRooms, address: ClientAddress, token: str = "", proposal: str = ""
+) -> Response:
+    """Those that the page has shown (`proposal`): not others, which have taken their place since."""
+    seen = {"proposal_id": proposal[:36]} if proposal else {}
+    return await _answer(request, rooms, address, (booking, token), (ChangeKind.DECLINE_PROPOSAL, seen))
 
 
 async def _answer(request: Request, rooms: Rooms, address: Any, link: tuple[str, str], wish: Wish | None) -> Response:

@@ -1,8 +1,9 @@
 """Other times that a mechanic or an operator proposes for a booking, and the customer's answer."""
 
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Body, Depends
 
 from api.callers import BookingId, Reader, forbidden
 from api.changing import change_booking
@@ -12,12 +13,13 @@ from api.openapi import problems
 from api.problems import invalid_field
 from api.reading import StrictRoute
 from api.routes.bookings import no_store
-from api.schemas import BookingOut, Option, ProposalIn, RescheduleIn
+from api.schemas import BookingOut, DeclineIn, Option, ProposalIn, RescheduleIn
 from pitstop.domain.caller import Caller, Role
 from pitstop.domain.changes import ChangeKind
 from pitstop.domain.policy import acts_for_customer
 
 router = APIRouter(dependencies=[Depends(no_store)], prefix="/v1/bookings", tags=["bookings"], route_class=StrictRoute)
+_SEEN = {"proposal_id": "7d0c9d1c-6a5e-5f0b-9f43-0a8a5d0f3c11"}
 _RESPONSES = {200: shown(BOOKING), **problems(400, 401, 403, 404, 408, 409, 413, 415, 422, 503)}
 
 
@@ -45,10 +47,16 @@ async def accept(id: BookingId, sent: Option, caller: Reader, rooms: InRooms) ->
 
 
 @router.post("/{id}/proposal/decline", responses=_RESPONSES)
-async def decline(id: BookingId, caller: Reader, rooms: InRooms) -> BookingOut:
-    """None of the proposed times: the booking stays as it is. 409 `no_proposal`: there is none any more."""
+async def decline(
+    id: BookingId, caller: Reader, rooms: InRooms, sent: Annotated[DeclineIn | None, Body(examples=[_SEEN])] = None
+) -> BookingOut:
+    """None of the proposed times: the booking stays as it is; it ends, if a workshop has proposed them.
+
+    409 `no_proposal`: there is none any more, or another one than the `proposal_id` that was looked at.
+    """
     _require_customer(caller)
-    return await change_booking(rooms, caller, id, ChangeKind.DECLINE_PROPOSAL)
+    wanted = sent.model_dump(exclude_none=True) if sent else {}
+    return await change_booking(rooms, caller, id, ChangeKind.DECLINE_PROPOSAL, wanted)
 
 
 async def propose_times(rooms: Rooms, caller: Caller, booking_id: UUID, sent: ProposalIn) -> BookingOut:

@@ -2,7 +2,8 @@
 
 PostgreSQL is read first, then Stripe and the engine: a booking that moves meanwhile can look wrong without being so. So
 whatever looks wrong is read again after a pause. It is reported when the same is found while the booking has not moved;
-one that goes on moving is under way, and left to the next pass. Memory: one page, and what looks wrong.
+one that goes on moving is under way, and left to the next pass. Memory: one page, what looks wrong, and the ids of what
+has changed.
 """
 
 import asyncio
@@ -136,6 +137,8 @@ class _FirstLook:
         self.checked: Counter[str] = Counter(dict.fromkeys(("bookings", "payment_intents", "refunds", "runs"), 0))
         self.certain: list[Finding] = []
         self.suspects: dict[UUID, _Suspect] = {}
+        # Those that were counted. A pass over everything need not remember: each is on one page.
+        self._counted: set[UUID] | None = None if scope.since is None and not scope.only else set()
 
     async def over(self, snapshot: Snapshot) -> None:
         self._snapshot, self._at = snapshot, self._tempo.moment(snapshot.now)
@@ -169,6 +172,7 @@ class _FirstLook:
         begin: datetime | None = None
         async for page in self._snapshot.every_booking(PAGE):
             assert page.span is not None  # noqa: S101 - pages of all bookings have one
+            self.checked["bookings"] += len(page.ids)
             begin = await self._examine_span(page, begin, page.span[1] + _AFTER_BOOKING)
         await self._examine_span(Page([]), begin, None)
 
@@ -206,7 +210,7 @@ class _FirstLook:
             records = await self._snapshot.facts(some)
             driven = runs if runs is not None else await self._open_runs(some, records)
             of_stripe = await self._of_stripe(records, known, asked)
-            self.checked["bookings"] += len(records)
+            self._count(records)
             for id in some:
                 intents, refunds, was_asked = of_stripe.get(id, ((), (), False))
                 others = tuple(each for each in known if each.booking_id == id and each not in intents)
@@ -214,6 +218,12 @@ class _FirstLook:
                 self._note(Case(id, records.get(id), (*intents, *others), refunds, run, stripe=was_asked))
             await self._note_overlaps(some, records)
             self._progress(dict(self.checked))
+
+    def _count(self, records: Mapping[UUID, BookingRecord]) -> None:
+        """Each booking once: by its PaymentIntent, which may be of another page's span, or its run it is met again."""
+        if self._counted is not None:
+            self._counted |= records.keys()
+            self.checked["bookings"] = len(self._counted)
 
     async def _open_runs(self, ids: Collection[UUID], records: Mapping[UUID, BookingRecord]) -> dict[UUID, Run]:
         """What has ended and owes nothing needs no run; if it has one, `_over_runs` comes upon it."""

@@ -16,6 +16,9 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict
 
 HOST = "127.0.0.1"
+# Of each server: longer than clients keep an idle connection (httpx: 5 s). At uvicorn's own 5 s both may close one at
+# once, and a request that has just gone out on it is lost.
+KEEP_ALIVE_SECONDS = 60
 # Below the range from which kernels take the local ports of outgoing connections, which would collide at random.
 SPARE_PORTS = range(20_000, 32_000)
 SPARE_ATTEMPTS = 200

@@ -17,7 +17,7 @@ from fastapi import FastAPI, HTTPException
 from jwt.algorithms import ECAlgorithm
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from pitstop.devstack.addresses import HOST
+from pitstop.devstack.addresses import HOST, KEEP_ALIVE_SECONDS
 from pitstop.devstack.stackfile import write_private
 from pitstop.settings import Settings
 
@@ -132,7 +132,7 @@ def main(
     """Serves tokens with the issuer and audience that Pitstop's settings name."""
     settings = Settings()
     app = application(Keyring(data), settings.jwt_issuer, settings.jwt_audience)
-    uvicorn.run(app, host=HOST, port=port, log_level="warning", access_log=False)
+    uvicorn.run(app, host=HOST, port=port, log_level="warning", access_log=False, timeout_keep_alive=KEEP_ALIVE_SECONDS)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import typer
 import uvicorn
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from pitstop.devstack.addresses import KEEP_ALIVE_SECONDS
 from pitstop.devstack.mail_sink_faults import FaultKind, Faults
 from pitstop.devstack.mail_sink_http import mail_sink_app
 from pitstop.devstack.mail_sink_store import MailStore
@@ -79,7 +80,12 @@ async def serve(smtp_port: int, http_port: int, data: Path) -> None:
     store, faults = MailStore(data), Faults()
     intake = Intake(store, faults)
     config = uvicorn.Config(
-        mail_sink_app(store, faults), host=HOST, port=http_port, log_level="warning", timeout_graceful_shutdown=1
+        mail_sink_app(store, faults),
+        host=HOST,
+        port=http_port,
+        log_level="warning",
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=1,
     )
     http = HttpServer(config)
     for number in (signal.SIGTERM, signal.SIGINT):

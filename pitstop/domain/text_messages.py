@@ -1,12 +1,16 @@
 """What text messages and their provider's news are about: references, delivery statuses, replies that opt out."""
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
 
 _REFERENCE = re.compile(r"([0-9a-f-]{36}(?:\.[a-z0-9_-]+){1,4})\.([1-9][0-9]{0,5})", re.ASCII)
-# What Twilio and the carriers heed, and the word that Canadian French has for it.
-_STOP = frozenset({"STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT", "ARRET", "ARRÊT"})
+# What Twilio and the carriers heed, and what people write in French: without accents, signs and blanks.
+_STOP = frozenset(
+    "STOP STOPALL UNSUBSCRIBE CANCEL END QUIT REVOKE OPTOUT REMOVE"
+    " ARRET ARRETE ARRETER ARRETEZ ARRETT DESABONNER DESABONNEMENT DESABONNEZ DESINSCRIRE".split()
+)
 _START = frozenset({"START", "YES", "UNSTOP"})
 
 
@@ -55,8 +59,8 @@ def referred_to(text: str) -> tuple[str, int] | None:
 
 
 def wish(body: str) -> Wish | None:
-    """Whether a reply is one of the words that turn text messages off or on: alone, whatever their case."""
-    word = body.strip().rstrip(".!").upper()
+    """Whether a reply is one of the words that turn text messages off or on: alone, whatever their case and accents."""
+    word = "".join(letter for letter in unicodedata.normalize("NFKD", body.upper()) if letter.isalnum())
     if word in _STOP:
         return Wish.STOP
     return Wish.START if word in _START else None

@@ -169,9 +169,9 @@ def _attendee(facts: BookingFacts) -> vCalAddress:
 
 
 def _address(address: str, name: str) -> vCalAddress:
-    """A mailto URI (RFC 6068) with its CN. A parameter's value cannot hold a double quote (RFC 5545, 3.2)."""
+    """A mailto URI (RFC 6068) with its CN, in which the library writes a double quote as ^' (RFC 6868)."""
     value = vCalAddress("mailto:" + quote(address, safe="@!$&'*+-/=._~"))
-    value.params["CN"] = one_line(name).replace('"', "'")
+    value.params["CN"] = one_line(name)
     return value
 
 

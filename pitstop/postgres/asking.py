@@ -33,7 +33,10 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A change that is asked for, of a booking that this transaction has locked. `role` None: the clock asks."""
+    """A change that is asked for, of a booking that this transaction has locked. `role` None: the clock asks.
+
+    `reason`: why, in the words of whoever asks; for all who see the booking.
+    """
 
     connection: Connection
     booking: asyncpg.Record
@@ -43,6 +46,7 @@ class Asked:
     now: datetime
     change_id: UUID | None = None
     texts: TextRules = NO_TEXTS
+    reason: str | None = None
 
     @property
     def booking_id(self) -> UUID:
@@ -82,12 +86,22 @@ class Asked:
         """Who has asked, as the timeline says it."""
         return "clock" if self.role is None else Role.CUSTOMER if self.role is Role.LINK else self.role
 
+    @property
+    def said(self) -> dict[str, Any]:
+        """Who has asked, and why, as an entry of the timeline."""
+        return {"by": self.by} | ({"reason": self.reason} if self.reason else {})
+
+    @property
+    def told_why(self) -> dict[str, str]:
+        """What a mail adds if somebody else has changed the customer's booking."""
+        return {"reason": self.reason} if self.reason and not self.for_customer else {}
+
     def is_in(self, *states: BookingStatus) -> bool:
         return self.booking["status"] in states
 
     async def note(self, event: str, **detail: Any) -> None:
-        """An entry of the booking's timeline, which says who has asked."""
-        entry = {"by": self.by, **detail}
+        """An entry of the booking's timeline, which says who has asked, and why."""
+        entry = self.said | detail
         await self.connection.execute(_SQL["note"], self.booking_id, self.now, event, entry)
 
     async def do(self, name: str, *arguments: Any) -> Any:

@@ -74,7 +74,8 @@ class PostgresChanges:
             outcome, detail = change["outcome"], change["detail"]
             if outcome is None:
                 role = Role(change["asked_by_role"])
-                asked = Asked(connection, booking, role, change["wanted"], course, now, change_id, self._texts)
+                said = (change["wanted"], course, now, change_id, self._texts, change["reason"])
+                asked = Asked(connection, booking, role, *said)
                 outcome, detail = await _decide(asked, ChangeKind(change["kind"]))
                 await connection.execute(_SQL["decide"], change_id, now, outcome, detail)
                 booking = await steps.lock(connection, booking_id) or booking

@@ -38,7 +38,8 @@ async def hand_over(asked: Asked) -> dict[str, Any]:
 async def _told(asked: Asked, mechanic: UUID) -> dict[str, Any]:
     await steps.skip_notices(asked.connection, asked.booking_id, "another mechanic has the booking", *_OUTDATED)
     before = await asked.connection.fetchval(_SQL["mechanic_name"], asked.mechanic_id)
-    told = notice_plan.told_now(asked.booking_id, NoticeKind.HANDED_OVER, of=asked.change_id, previous_mechanic=before)
+    about = {"previous_mechanic": before, **asked.told_why}
+    told = notice_plan.told_now(asked.booking_id, NoticeKind.HANDED_OVER, of=asked.change_id, **about)
     await steps.owe(asked.connection, asked.booking_id, told)
     handed = {"from_mechanic_id": str(asked.mechanic_id), "to_mechanic_id": str(mechanic)}
     await asked.note("handed_over", **handed)

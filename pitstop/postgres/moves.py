@@ -181,7 +181,8 @@ async def _told_of_move(asked: Asked, aim: Aim, move: int, difference: int, by: 
     before = asked.start.isoformat()
     # What has been paid for it, or goes back.
     price: dict[str, Any] = {"added": max(-difference, 0), "returned": max(difference, 0)}
-    owed = [notice_plan.told_now(asked.booking_id, NoticeKind.RESCHEDULED, move, previous_start=before, **price)]
+    about = price | asked.told_why
+    owed = [notice_plan.told_now(asked.booking_id, NoticeKind.RESCHEDULED, move, previous_start=before, **about)]
     # As it is now: of another kind, perhaps, and at another place.
     booking = await steps.lock(asked.connection, asked.booking_id) or asked.booking
     owed += steps.reminders(booking, aim.start, asked.course.offsets, asked.texts, asked.now, move)

@@ -37,7 +37,10 @@ async def propose(asked: Asked) -> dict[str, Any]:
         asked.connection,
         asked.booking_id,
         notice_plan.told_now(
-            asked.booking_id, NoticeKind.PROPOSAL, of=asked.change_id, **await about(asked, options, expires)
+            asked.booking_id,
+            NoticeKind.PROPOSAL,
+            of=asked.change_id,
+            **asked.told_why | await about(asked, options, expires),
         ),
     )
     await asked.note("proposed", options=shown, expires_at=expires.isoformat())
@@ -89,7 +92,11 @@ async def accept(asked: Asked) -> dict[str, Any]:
 
 
 async def decline(asked: Asked) -> dict[str, Any]:
-    """The booking stays as it is, and a flag on it, too."""
+    """The booking stays as it is, and a flag on it, too. A proposal that is named is declined, and no other."""
+    proposal = await asked.connection.fetchrow(_SQL["open_proposal"], asked.booking_id)
+    if proposal is not None and asked.wanted.get("proposal_id") not in (None, str(proposal["id"])):
+        why = "Other times are proposed by now. Read the booking again, then decide."
+        raise Refused(ChangeRefusal.NO_PROPOSAL, why)
     if not await close(asked, "declined"):
         raise Refused(ChangeRefusal.NO_PROPOSAL, "Nothing is proposed for this booking any more.")
     await asked.note("proposal_declined")

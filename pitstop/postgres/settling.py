@@ -35,9 +35,10 @@ async def settle(
         asked.now,
         invite_change=invite_change,
         kept=kept,
-        detail={"by": asked.by, **detail},
+        detail=asked.said | detail,
     )
     if back:
         await steps.owe_refund(asked.connection, asked.booking_id, back, status, asked.now)
     if told:
-        await steps.owe(asked.connection, asked.booking_id, notice_plan.told_now(asked.booking_id, told, **about or {}))
+        notice = notice_plan.told_now(asked.booking_id, told, **asked.told_why | dict(about or {}))
+        await steps.owe(asked.connection, asked.booking_id, notice)

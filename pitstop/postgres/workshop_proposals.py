@@ -77,7 +77,7 @@ async def _hold(asked: Asked, option: Aim, expires: datetime) -> None:
 async def _tell(asked: Asked, options: list[Aim], shown: list[dict[str, str]], expires: datetime) -> None:
     why = "the workshop has proposed other times"
     await steps.skip_notices(asked.connection, asked.booking_id, why, *workshop_words.OUTDATED)
-    about = await proposals.about(asked, options, expires)
+    about = asked.told_why | await proposals.about(asked, options, expires)
     told = notice_plan.told_now(asked.booking_id, NoticeKind.WORKSHOP_PROPOSAL, of=asked.change_id, **about)
     await steps.owe(asked.connection, asked.booking_id, told)
     await asked.note("workshop_proposed", options=shown, expires_at=expires.isoformat())

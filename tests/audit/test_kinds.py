@@ -412,6 +412,10 @@ PLANTED: dict[str, list[tuple[str, tuple[str, ...]]]] = {
         ),
     ],
     "word_overdue": [("confirmed", (_WAITING,)), ("confirmed", (_WAITING.replace("awaiting", "proposed"),))],
+    "nothing_to_answer": [
+        ("confirmed", (_WAITING.replace("awaiting", "proposed"),)),
+        ("confirmed", (_WAITING.replace("awaiting", "proposed"), _PROPOSED.format("closed", "now()"))),
+    ],
     "option_held_in_vain": [
         ("confirmed", (_PROPOSED.format("declined", "now()"), _OPTION.format("1 day"))),
         ("confirmed", (_PROPOSED.format("open", "NULL"), _OPTION.format("-1 day"))),

@@ -26,8 +26,10 @@ POLICY = Policy.model_validate(
 
 
 def _cancelled(word: str | None, *before: TrailEntry) -> int:
-    """What goes back, in percent, of a booking whose customer cancels it half a day before its start."""
-    ended = TrailEntry("cancelled", LATE, by="customer")
+    """What goes back, in percent, of a booking whose customer cancels it half a day before its start. A word that is
+    waited for is let go by the end, which says so."""
+    unanswered = word if word in ("awaiting", "proposed") else None
+    ended = TrailEntry("cancelled", LATE, by="customer", unanswered=unanswered)
     record = BookingRecord(
         id=uuid4(),
         status=BookingStatus.CANCELLED,
@@ -43,7 +45,7 @@ def _cancelled(word: str | None, *before: TrailEntry) -> int:
         invite_sequence=1,
         created_at=LATE,
         updated_at=LATE,
-        workshop_status=word,
+        workshop_status=None if unanswered else word,
         trail=(TrailEntry("confirmed", LATE), *before, ended),
         policy=POLICY,
     )

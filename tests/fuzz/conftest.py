@@ -92,7 +92,11 @@ async def target(
     booking = await customer.book(shop, shop.start() - timedelta(days=1))
     await _waits(customer, shop, shop.start() - timedelta(days=1))
     env = environment(stack, public_url=url, metrics_token=METRICS_TOKEN)
-    async with running("uvicorn", ["api.app:app", "--port", url.rpartition(":")[2], "--no-access-log"], env):
+    async with running(
+        "uvicorn",
+        ["api.app:app", "--port", url.rpartition(":")[2], "--no-access-log", "--timeout-keep-alive", "15"],
+        env,
+    ):
         await until_live(url)
         yield Target(url, shop, mechanic, tokens, booking["id"])
 

@@ -182,6 +182,7 @@ def test_typed_text_adds_no_line_and_no_parameter() -> None:
     )
     _, event = read(written(facts))
     assert not isinstance(event["ATTENDEE"], list)
+    assert event["ATTENDEE"].params["CN"] == one_line(INJECTION), "quotes and carets too"
     assert event["ATTENDEE"].params["ROLE"] == "REQ-PARTICIPANT"
     assert event["ATTENDEE"].params["PARTSTAT"] == "ACCEPTED"
     assert event.property_items()[0] == ("BEGIN", b"VEVENT")

@@ -34,6 +34,7 @@ async def test_with_everything_that_belongs_to_it(
     assert (read["status"], read["amount"], read["start"]) == ("confirmed", booking["amount"], booking["start"])
     [entry] = [entry for entry in read["timeline"] if entry["event"] == "handed_over"]
     assert (entry["detail"]["by"], entry["detail"]["to_mechanic_id"]) == ("mechanic", str(other.id))
+    assert entry["detail"]["reason"] == "I am ill."
     session = await database.fetchrow("SELECT * FROM sessions WHERE booking_id = $1", booking["id"])
     assert (session["mechanic_id"], session["scheduled_for"]) == (other.id, start)
 
@@ -48,6 +49,7 @@ async def test_with_everything_that_belongs_to_it(
     assert "Ben Singh" in mail["subject"]
     assert "METHOD:REQUEST" in mail["ics"]
     assert "SEQUENCE:1" in mail["ics"]
+    assert "Reason: I am ill." in " ".join(mail["text"].split())
     attributes = (await clock.workflow(booking).describe()).search_attributes
     assert attributes["MechanicId"] == [str(other.id)]
 
@@ -84,6 +86,8 @@ async def test_refused_leaves_everything_as_it_was(
     for who, sent, status, code in cases:
         answer = await who.ask(booking, "hand-over", **sent)
         assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
+    [error] = answer.json()["errors"]
+    assert error["field"] == "body.mechanic_id", "a hand-over has no start that could be another"
     assert await database.fetchrow("SELECT * FROM bookings WHERE id = $1", booking["id"]) == before
     assert "handed_over" not in events(await customer.read(booking))
 

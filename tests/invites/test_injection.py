@@ -111,8 +111,8 @@ def test_an_invite_has_what_it_should_and_nothing_else(names: list[str], kind: S
 
 
 def as_parameter(name: str) -> str:
-    """A quotation mark cannot stand in a parameter; a caret is doubled (RFC 6868)."""
-    return name.replace('"', "'").replace("^", "^^")
+    """As it is written: a quotation mark cannot stand in a parameter (RFC 6868)."""
+    return name.replace("^", "^^").replace('"', "^'")
 
 
 @settings(deadline=None)

@@ -1,5 +1,7 @@
 """Which invite a booking has, by its status."""
 
+from uuid import uuid4
+
 import httpx
 import pytest
 
@@ -66,3 +68,20 @@ async def test_it_is_in_the_customers_language(
     links = await http.get(f"{base}/calendar-links", headers=headers)
     assert " avec " in invite.text
     assert "%20avec%20" in links.json()["google"]
+
+
+@pytest.mark.parametrize(("role", "status"), [("mechanic", 403), ("operator", 200), ("customer", 200)])
+async def test_a_mechanic_does_not_read_who_the_customer_is(
+    http: httpx.AsyncClient, issuer: Issuer, api_url: str, rows: Pool, own_shop: Shop, role: str, status: int
+) -> None:
+    """The invite names the customer and its mail address; the links to calendars on the web do not."""
+    case = await add_booking(rows, own_shop, own_shop.start(), "confirmed")
+    await add_session(rows, case, "scheduled")
+    subject = {"mechanic": own_shop.mechanic_id, "customer": case.customer_id}.get(role, uuid4())
+    headers = {"Authorization": f"Bearer {await issuer.token(str(subject), role)}"}
+    base = f"{api_url}/v1/bookings/{case.booking_id}"
+    invite = await http.get(f"{base}/invite.ics", headers=headers)
+    links = await http.get(f"{base}/calendar-links", headers=headers)
+    assert (invite.status_code, links.status_code) == (status, 200)
+    assert ("camille@example.com" in invite.text.replace("\r\n ", "")) == (status == 200)
+    assert "amille" not in links.text

@@ -10,7 +10,8 @@ import pytest
 from twilio.request_validator import RequestValidator
 
 from pitstop.devstack.stackfile import Stack
-from pitstop.domain.text_messages import DeliveryStatus
+from pitstop.domain.text_messages import DeliveryStatus, Wish
+from pitstop.domain.text_messages import wish as wished
 from pitstop.gateways.pseudonyms import NumberNames
 from pitstop.gateways.twilio_messages import TwilioMessages
 from pitstop.settings import Settings
@@ -153,6 +154,21 @@ async def test_a_reply_of_stop_is_on_record_until_start(
     await texts.reply("Start")
     await texts.all_told(3)
     assert not await _is_out(database, twilio_settings, texts.number)
+
+
+@pytest.mark.parametrize(
+    ("reply", "wish"),
+    [
+        *(
+            (reply, Wish.STOP)
+            for reply in ("Arrêter", "ARRETEZ !", "arre\u0302t", "Désabonner", "« STOP »", "Stop all", "Opt-out")
+        ),
+        *((reply, Wish.START) for reply in ("start", " Unstop.")),
+        *((reply, None) for reply in ("", "...", "Arrêtez le moteur", "démarrer le moteur", "stopped", "👍")),
+    ],
+)
+def test_what_a_reply_asks_for(reply: str, wish: Wish | None) -> None:
+    assert wished(reply) is wish
 
 
 @pytest.mark.parametrize("word", ["Please stop honking", "Is 10:00 fine?", "stop it"])

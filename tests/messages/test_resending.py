@@ -114,7 +114,24 @@ async def test_news_of_the_former_sending_are_not_of_the_new_one(
     assert answer.status_code == 202, answer.text
     after = await row.read()
     assert after["sending"] == 2
+    [earlier] = answer.json()["items"][0]["earlier"]
+    assert (earlier["sending"], earlier["status"], earlier["delivery_status"]) == (1, "failed", "undelivered")
     assert (after["delivery_status"], after["delivery_code"]) != ("undelivered", 30003)
+
+
+async def test_what_was_delivered_stays_to_be_seen_when_the_next_sending_is_skipped(
+    operator: Customer, customer: Customer, confirmed: Json, database: Any
+) -> None:
+    """Cancelled meanwhile: nobody is sent a confirmation, and that it had been there is no secret."""
+    sent = (await notices(operator, confirmed))["confirmation"]["sent_at"]
+    assert (await customer.ask(confirmed, "cancel")).status_code == 200
+    for count in (1, 2):
+        assert (await resend(operator, confirmed, "confirmation")).status_code == 202
+        seen = await waits_for(
+            lambda: notices(operator, confirmed), lambda seen: seen["confirmation"]["status"] == "skipped"
+        )
+        earlier = [(each["sending"], each["status"], each["sent_at"]) for each in seen["confirmation"]["earlier"]]
+        assert earlier == [(1, "sent", sent), (2, "skipped", None)][:count]
 
 
 @pytest.mark.parametrize("who", ["customer", "rival"])

@@ -124,6 +124,13 @@ async def test_nothing_of_the_person_is_left_and_the_books_are_the_same(
         bookings[0]["id"],
         f"550 <{customer.email}> unknown",
     )
+    # Why somebody has changed it, in their own words.
+    await database.execute(
+        "INSERT INTO booking_events (booking_id, at, event, detail)"
+        " VALUES ($1::uuid, now(), 'rescheduled', jsonb_build_object('by', 'operator', 'reason', $2::text))",
+        bookings[0]["id"],
+        f"{customer.email} has phoned",
+    )
     personal = [*words.all, customer.email]
     before = await database.fetchrow(_BOOKS, customer.id)
     there = await _rows_with(database, personal)
@@ -137,6 +144,8 @@ async def test_nothing_of_the_person_is_left_and_the_books_are_the_same(
 
     assert await _rows_with(database, personal) == []
     assert await database.fetchrow(_BOOKS, customer.id) == before
+    codes = "SELECT detail ->> 'reason' FROM booking_events WHERE booking_id = $1 AND event = 'refund_issued'"
+    assert await database.fetchval(codes, bookings[1]["id"]), "a code is nobody's words"
     for booking in bookings:
         history = await clock.workflow(booking).fetch_history()
         for text in (history.to_json(), opened(history, temporal.data_converter).to_json()):

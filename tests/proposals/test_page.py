@@ -1,7 +1,9 @@
 """The customer answers on the page that the mail's link opens: plain forms."""
 
+import re
 from datetime import timedelta
-from urllib.parse import urlsplit
+from html import unescape
+from urllib.parse import urljoin, urlsplit
 
 import httpx
 
@@ -52,8 +54,19 @@ async def test_declined(customer: Customer, mechanic: Customer, http: httpx.Asyn
     await customer.pay(opened)
     await customer.sees(opened, "confirmed", "mail_sent")
     await propose(mechanic, opened, start + DAY)
-    assert (await post(http, opened["manage_url"], "decline")).status_code == 303
+    looked_at = await answer_to(http, opened["manage_url"])
+    await propose(mechanic, opened, start + 2 * DAY)
+    late = await http.post(looked_at)
+    assert (late.status_code, "not proposed any more" in late.text) == (409, True), "of those it has seen nothing"
+    assert (await customer.read(opened))["proposal"] is not None
+    assert (await http.post(await answer_to(http, opened["manage_url"]))).status_code == 303
     assert (await customer.read(opened))["proposal"] is None
+
+
+async def answer_to(http: httpx.AsyncClient, link: str) -> str:
+    """Where the page sends a no."""
+    [path] = re.findall(r'action="([^"]+/proposal/decline[^"]*)"', (await http.get(link)).text)
+    return urljoin(link, unescape(path))
 
 
 async def test_only_the_links_own_booking(customer: Customer, http: httpx.AsyncClient, shop: Shop) -> None:

@@ -99,8 +99,13 @@ async def test_declined(
     start = shop.start(days=3)
     booking = await booked(start)
     await desk.away(start, start + HOUR)
+    await propose(mechanic, booking, start + 2 * DAY)
+    seen = (await customer.read(booking))["proposal"]["id"]
     await propose(mechanic, booking, start + DAY)
-    declined = await customer.ask(booking, "proposal/decline")
+    late = await customer.ask(booking, "proposal/decline", proposal_id=seen)
+    assert (late.status_code, late.json()["code"]) == (409, "no_proposal"), "another has taken its place"
+    current = (await customer.read(booking))["proposal"]["id"]
+    declined = await customer.ask(booking, "proposal/decline", proposal_id=current)
     assert (declined.status_code, declined.json()["proposal"]) == (200, None), declined.text
     # It stays flagged, for an operator.
     assert [flag["reason"] for flag in declined.json()["flags"]] == ["time_off"]

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import uvicorn
 
+from api.__main__ import KEEP_ALIVE_SECONDS
 from api.app import create_app
 from api.patience import patient_with
 from pitstop.devstack.stackfile import Stack
@@ -60,6 +61,8 @@ async def serving(app_settings: Settings, *, proxy_headers: bool = False) -> Asy
         lifespan="on",
         proxy_headers=proxy_headers,
         timeout_graceful_shutdown=5,
+        # As the product's own server: else it closes connections in the moment in which tests use them again.
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]))
@@ -83,7 +86,11 @@ async def worker(variables: dict[str, str], module: str = "worker") -> AsyncIter
 async def uvicorn_process(variables: dict[str, str], application: str) -> AsyncIterator[tuple[Process, str]]:
     """An API process and its URL, at which it soon listens; killed at the end if it is still there."""
     port = str(free_port())
-    async with running("uvicorn", [application, "--host", "127.0.0.1", "--port", port], variables) as process:
+    async with running(
+        "uvicorn",
+        [application, "--host", "127.0.0.1", "--port", port, "--timeout-keep-alive", str(KEEP_ALIVE_SECONDS)],
+        variables,
+    ) as process:
         yield process, f"http://127.0.0.1:{port}"
 
 

@@ -63,8 +63,8 @@ async def add_mechanic(connection: Any, shop: Shop, mechanic_id: UUID) -> None:
 async def open_workshop(database: Any, bays: int, *mechanics: UUID) -> UUID:
     """A workshop with so many bays, in which these mechanics work: what an in-person service needs."""
     workshop: UUID = await database.fetchval(
-        "INSERT INTO workshops (name, country, city, postal_code, address)"
-        " VALUES ('North', 'CA', 'Toronto', 'M5V 2T6', '5 Yard Lane') RETURNING id"
+        "INSERT INTO workshops (name, country, city, postal_code, address, timezone)"
+        " VALUES ('North', 'CA', 'Toronto', 'M5V 2T6', '5 Yard Lane', 'America/Toronto') RETURNING id"
     )
     numbered = [(workshop, str(number)) for number in range(bays)]
     await database.executemany("INSERT INTO bays (workshop_id, name) VALUES ($1, $2)", numbered)

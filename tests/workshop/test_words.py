@@ -53,6 +53,20 @@ async def test_it_is_asked_and_confirms(
     await replays(clock.workflow(booking), "workshop_confirmed", "confirmed by its workshop, held and completed")
 
 
+async def test_a_booking_that_has_ended_waits_for_no_word(
+    customer: Customer, keeper: Customer, yard: Yard, booked: Booked
+) -> None:
+    asked, proposed = await booked(), await booked(yard.shop.start(days=2))
+    await says(keeper, proposed, "propose", options=[{"start": yard.shop.start(days=4).isoformat()}])
+    for booking, word in ((asked, "awaiting"), (proposed, "proposed")):
+        answer = await customer.ask(booking, "cancel")
+        assert answer.status_code == 200, answer.text
+        read = await customer.read(booking)
+        assert (read["status"], read["workshop_status"], read["workshop_answer_by"]) == ("cancelled", None, None)
+        [ended] = [each["detail"] for each in read["timeline"] if each["event"] == "cancelled"]
+        assert (ended["unanswered"], ended["percent"]) == (word, 100)
+
+
 async def test_it_declines(
     customer: Customer, rival: Customer, keeper: Customer, yard: Yard, booked: Booked, clock: Clock
 ) -> None:

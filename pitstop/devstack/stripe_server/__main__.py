@@ -6,13 +6,9 @@ from typing import Annotated
 import typer
 import uvicorn
 
+from pitstop.devstack.addresses import HOST, KEEP_ALIVE_SECONDS
 from pitstop.devstack.stripe_server.app import build_app
 from pitstop.devstack.stripe_server.config import Config, Endpoint, Retries
-
-HOST = "127.0.0.1"
-# Longer than clients keep an idle connection (httpx: 5 s). At uvicorn's own 5 s both may close one at once, and a
-# request that has just gone out on it is lost.
-KEEP_ALIVE_SECONDS = 60
 
 
 def main(

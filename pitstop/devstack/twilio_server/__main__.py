@@ -6,10 +6,9 @@ from typing import Annotated
 import typer
 import uvicorn
 
+from pitstop.devstack.addresses import HOST, KEEP_ALIVE_SECONDS
 from pitstop.devstack.twilio_server.app import build_app
 from pitstop.devstack.twilio_server.config import Config
-
-HOST = "127.0.0.1"
 
 
 def main(
@@ -30,7 +29,13 @@ def main(
     """
     config = Config(data, account_sid, auth_token, number, inbound_url, step, retry, tries, callback_timeout)
     uvicorn.run(
-        build_app(config), host=HOST, port=port, log_level="warning", access_log=False, timeout_graceful_shutdown=2
+        build_app(config),
+        host=HOST,
+        port=port,
+        log_level="warning",
+        access_log=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=2,
     )
 
 

@@ -117,7 +117,7 @@ class TrailEntry:
     `by`: who has asked for it (a role, or `clock`), by releases that say so. `start_before`: of a move, the start that
     the booking had until then. `percent`: how much of the price went back. `absent`: who did not come. `resold`:
     it became another plan, with that plan's policy; `policy_before`: the one that it had until then, by releases that
-    say so.
+    say so. `unanswered`: of an end, the workshop's word that was still waited for.
     """
 
     event: str
@@ -130,6 +130,7 @@ class TrailEntry:
     absent: str | None = None
     resold: bool = False
     policy_before: Policy | None = None
+    unanswered: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,10 +196,10 @@ class OptionHeld:
 class BookingRecord:
     """The booking's rows, read in one snapshot. `trail` is in the order of the events.
 
-    `local_start` is what the wall shows where the mechanic is, without a zone, by the database's zone data. An
-    immediate session has neither time nor mechanic until one takes it, and is offered until `offers_end_at`. `policy`
-    is the one that was agreed, `kept_amount` what stays of the money after an end, `came` who has checked in,
-    `came_elsewhere` who did so before the booking left the time, or the mechanic, of then.
+    `local_start` is what the wall shows in the workshop, or where the mechanic is, without a zone, by the database's
+    zone data. An immediate session has neither time nor mechanic until one takes it, and is offered until
+    `offers_end_at`. `policy` is the one that was agreed, `kept_amount` what stays of the money after an end, `came` who
+    has checked in, `came_elsewhere` who did so before the booking left the time, or the mechanic, of then.
     """
 
     id: UUID

@@ -442,6 +442,12 @@ WORD_OVERDUE = Kind(
     "a booking still waits for the workshop's word, or for the customer's on what it proposes, after its time",
     "Look at its run in the Temporal UI. A repair starts it again, and it cancels the booking and pays all back.",
 )
+NOTHING_TO_ANSWER = Kind(
+    "nothing_to_answer",
+    "I3",
+    "a workshop proposes other times, and none is there that the customer could take: the booking would end for it",
+    "Have the workshop confirm, or move the booking. Then look for who closed the proposal without the workshop.",
+)
 OPTION_HELD_IN_VAIN = Kind(
     "option_held_in_vain",
     "I3",

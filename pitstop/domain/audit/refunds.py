@@ -86,7 +86,7 @@ def percent_owed(record: BookingRecord, agreed: tuple[Policy, ...], ended: Trail
         return 100
     if record.starts_at is None:
         return 100
-    at_the_end = policy.percent_back(record.starts_at, ended.at) if record.workshop_status in _AGREED else 100
+    at_the_end = policy.percent_back(record.starts_at, ended.at) if _word(record) in _AGREED else 100
     return min(at_the_end, *_at_moves(record, agreed, len(record.trail)), 100)
 
 
@@ -105,10 +105,15 @@ def _asked_at(record: BookingRecord, entry: TrailEntry) -> datetime:
     return next((asked for asked in paid if asked is not None), entry.at)
 
 
+def _word(record: BookingRecord) -> str | None:
+    """The workshop's, as it was when the booking ended: one that is still waited for is let go with it."""
+    return record.workshop_status or next((each.unanswered for each in reversed(record.trail) if each.unanswered), None)
+
+
 def _is_agreed(record: BookingRecord, before: tuple[TrailEntry, ...]) -> bool:
     """Whether the workshop had given its word by then: until it has, a customer loses nothing. A time that the customer
     has chosen needs it anew, one that the workshop has proposed does not."""
-    if record.workshop_status is None:
+    if _word(record) is None:
         return True
     agreed, by_workshop = False, False
     for entry in before:

@@ -71,9 +71,7 @@ def zone_data_differs(case: Case, at: Moment) -> Iterator[Finding]:
         yield kinds.ZONE_DATA_DIFFERS.found(record.id, f"mails cannot be written in {record.venue_timezone}")
         return
     if in_mails != record.local_start:
-        what = (
-            f"in {record.venue_timezone}, where the mechanic is, it starts {record.local_start}, by Python {in_mails}"
-        )
+        what = f"in {record.venue_timezone}, where it takes place, it starts {record.local_start}, by Python {in_mails}"
         yield kinds.ZONE_DATA_DIFFERS.found(record.id, what)
 
 

@@ -20,6 +20,13 @@ def word_overdue(case: Case, at: Moment) -> Iterator[Finding]:
         yield kinds.WORD_OVERDUE.found(record.id, what, repairable=case.run is None)
 
 
+def nothing_to_answer(case: Case, at: Moment) -> Iterator[Finding]:
+    record = case.record
+    if record is not None and record.status is BookingStatus.CONFIRMED and record.workshop_status == "proposed":
+        if record.proposed_until is None:
+            yield kinds.NOTHING_TO_ANSWER.found(record.id, "the workshop proposes times, and no proposal is open")
+
+
 def option_held_in_vain(case: Case, at: Moment) -> Iterator[Finding]:
     record = case.record
     for option in record.options_held if record else ():
@@ -34,4 +41,4 @@ def referral_used_twice(case: Case, at: Moment) -> Iterator[Finding]:
         yield kinds.REFERRAL_USED_TWICE.found(case.booking_id, what, str(other))
 
 
-CHECKS = (word_overdue, option_held_in_vain, referral_used_twice)
+CHECKS = (word_overdue, nothing_to_answer, option_held_in_vain, referral_used_twice)

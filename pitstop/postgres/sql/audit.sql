@@ -47,7 +47,8 @@ SELECT
     b.amount, b.currency, b.hold_expires_at, b.invite_sequence, b.created_at, b.updated_at,
     b.policy, b.moves, b.customer_moves, b.kept_amount,
     EXISTS (SELECT FROM services AS s WHERE s.id = b.service_id AND s.kind = 'in_person') AS in_person,
-    m.timezone AS venue_timezone, b.starts_at AT TIME ZONE m.timezone AS local_start,
+    COALESCE(site.timezone, m.timezone) AS venue_timezone,
+    b.starts_at AT TIME ZONE COALESCE(site.timezone, m.timezone) AS local_start,
     COALESCE((
         SELECT jsonb_agg(jsonb_build_object(
             'id', r.id, 'mechanic_id', r.mechanic_id, 'bay_id', r.bay_id, 'status', r.status, 'starts_at', r.starts_at, 'ends_at', r.ends_at,
@@ -115,7 +116,7 @@ SELECT
             'event', e.event, 'at', e.at, 'key', e.detail -> 'key', 'notices', e.detail -> 'notices', 'by', e.detail -> 'by',
             'start_before', CASE e.event WHEN 'rescheduled' THEN e.detail -> 'from' END, 'percent', e.detail -> 'percent',
             'absent', e.detail -> 'absent', 'resold', e.event = 'rescheduled' AND e.detail ? 'to_plan_id',
-            'policy_before', e.detail -> 'policy_before'
+            'policy_before', e.detail -> 'policy_before', 'unanswered', e.detail -> 'unanswered'
         ) ORDER BY e.id)
         FROM booking_events AS e WHERE e.booking_id = b.id
     ), '[]') AS trail,
@@ -166,6 +167,7 @@ SELECT
     ), '[]') AS waivers
 FROM bookings AS b
 LEFT JOIN mechanics AS m ON m.id = b.mechanic_id
+LEFT JOIN workshops AS site ON site.id = b.workshop_id
 WHERE b.id = ANY($1::uuid[])
 
 -- name: not_open

@@ -2,7 +2,7 @@
 
 -- name: change
 -- Locked: whoever has asked cannot take it back while it is decided on.
-SELECT id, kind, asked_by_role, wanted, outcome, detail FROM booking_changes WHERE id = $1 AND booking_id = $2 FOR UPDATE
+SELECT id, kind, asked_by_role, wanted, reason, outcome, detail FROM booking_changes WHERE id = $1 AND booking_id = $2 FOR UPDATE
 
 -- name: decide
 UPDATE booking_changes SET decided_at = $2, outcome = $3, detail = $4 WHERE id = $1 AND outcome IS NULL

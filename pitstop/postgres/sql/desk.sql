@@ -107,7 +107,7 @@ SELECT
             AND b.status IN ('awaiting_payment', 'confirmed')
     ), '[]') AS flags,
     (
-        SELECT jsonb_build_object('options', o.options, 'proposed_by', o.proposed_by, 'expires_at', o.expires_at)
+        SELECT jsonb_build_object('id', o.id, 'options', o.options, 'proposed_by', o.proposed_by, 'expires_at', o.expires_at)
         FROM proposals AS o WHERE o.booking_id = b.id AND o.status = 'open'
     ) AS proposal,
     -- The newest: what is to be paid for a move, or what has become of that.
@@ -176,7 +176,8 @@ WHERE id = $1
 -- The booking as its customer is shown it, on a page or in a calendar.
 SELECT
     b.id AS booking_id, s.kind, s.name AS service_name, p.name AS plan_name, COALESCE(m.name, '') AS mechanic_name,
-    b.customer_name, b.customer_email, b.timezone AS customer_timezone, COALESCE(m.timezone, b.timezone) AS venue_timezone,
+    b.customer_name, b.customer_email, b.timezone AS customer_timezone,
+    COALESCE(CASE s.kind WHEN 'in_person' THEN w.timezone END, m.timezone, b.timezone) AS venue_timezone,
     -- Nobody has taken it: the times that it would have had at once.
     b.mechanic_id IS NULL AS untaken, COALESCE(b.starts_at, b.created_at) AS start,
     COALESCE(b.ends_at, b.created_at + make_interval(mins => b.duration_minutes)) AS "end",
@@ -185,7 +186,7 @@ SELECT
     CASE WHEN b.status = 'confirmed' AND b.workshop_status IN ('awaiting', 'proposed') THEN b.workshop_status END AS unanswered,
     b.workshop_answer_by AS answer_by,
     (
-        SELECT jsonb_agg(option || jsonb_build_object('mechanic', other.name) ORDER BY place)
+        SELECT jsonb_agg(option || jsonb_build_object('mechanic', other.name, 'proposal_id', o.id) ORDER BY place)
         FROM proposals AS o
         CROSS JOIN jsonb_array_elements(o.options) WITH ORDINALITY AS offered (option, place)
         LEFT JOIN mechanics AS other ON other.id = (option ->> 'mechanic_id')::uuid
@@ -216,7 +217,7 @@ LEFT JOIN slot_reservations AS held
     ON held.booking_id = b.id AND held.status IN ('reserved', 'confirmed') AND held.proposal_id IS NULL
     AND held.supplement_id IS NULL
 LEFT JOIN bays ON bays.id = held.bay_id
-LEFT JOIN workshops AS w ON w.id = COALESCE(bays.workshop_id, m.workshop_id)
+LEFT JOIN workshops AS w ON w.id = COALESCE(bays.workshop_id, b.workshop_id, m.workshop_id)
 WHERE b.id = $1
 
 -- name: list_bookings

@@ -26,8 +26,13 @@ WHERE id = ANY($1::uuid[])
 UPDATE sessions SET city = '', postal_code = '', intake = '{}' WHERE booking_id = ANY($1::uuid[])
 
 -- name: erase_events
--- Why a mail was not sent are the words of the mail server, which may quote the address.
-UPDATE booking_events SET detail = detail - 'why' WHERE booking_id = ANY($1::uuid[]) AND detail ? 'why'
+-- Why a mail was not sent are the words of the mail server, which may quote the address. Why something was changed are those of
+-- people; of these entries it is a code.
+UPDATE booking_events SET detail = CASE
+    WHEN event IN ('refund_issued', 'refunded', 'mechanic_away', 'mechanic_back') THEN detail - 'why'
+    ELSE detail - 'why' - 'reason'
+END
+WHERE booking_id = ANY($1::uuid[]) AND detail ?| ARRAY['why', 'reason']
 
 -- name: erase_reasons
 UPDATE booking_changes SET reason = NULL WHERE booking_id = ANY($1::uuid[])

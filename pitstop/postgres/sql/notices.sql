@@ -65,7 +65,8 @@ SELECT
     w.name AS workshop_name, w.email AS workshop_email, $1::text AS key,
     claimed.kind AS notice_kind, claimed.about AS detail, b.language, b.customer_phone,
     b.id AS booking_id, s.kind, s.name AS service_name, p.name AS plan_name, COALESCE(m.name, '') AS mechanic_name,
-    b.customer_name, b.customer_email, b.timezone AS customer_timezone, COALESCE(m.timezone, b.timezone) AS venue_timezone,
+    b.customer_name, b.customer_email, b.timezone AS customer_timezone,
+    COALESCE(CASE s.kind WHEN 'in_person' THEN w.timezone END, m.timezone, b.timezone) AS venue_timezone,
     -- Nobody has taken it: the times that it would have had at once.
     b.mechanic_id IS NULL AS untaken, COALESCE(b.starts_at, b.created_at) AS start,
     COALESCE(b.ends_at, b.created_at + make_interval(mins => b.duration_minutes)) AS "end",
@@ -91,7 +92,7 @@ LEFT JOIN slot_reservations AS held
     ON held.booking_id = b.id AND held.status IN ('reserved', 'confirmed') AND held.proposal_id IS NULL
     AND held.supplement_id IS NULL
 LEFT JOIN bays ON bays.id = held.bay_id
-LEFT JOIN workshops AS w ON w.id = COALESCE(bays.workshop_id, m.workshop_id)
+LEFT JOIN workshops AS w ON w.id = COALESCE(bays.workshop_id, b.workshop_id, m.workshop_id)
 
 -- name: mark_sent
 WITH sent AS (

@@ -8,10 +8,17 @@ SELECT id AS booking_id, encode(request_fingerprint, 'hex') AS fingerprint, mech
 FROM bookings WHERE id = $1
 
 -- name: notices
+-- What came of earlier sendings is in the timeline's entries about those that followed.
 SELECT
-    key, kind, channel, status, due_at, attempts, sending, sent_at, detail, delivery_status, delivery_code, delivery_at
-FROM notifications WHERE booking_id = $1
-ORDER BY COALESCE(due_at, created_at), key
+    n.key, n.kind, n.channel, n.status, n.due_at, n.attempts, n.sending, n.sent_at, n.detail, n.delivery_status, n.delivery_code,
+    n.delivery_at,
+    COALESCE((
+        SELECT jsonb_agg(e.detail -> 'before' ORDER BY e.id)
+        FROM booking_events AS e
+        WHERE e.booking_id = n.booking_id AND e.event = 'notice_resent' AND e.detail ->> 'key' = n.key AND e.detail ? 'before'
+    ), '[]') AS earlier
+FROM notifications AS n WHERE n.booking_id = $1
+ORDER BY COALESCE(n.due_at, n.created_at), n.key
 
 -- name: resend
 SELECT resend_notice($1, $2)

@@ -17,7 +17,12 @@ SELECT
         b.starts_at - make_interval(mins => b.buffer_before_minutes), b.ends_at + make_interval(mins => b.buffer_after_minutes)
     ) AS blocked,
     (SELECT kind FROM services AS s WHERE s.id = b.service_id) AS kind,
-    (SELECT timezone FROM mechanics AS m WHERE m.id = b.mechanic_id) AS venue_timezone,
+    -- In person it is the workshop's.
+    (
+        SELECT COALESCE(w.timezone, m.timezone) FROM mechanics AS m
+        LEFT JOIN workshops AS w ON w.id = COALESCE(b.workshop_id, m.workshop_id)
+        WHERE m.id = b.mechanic_id
+    ) AS venue_timezone,
     b.duration_minutes IS NOT NULL AS immediate, b.offers_reach, b.offers_widen_at, b.offers_end_at,
     CASE b.status WHEN 'pending' THEN LEAST(b.offers_widen_at, b.offers_end_at) END AS offers_due,
     r.id AS reservation_id, b.preferred_mechanic_id IS NULL AS any_mechanic,
@@ -277,14 +282,24 @@ UPDATE slot_reservations SET status = $2 WHERE booking_id = $1 AND status IN ('r
 UPDATE sessions SET status = 'cancelled' WHERE booking_id = $1 AND status IN ('scheduled', 'pending')
 
 -- name: end_booking
--- A guarded step to an end: no row back means that the booking was somewhere else already.
-WITH ended AS (
-    UPDATE bookings SET status = $2, invite_sequence = invite_sequence + $4, kept_amount = COALESCE($7::bigint, kept_amount)
-    WHERE id = $1 AND status = ANY($3::text[])
-    RETURNING id
+-- A guarded step to an end: no row back means that the booking was somewhere else already. Nobody has to answer any more: a
+-- workshop's word that was still waited for is none, and the timeline says in what it was (`unanswered`).
+WITH before AS (
+    SELECT
+        id, CASE WHEN workshop_status IN ('awaiting', 'proposed') THEN workshop_status END AS unanswered
+    FROM bookings WHERE id = $1
+),
+ended AS (
+    UPDATE bookings AS b SET
+        status = $2, invite_sequence = b.invite_sequence + $4, kept_amount = COALESCE($7::bigint, b.kept_amount),
+        workshop_status = CASE WHEN before.unanswered IS NULL THEN b.workshop_status END,
+        workshop_answer_by = CASE WHEN before.unanswered IS NULL THEN b.workshop_answer_by END
+    FROM before
+    WHERE b.id = before.id AND b.status = ANY($3::text[])
+    RETURNING b.id, before.unanswered
 )
 INSERT INTO booking_events (booking_id, at, event, detail)
-SELECT id, $5, $2, $6::jsonb FROM ended
+SELECT id, $5, $2, $6::jsonb || jsonb_strip_nulls(jsonb_build_object('unanswered', unanswered)) FROM ended
 RETURNING booking_id
 
 -- name: intent_of_booking

@@ -35,7 +35,7 @@ from pitstop.postgres import (
     workshop_proposals,
     workshop_words,
 )
-from pitstop.postgres.asking import Asked, Refused, percent_back, require_waiver
+from pitstop.postgres.asking import UNANSWERED, Asked, Refused, percent_back, require_waiver
 from pitstop.postgres.pool import Connection, Pool
 from pitstop.postgres.settling import settle as _settle
 
@@ -251,6 +251,8 @@ async def _no_show(asked: Asked) -> dict[str, Any]:
     late = asked.policy.nobody_is_late_after(asked.start)
     if asked.now < late:
         raise Refused(ChangeRefusal.TOO_EARLY, f"Somebody may be late until {late:%Y-%m-%dT%H:%M:%SZ}.")
+    if absent == "customer" and asked.booking["workshop_status"] in UNANSWERED:
+        raise Refused(ChangeRefusal.NOT_ABSENT, "The workshop has not confirmed it, so that nobody was expected.")
     if absent == "customer" and asked.role is Role.MECHANIC and absent in await _came(asked):
         raise Refused(ChangeRefusal.NOT_ABSENT, "The customer has checked in; an operator decides what is right.")
     if absent == "customer" and asked.role is Role.MECHANIC and await _is_away(asked):

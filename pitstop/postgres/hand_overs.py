@@ -12,6 +12,8 @@ from pitstop.postgres.asking import Asked, Refused, require_version
 from pitstop.postgres.moves import Aim, take
 
 _SQL = queries.load("changes")
+# Whether the workshop still has to say its word is another matter.
+_OUTDATED = tuple(kind for kind in steps.OUTDATED if kind not in workshop_words.OF_THE_WORD)
 
 
 async def hand_over(asked: Asked) -> dict[str, Any]:
@@ -34,7 +36,7 @@ async def hand_over(asked: Asked) -> dict[str, Any]:
 
 
 async def _told(asked: Asked, mechanic: UUID) -> dict[str, Any]:
-    await steps.skip_notices(asked.connection, asked.booking_id, "another mechanic has the booking", *steps.OUTDATED)
+    await steps.skip_notices(asked.connection, asked.booking_id, "another mechanic has the booking", *_OUTDATED)
     before = await asked.connection.fetchval(_SQL["mechanic_name"], asked.mechanic_id)
     about = {"previous_mechanic": before, **asked.told_why}
     told = notice_plan.told_now(asked.booking_id, NoticeKind.HANDED_OVER, of=asked.change_id, **about)

@@ -18,8 +18,9 @@ from pitstop.postgres import queries, steps
 from pitstop.postgres.asking import UNANSWERED, Asked, Refused
 
 _SQL = queries.load("workshop_words")
-# What tells of a word that is waited for.
-OUTDATED = (NoticeKind.WORKSHOP_REQUEST, NoticeKind.WORKSHOP_ASKED, NoticeKind.WORKSHOP_PROPOSAL)
+# What tells of a word that is waited for; and of times that somebody else has proposed meanwhile.
+OF_THE_WORD = (NoticeKind.WORKSHOP_REQUEST, NoticeKind.WORKSHOP_ASKED, NoticeKind.WORKSHOP_PROPOSAL)
+OUTDATED = (*OF_THE_WORD, NoticeKind.PROPOSAL)
 _NO_ADDRESS = "the workshop has no address for mail"
 
 
@@ -100,9 +101,15 @@ async def _ask_anew(asked: Asked, how: str, move: int) -> None:
     """The customer reads it in the mail about the move, or about the other mechanic."""
     before = asked.booking["workshop_status"]
     after = await asked.connection.fetchval(_SQL["place_anew"], asked.booking_id, how, asked.now)
-    if after != "awaiting" or (how == "as_it_was" and before == "awaiting"):
+    booking = await steps.lock(asked.connection, asked.booking_id) if before or after else None
+    if booking is None or (how == "as_it_was" and _is_asked_already(asked.booking, booking)):
         return
-    booking = await steps.lock(asked.connection, asked.booking_id)
-    if booking is not None:
+    await steps.skip_notices(asked.connection, asked.booking_id, "the workshop has something else to say", *OUTDATED)
+    if after == "awaiting":
         question = _question(booking, booking["workshop_answer_by"], move, asked.change_id)
         await steps.owe(asked.connection, asked.booking_id, question)
+
+
+def _is_asked_already(before: asyncpg.Record, after: asyncpg.Record) -> bool:
+    """The same workshop is, or will be by a mail that has still to go out."""
+    return all(before[each] == after[each] for each in ("workshop_id", "workshop_status"))

@@ -4,9 +4,10 @@ Amounts are minor units, instants aware. A booking's slot runs from its start fo
 hour after it.
 """
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
@@ -14,6 +15,9 @@ DURATION, BUFFER = HOUR, 15 * MINUTE
 HOLD, GRACE = 15 * MINUTE, timedelta(seconds=30)
 OFFSETS = (24 * HOUR, HOUR)
 WAITING_ROOM = 15 * MINUTE
+# Being offline concerns what starts within this time.
+SOON = 2 * HOUR
+FAR_AWAY = "Asia/Tokyo"
 CUSTOMERS = ("customer", "service", "link")
 Span = tuple[datetime, datetime]
 
@@ -77,15 +81,50 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """Other times that wait for the customer's answer."""
+    """Other times that wait for the customer's answer. `held`: what nobody else can have meanwhile."""
 
     options: tuple[tuple[datetime, UUID], ...]
     by: str
     expires: datetime
+    held: list[tuple[UUID, Span]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Away:
+    """Time off."""
+
+    id: UUID
+    mechanic: UUID
+    span: Span
+
+
+@dataclass(slots=True)
+class Flag:
+    """A mechanic will not be there. `news`: the run has taken no notice of it yet, or not of its end; `noted`: it has
+    at some time."""
+
+    id: UUID
+    is_open: bool = True
+    news: bool = True
+    noted: bool = False
 
 
 def blocked_by(start: datetime) -> Span:
     return start, start + DURATION + BUFFER
+
+
+def number_of(somebody: UUID) -> str:
+    """A number for text messages that nobody else has."""
+    return f"+{somebody.int % 10**10}"
+
+
+def awake_after(moment: datetime) -> datetime:
+    """When whoever is far away is not asleep any more: from eight in the morning until nine in the evening."""
+    there = moment.astimezone(ZoneInfo(FAR_AWAY))
+    if 8 <= there.hour < 21:
+        return moment
+    morning = there.replace(hour=8, minute=0, second=0)
+    return (morning if there.hour < 8 else morning + timedelta(days=1)).astimezone(UTC)
 
 
 def meet(one: Span, two: Span) -> bool:

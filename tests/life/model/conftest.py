@@ -10,8 +10,9 @@ from pitstop.devstack.stackfile import Stack
 from pitstop.postgres.audit import PostgresRecords
 from pitstop.postgres.pool import open_pool
 from tests.life.model.machine import Course, runner
-from tests.life.model.second_thoughts import WholeCourse
+from tests.life.model.premises import Pools
 from tests.life.model.shop_floor import Floor
+from tests.life.model.whole import WholeLife
 from tests.support.databases import fresh_database
 
 
@@ -22,19 +23,20 @@ def machine(stack: Stack) -> Iterator[type[Course]]:
         fresh = fresh_database(stack)
         urls = loop.run(_entered(fresh))
         database = loop.run(_connected(urls.superuser))
-        worker, audit = (open_pool(url, 4, "test") for url in (urls.worker, urls.audit))
-        pool, records = loop.run(_entered(worker)), PostgresRecords(loop.run(_entered(audit)))
+        api, worker, audit = (open_pool(url, 4, "test") for url in (urls.api, urls.worker, urls.audit))
+        pools = Pools(loop.run(_entered(worker)), loop.run(_entered(api)))
+        records = PostgresRecords(loop.run(_entered(audit)))
         yield type(
             "Course_",
-            (WholeCourse,),
+            (WholeLife,),
             {
                 "run_in": staticmethod(lambda awaitable: loop.run(_awaited(awaitable))),
-                "opens": staticmethod(lambda anew: Floor.opened(database, pool, anew)),
+                "opens": staticmethod(lambda anew: Floor.opened(database, pools, anew)),
                 "records": records,
             },
         )
         loop.run(database.close())
-        for each in (worker, audit, fresh):
+        for each in (api, worker, audit, fresh):
             loop.run(_left(each))
 
 

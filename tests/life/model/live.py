@@ -101,7 +101,8 @@ class Live(RuleBasedStateMachine):
         sent: Json = {"start": wish.start.isoformat()}
         sent |= {"plan_id": str(self.shop.plans[wish.plan])} if wish.plan else {}
         sent |= {"waive_difference": True} if wish.waive else {}
-        wanted = prices.answer_to_move(model, wish, who, now, self.is_free(model.mechanic, wish.start, model))
+        time = prices.answer_to_time(wish.start, now, self.is_free(model.mechanic, wish.start, model))
+        wanted = prices.answer_to_move(model, wish, who, now, time)
         got = self.does(self.shop.ask(booking, who, "reschedule", sent))
         assert got == wanted, f"{who}: {wish} at {now}: {model}"
         return got is None

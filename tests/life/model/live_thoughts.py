@@ -32,7 +32,7 @@ class WholeLive(Live):
         got = self.does(self.shop.ask(booking, whoever, "hand_over", {"mechanic_id": str(to)}))
         assert got == wanted, f"{who} to {to} at {now}: {model}"
         if got is None:
-            model.is_handed_over(to, self.does(self.shop.last_change(booking)))
+            model.is_handed_over(to, self.does(self.shop.last_change(booking)), now)
             assert self.does(self.shop.ask(booking, former, "cancel", {})) == "not_found"
             self._mails_go_out(model, now)
 

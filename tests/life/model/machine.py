@@ -1,7 +1,6 @@
 """Customers, mechanics, operators, Stripe and the clock, at random: what the steps do is what the rules say."""
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, TypeVar
@@ -11,12 +10,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from pitstop.audit.ports import Records
-from pitstop.domain.audit.checks import judge
-from pitstop.domain.audit.facts import Case, Moment
 from tests.life.model import prices
-from tests.life.model.agreed import DURATION, Agreed, Difference, blocked_by, meet
+from tests.life.model.agreed import DURATION, Agreed, Away, Difference, blocked_by, meet
 from tests.life.model.prices import PLANS, Wish
 from tests.life.model.rules import Expected
+from tests.life.model.seen import audited, difference
 from tests.life.model.shop_floor import MOMENTS, Floor
 
 Answer = TypeVar("Answer")
@@ -25,7 +23,8 @@ STANDARD = Agreed(((1440, 100), (120, 50)), 120, 5, 0, 10)
 STRICT = Agreed(((2880, 100), (360, 33), (0, 10)), 360, 1, 25, 0)
 # By which whatever is sold anew is sold.
 ANEW = Agreed(((1440, 100), (90, 40)), 90, 3, 5, 5)
-_OPEN = ("awaiting_payment", "confirmed", "in_progress")
+NOBODYS = UUID(int=0)
+_OPEN = ("awaiting_payment", "pending", "confirmed", "in_progress")
 SLOTS = [timedelta(minutes=minutes) for minutes in (0, 60, 75, 150, 1440, 1500, 2880, 4320, 5760, 7200)]
 WHICH = st.integers(0, 3)
 # How far from the booking's start, and whether a second earlier; mostly at once.
@@ -49,6 +48,8 @@ class Course(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.known: list[Expected] = []
+        self.away: list[Away] = []
+        self.offline: set[UUID] = set()
         self.changes_made: list[UUID] = []
         self.last: tuple[Expected, UUID, str | None] | None = None
         today = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
@@ -73,10 +74,24 @@ class Course(RuleBasedStateMachine):
         self.somebody_books_and_pays(0, SLOTS[0], False, False)
         return self.known[-1]
 
-    def is_free(self, mechanic: UUID, start: datetime, but: Expected | None = None) -> bool:
+    def is_free(
+        self, mechanic: UUID, start: datetime, but: Expected | None = None, in_person: bool | None = None
+    ) -> bool:
+        """Whether nobody but this booking has the mechanic then, nor the workshop's one bay if it needs that."""
+        bay = but is not None and but.in_person if in_person is None else in_person
         others = [each for each in self.known if each is not but]
-        taken = (span for each in others for span in each.has_of(mechanic, self.now))
+        taken = (
+            span
+            for each in others
+            for whose, span in each.has(self.now)
+            if whose == mechanic or (bay and each.in_person)
+        )
         return not any(meet(span, blocked_by(start)) for span in taken)
+
+    def is_there(self, mechanic: UUID, start: datetime, length: timedelta = DURATION) -> bool:
+        """Whether a session could be booked with the mechanic then, as far as the mechanic wants."""
+        away = (each for each in self.away if each.mechanic == mechanic)
+        return mechanic not in self.offline and not any(meet(each.span, (start, start + length)) for each in away)
 
     def make_way(self, mechanic: UUID, start: datetime) -> None:
         """Holds that have run out are let go when somebody else wants the time."""
@@ -86,31 +101,42 @@ class Course(RuleBasedStateMachine):
     # What happens
 
     @initialize(strict=st.tuples(st.booleans(), st.booleans()))
-    def a_shop_opens_and_has_bookings(self, strict: tuple[bool, bool]) -> None:
+    def a_shop_opens_and_has_bookings(self, strict: tuple[bool, ...]) -> None:
+        """One of each mechanic, as far as they are said."""
         self.floor = self.does(type(self).opens(ANEW))
-        for mechanic, (slot, is_strict) in enumerate(zip(SLOTS[:5:4], strict, strict=True)):
+        for mechanic, (slot, is_strict) in enumerate(zip(SLOTS[:5:4], strict, strict=False)):
             self.somebody_books_and_pays(mechanic, slot, is_strict, is_strict)
 
     @rule(mechanic=st.integers(0, 1), slot=st.sampled_from(SLOTS), cheap=st.booleans(), strict=st.booleans())
     def somebody_books(self, mechanic: int, slot: timedelta, cheap: bool, strict: bool) -> None:
         who, start = self.floor.mechanics[mechanic], self.base + slot
-        amount, agreed = (999 if cheap else 8900), (STRICT if strict else STANDARD)
-        may = start >= self.now and self.is_free(who, start)
-        got = self.does(self.floor.hold(who, start, amount, agreed, self.now))
+        agreed = STRICT if strict else STANDARD
+        self.is_booked(Expected(NOBODYS, who, start, 999 if cheap else 8900, agreed, texts=strict))
+
+    def is_booked(self, booking: Expected) -> bool:
+        """Whether it has its slot."""
+        who, start = booking.mechanic, booking.start
+        free = self.is_free(who, start, in_person=booking.in_person)
+        may = start >= self.now and free and self.is_there(who, start)
+        got = self.does(self.floor.hold(booking, self.now))
         self.make_way(who, start)
         assert (got is not None) == may, f"held: {got is not None}, to be held: {may}"
         if got is not None:
-            booking = Expected(got, who, start, amount, agreed)
+            booking.id = got
             booking.is_held(self.now)
             self.known.append(booking)
+        return may
+
+    def pays(self, booking: Expected) -> None:
+        assert self.floor.till.pay(booking.id, booking.amount)
+        self._is_told_of_payment(booking)
 
     @rule(mechanic=st.integers(0, 1), slot=st.sampled_from(SLOTS), cheap=st.booleans(), strict=st.booleans())
     def somebody_books_and_pays(self, mechanic: int, slot: timedelta, cheap: bool, strict: bool) -> None:
         before = len(self.known)
         self.somebody_books(mechanic, slot, cheap, strict)
         if len(self.known) > before:
-            assert self.floor.till.pay(self.known[-1].id, self.known[-1].amount)
-            self._is_told_of_payment(self.known[-1])
+            self.pays(self.known[-1])
 
     @rule(which=WHICH, event=st.sampled_from(["comes", "is late", "comes twice"]))
     def somebody_pays(self, which: int, event: str) -> None:
@@ -134,7 +160,7 @@ class Course(RuleBasedStateMachine):
         if booking is None or booking.owed or booking.lapses is None:
             return
         self.now = max(self.now, booking.lapses)
-        if rivals:
+        if rivals and None not in booking.place:
             self.somebody_books_and_pays(
                 self.floor.mechanics.index(booking.mechanic), booking.start - self.base, False, False
             )
@@ -154,13 +180,16 @@ class Course(RuleBasedStateMachine):
 
     def _is_told_of_payment(self, booking: Expected) -> None:
         if booking.status.startswith("awaiting") and not booking.owed:
-            retaken = self.now < booking.start and self.is_free(booking.mechanic, booking.start, booking)
+            retaken = self.now < booking.start and self._could_have(booking, booking.mechanic, booking.start)
             self.make_way(booking.mechanic, booking.start) if not booking.live else None
             kept = booking.live or retaken
             assert self.does(self.floor.confirm(booking.id, self.now)) == kept
             booking.is_confirmed(self.now) if kept else booking.has_lost_its_slot()
         else:
             self.does(self.floor.confirm(booking.id, self.now))
+
+    def _could_have(self, booking: Expected, mechanic: UUID, start: datetime) -> bool:
+        return self.is_free(mechanic, start, booking) and self.is_there(mechanic, start)
 
     @rule(
         which=WHICH,
@@ -190,9 +219,10 @@ class Course(RuleBasedStateMachine):
         mechanic = self.floor.mechanics[0 if other else -1] if role == "operator" else booking.mechanic
         wish = Wish(self.base + slot, mechanic, plan, waive)
         wanted = {"start": wish.start.isoformat(), "mechanic_id": str(mechanic), "waive_difference": waive}
-        wanted |= {"plan_id": str(self.floor.plans[plan])} if plan else {}
-        free = self.is_free(mechanic, wish.start, booking)
-        expected = prices.answer_to_move(booking, wish, role, self.now, free) if stale != 9 else "version_conflict"
+        wanted |= {"plan_id": str(self.floor.premises.plan(plan, booking.in_person))} if plan else {}
+        time = self._answer_to_time(booking, mechanic, wish.start)
+        is_stale = stale == 9 and booking.status == "confirmed"
+        expected = "version_conflict" if is_stale else prices.answer_to_move(booking, wish, role, self.now, time)
         answer = self._ask(booking, "reschedule", role, wanted | ({"version": 1} if stale == 9 else {}))
         assert answer == expected, f"{wish} by {role} at {self.now}: {booking}"
         if answer is None and not wish.is_where(booking):
@@ -201,7 +231,7 @@ class Course(RuleBasedStateMachine):
     def _goes_where_it_is_wanted(self, booking: Expected, role: str, wish: Wish) -> None:
         if not wish.is_to_be_paid(booking, role):
             self.make_way(wish.mechanic, wish.start)
-            prices.moves(booking, wish, role, self.now, ANEW)
+            prices.moves(booking, wish, role, self.now, ANEW, self.changes_made[-1])
         elif not prices.is_asked_again(booking, wish, self.now):
             self.make_way(wish.mechanic, wish.start)
             due = prices.asks(booking, self.changes_made[-1], wish, role, self.now)
@@ -216,13 +246,20 @@ class Course(RuleBasedStateMachine):
 
     def _is_told_of_difference(self, booking: Expected, due: Difference, paid: bool) -> None:
         self.does(self.floor.settle(booking.id, due.id, paid, self.now))
-        free, before = self.is_free(due.mechanic, due.start, booking), due.status
+        free, before = self._could_have(booking, due.mechanic, due.start), due.status
         prices.hears(booking, due, paid, self.now, free, ANEW)
         if (before, due.status) == ("open", "applied"):
             self.make_way(due.mechanic, due.start)
 
     def _answer_to_time(self, booking: Expected, mechanic: UUID, start: datetime) -> str | None:
+        if not self.is_there(mechanic, start):
+            return "slot_not_offered"
         return prices.answer_to_time(start, self.now, self.is_free(mechanic, start, booking))
+
+    def looks(self, booking: Expected) -> None:
+        """Its run takes notice of what has happened beside it, and of what nobody has answered in time."""
+        self.does(self.floor.look(booking.id, self.now))
+        booking.is_looked_at(self.now)
 
     @rule(which=WHICH, role=st.sampled_from(["customer", "mechanic", "operator", "service"]), when=WHEN)
     def somebody_cancels_it(self, which: int, role: str, when: When) -> None:
@@ -265,8 +302,8 @@ class Course(RuleBasedStateMachine):
         if expected is None and booking.status in _OPEN:
             booking.does(kind, role, self.now, absent)
 
-    def _ask(self, booking: Expected, kind: str, role: str, wanted: dict[str, Any]) -> str | None:
-        change = self.does(self.floor.ask(booking.id, kind, role, wanted, self.now))
+    def _ask(self, booking: Expected, kind: str, role: str, wanted: dict[str, Any], by: str = "somebody") -> str | None:
+        change = self.does(self.floor.ask(booking.id, kind, role, wanted, self.now, by))
         paid = booking.paid if booking.status == "awaiting_payment" and kind == "cancel" else None
         self.changes_made.append(change)
         answer = self.does(self.floor.apply(booking.id, change, self.now, paid))
@@ -282,10 +319,10 @@ class Course(RuleBasedStateMachine):
 
     @rule(which=WHICH)
     def an_operator_calls_the_run_off(self, which: int) -> None:
-        booking = self.some(which, "awaiting_payment", "confirmed")
+        booking = self.some(which, "awaiting_payment", "pending", "confirmed")
         if booking is None or (booking.status == "awaiting_payment" and booking.owed):
             return
-        paid = booking.status == "confirmed" or self.floor.till.void(booking.id)
+        paid = booking.status in ("pending", "confirmed") or self.floor.till.void(booking.id)
         self.does(self.floor.saga.call_off(booking.id, paid, "called_off", self.now))
         booking.is_called_off(paid)
 
@@ -307,13 +344,14 @@ class Course(RuleBasedStateMachine):
         self.does(self.floor.refund(booking.id, reason, self.now, answer_lost=answer_lost))
         if booking.status == "awaiting_payment" and not answer_lost:
             booking.status, booking.kept, booking.live = "refunded", 0, False
+            booking.lets_go()
             booking.owes("refund")
 
     @rule()
     def mails_go_out(self) -> None:
         for booking in self.known:
             for key in booking.waiting(self.now):
-                assert self.does(self.floor.send(key, self.now)) == booking.goes_out(key, self.now), key
+                assert self.does(self.floor.send(key, self.now)) == booking.is_sent(key, self.now), key
                 assert not self.does(self.floor.send(key, self.now)), "it went out twice"
 
     @rule(which=WHICH, when=WHEN)
@@ -335,7 +373,8 @@ class Course(RuleBasedStateMachine):
     def everything_is_as_it_ought_to_be(self) -> None:
         there = self.does(self.floor.stand([booking.id for booking in self.known])) if self.known else {}
         for booking in self.known:
-            assert _seen(there[booking.id]) == _expected(booking)
+            differs = difference(there[booking.id], booking)
+            assert not differs, differs
 
     @invariant()
     def nobody_has_anothers_time(self) -> None:
@@ -344,66 +383,8 @@ class Course(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if self.known:
-            self.does(self._is_audited())
-
-    def _moot(self, booking: Expected, refunds: bool) -> set[str]:
-        """While a payment or a refund is under way, Stripe and the records differ."""
-        unsettled = booking.status == "awaiting_payment" or (booking.owed and not refunds)
-        moot = {"payment_stale", "refund_unrecorded"} if unsettled else set()
-        intents = self.floor.till.intents
-        if any(not due.settled and intents[due.id] == "succeeded" for due in booking.differences):
-            moot |= {"paid_not_booked"}
-        if booking.to_pay is not None and not booking.to_pay.held:
-            # By the audit's clock it may still be paid; by this one its time is over, and somebody wanted it.
-            moot |= {"supplement_slot_differs"}
-        return moot
-
-    async def _is_audited(self) -> None:
-        """What the audit says of all that is there, but for what is late: nothing is, on this clock."""
-        async with type(self).records.snapshot() as snapshot:
-            facts = await snapshot.facts([booking.id for booking in self.known])
-            at = Moment(snapshot.now, timedelta(days=3650), timedelta(0))
-        for booking in self.known:
-            amounts = {booking.id: booking.first_price} | {due.id: due.amount for due in booking.differences}
-            intents, refunds = self.floor.till.facts(booking.id, amounts)
-            case = Case(booking.id, facts[booking.id], tuple(intents), tuple(refunds), engine=False)
-            found = [each for each in judge(case, at) if each.kind.code not in self._moot(booking, bool(refunds))]
+            found = self.does(audited(type(self).records, self.floor.till, self.known))
             assert not found, found
-
-
-def _seen(there: dict[str, Any]) -> dict[str, Any]:
-    seen = {"paid": bool(there["paid"]), "came": set(there["came"] or ()), "slots": set(there["slots"])}
-    seen |= {name: json.loads(there[name] or "{}") for name in ("mails", "differences")}
-    return {name: value for name, value in there.items() if name != "id"} | seen
-
-
-def _expected(booking: Expected) -> dict[str, Any]:
-    return {
-        "status": booking.status,
-        "starts_at": booking.start,
-        "mechanic_id": booking.mechanic,
-        "moves": booking.moves,
-        "customer_moves": booking.customer_moves,
-        "invite_sequence": booking.sequence,
-        "kept_amount": booking.kept,
-        "amount": booking.amount,
-        "paid": booking.paid,
-        "owed": booking.owed,
-        "session": booking.session,
-        "absent": booking.absent,
-        "came": booking.came,
-        "slots": _slots(booking),
-        "differences": {str(due.id): due.status for due in booking.differences},
-        "proposed": booking.proposal is not None,
-        "mails": booking.mails,
-    }
-
-
-def _slots(booking: Expected) -> set[str]:
-    """A session that is over keeps its reservation, as a record of the time that was used."""
-    own = {f"{booking.mechanic}/{booking.start.timestamp():.0f}"} if booking.live else set()
-    held = {f"{due.mechanic}/{due.start.timestamp():.0f}/{due.id}" for due in booking.differences if due.held}
-    return own | held
 
 
 def runner() -> asyncio.Runner:

@@ -36,8 +36,9 @@ class Wish:
         return role in CUSTOMERS and self.costs_more(booking) > 0
 
 
-def answer_to_move(booking: Expected, wish: Wish, role: str, now: datetime, free: bool) -> str | None:
-    """Why it is refused, by the words of the API; None: it is done, or is to be paid. `free`: nobody has the time."""
+def answer_to_move(booking: Expected, wish: Wish, role: str, now: datetime, time: str | None) -> str | None:
+    """Why it is refused, by the words of the API; None: it is done, or is to be paid. `time`: why the time cannot be
+    had."""
     if booking.status == "confirmed" and wish.is_where(booking):
         return None
     refusal = booking.refusal("reschedule", role, now) or refused_for_money(booking, wish, role, now)
@@ -45,10 +46,9 @@ def answer_to_move(booking: Expected, wish: Wish, role: str, now: datetime, free
         return refusal
     if wish.is_to_be_paid(booking, role) and is_asked_again(booking, wish, now):
         return None
-    answer = answer_to_time(wish.start, now, free)
     # What begins in this moment cannot be paid for before.
     at_once = wish.is_to_be_paid(booking, role) and wish.start == now
-    return "slot_not_offered" if answer is None and at_once else answer
+    return "slot_not_offered" if time is None and at_once else time
 
 
 def answer_to_time(start: datetime, now: datetime, free: bool) -> str | None:
@@ -91,11 +91,11 @@ def asks(booking: Expected, change: UUID, wish: Wish, role: str, now: datetime) 
     return booking.differences[-1]
 
 
-def moves(booking: Expected, wish: Wish, role: str, now: datetime, anew: Agreed) -> None:
+def moves(booking: Expected, wish: Wish, role: str, now: datetime, anew: Agreed, change: UUID | None = None) -> None:
     """At once: what is cheaper gives the difference back, what is dearer costs nobody anything."""
     less = -min(wish.costs_more(booking), 0)
     sold = wish.plan is not None and wish.plan != booking.plan
-    booking.is_moved(wish.start, wish.mechanic, role, now)
+    booking.is_moved(wish.start, wish.mechanic, role, now, change=change)
     if sold and wish.plan is not None:
         booking.gets_back(less)
         booking.plan, booking.amount, booking.agreed = wish.plan, booking.amount - less, anew
@@ -112,7 +112,7 @@ def hears(booking: Expected, due: Difference, paid: bool, now: datetime, free: b
         if not paid:
             booking.owes("difference_unpaid", f"{booking.since_move}/{due.id}")
     if how == "applied":
-        booking.is_moved(due.start, due.mechanic, due.by, now, due.share)
+        booking.is_moved(due.start, due.mechanic, due.by, now, due.share, due.id)
         booking.plan, booking.amount, booking.agreed = due.plan, due.price, anew
     elif paid:
         booking.gets_back(due.amount)

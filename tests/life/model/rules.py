@@ -2,24 +2,32 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import ClassVar
 from uuid import UUID
 
 from tests.life.model.agreed import (
+    BUFFER,
     CUSTOMERS,
-    DURATION,
     GRACE,
     HOLD,
+    HOUR,
     MINUTE,
     OFFSETS,
-    WAITING_ROOM,
     Agreed,
     Difference,
+    Flag,
     Proposal,
     Span,
+    awake_after,
     blocked_by,
     meet,
+    number_of,
     rounded_up,
 )
+from tests.life.model.refusals import REFUSALS
+
+# Mails that tell of a word that is waited for.
+OF_THE_WORKSHOP = ("workshop_request", "workshop_asked", "workshop_proposal")
 
 
 @dataclass(slots=True)
@@ -30,6 +38,8 @@ class Expected:
     gone back or is to, None where nothing is. `first_price`: what its own payment is over. `differences`: all that were
     ever to be paid. `proposal`: the open one.
     """
+
+    in_person: ClassVar[bool] = False
 
     id: UUID
     mechanic: UUID
@@ -54,7 +64,13 @@ class Expected:
     plan: str = "standard"
     differences: list[Difference] = field(default_factory=list)
     proposal: Proposal | None = None
+    flags: list[Flag] = field(default_factory=list)
     first_price: int = 0
+    # Whether its customer, who is far away, wants text messages; and no more of them since.
+    texts: bool = False
+    stopped: bool = False
+    # From when on its time is free again, if it ended before its time.
+    free_from: datetime | None = None
 
     def __post_init__(self) -> None:
         self.first_price = self.amount
@@ -65,30 +81,79 @@ class Expected:
 
     @property
     def blocks(self) -> Span:
-        return blocked_by(self.start)
+        start, end = blocked_by(self.start)
+        return start, min(self.free_from or end, end)
+
+    @property
+    def place(self) -> tuple[datetime | None, UUID | None]:
+        """When it is and with whom, as far as that is known."""
+        return self.start, self.mechanic
+
+    @property
+    def number(self) -> str:
+        """To which text messages go."""
+        return number_of(self.id)
+
+    @property
+    def asked(self) -> dict[str, str | None]:
+        """Which mechanics were asked to take it, and what they say."""
+        return {}
+
+    @property
+    def word(self) -> str | None:
+        """The workshop's."""
+        return None
+
+    @property
+    def answer_by(self) -> datetime | None:
+        """Until when it is waited for."""
+        return None
+
+    @property
+    def turns(self) -> datetime | None:
+        """When further mechanics are asked, or none any more."""
+        return None
 
     @property
     def to_pay(self) -> Difference | None:
         return next((each for each in self.differences if each.status == "open"), None)
 
+    @property
+    def is_flagged(self) -> bool:
+        return any(flag.is_open for flag in self.flags)
+
+    @property
+    def is_left_alone(self) -> bool:
+        """The mechanic has not come, though the customer has; or has said that it would not."""
+        return "mechanic" not in self.came and ("customer" in self.came or self.is_flagged)
+
     def gives_back(self, now: datetime) -> int:
         """The share of a customer who cancels: never more than before a move of the customer's."""
         return min(self.share, self.agreed.back(self.start, now))
 
-    def has_of(self, mechanic: UUID, now: datetime) -> list[Span]:
-        """The times of this mechanic that nobody else can have."""
+    def has_its_own(self, now: datetime) -> bool:
+        return self.live and (self.lapses is None or self.lapses > now)
+
+    def has(self, now: datetime) -> list[tuple[UUID, Span]]:
+        """The times of mechanics that nobody else can have."""
         due = self.to_pay
-        own = self.live and (self.lapses is None or self.lapses > now) and self.mechanic == mechanic
-        beside = due is not None and due.held and due.lapses > now and due.mechanic == mechanic
-        return ([self.blocks] if own else []) + ([due.blocks] if due and beside else [])
+        own = [(self.mechanic, self.blocks)] if self.has_its_own(now) else []
+        return own + ([(due.mechanic, due.blocks)] if due and due.held and due.lapses > now else [])
+
+    def has_of(self, mechanic: UUID, now: datetime) -> list[Span]:
+        return [span for whose, span in self.has(now) if whose == mechanic]
 
     def makes_way(self, mechanic: UUID, wanted: Span, now: datetime) -> None:
         """A hold that has run out is let go when somebody wants the time."""
-        if self.live and self.lapses is not None and self.lapses <= now and self.mechanic == mechanic:
-            self.live = not meet(self.blocks, wanted)
+        if self.live and self.lapses is not None and self.lapses <= now:
+            self.live = not self._is_in_the_way(self.mechanic, self.blocks, mechanic, wanted)
         due = self.to_pay
-        if due is not None and due.lapses <= now and due.mechanic == mechanic and meet(due.blocks, wanted):
-            due.held = False
+        if due is not None and due.lapses <= now:
+            due.held = due.held and not self._is_in_the_way(due.mechanic, due.blocks, mechanic, wanted)
+
+    def _is_in_the_way(self, of: UUID, held: Span, mechanic: UUID, wanted: Span) -> bool:
+        """In person it has a bay, too: both mechanics' workshop has one."""
+        return (of == mechanic or self.in_person) and meet(held, wanted)
 
     # The course
 
@@ -98,8 +163,11 @@ class Expected:
     def is_confirmed(self, now: datetime) -> None:
         self.status, self.session, self.live, self.lapses, self.paid = "confirmed", "scheduled", True, None, True
         self.starts = [self.start]
-        self.owes("confirmation")
+        self._tells_of_payment(now)
         self._owes_reminders(now)
+
+    def _tells_of_payment(self, now: datetime) -> None:
+        self.owes("confirmation")
 
     def has_lost_its_slot(self) -> None:
         """Paid, and somebody else has the slot."""
@@ -107,10 +175,11 @@ class Expected:
 
     def is_unpaid(self) -> None:
         self.status, self.live = "expired", False
+        self.lets_go()
 
     def refusal(self, kind: str, role: str, now: datetime, absent: str = "customer") -> str | None:
         """Why it cannot be done as the booking stands, by the words of the API; None: it can, as far as that goes."""
-        return _REFUSALS[kind](self, role, now, absent)
+        return REFUSALS[kind](self, role, now, absent)
 
     def does(self, kind: str, role: str, now: datetime, absent: str = "customer") -> None:
         if kind == "cancel":
@@ -124,10 +193,20 @@ class Expected:
         elif kind == "complete":
             self._over("completed", 0, now)
         elif kind == "no_show":
-            self._missed(absent)
+            self._missed(absent, now)
 
-    def is_moved(self, start: datetime, mechanic: UUID, role: str, now: datetime, share: int | None = None) -> None:
-        """By whom. `share`: what went back when the customer asked for it, if that was before."""
+    def is_moved(
+        self,
+        start: datetime,
+        mechanic: UUID,
+        role: str,
+        now: datetime,
+        share: int | None = None,
+        change: UUID | None = None,
+        agreed: bool | None = None,
+    ) -> None:
+        """By whom. `share`: what went back when the customer asked for it, if that was before. `agreed`: the workshop
+        wants it so; None: it does if an operator moves it."""
         if role in CUSTOMERS:
             self.customer_moves += 1
             self.share = min(self.share, self.gives_back(now) if share is None else share)
@@ -138,30 +217,57 @@ class Expected:
         self.owes("rescheduled", f"/move-{self.moves}")
         self._owes_reminders(now)
 
-    def is_handed_over(self, mechanic: UUID, change: UUID) -> None:
+    def is_handed_over(self, mechanic: UUID, change: UUID, now: datetime) -> None:
         """The reminders stay: they are for this time."""
         self.mechanic, self.sequence = mechanic, self.sequence + 1
-        self._lets_go()
-        self._skips("handed_over", "proposal")
+        self.lets_go()
+        self._skips("handed_over", "at_risk", "proposal", "workshop_proposal")
         self.owes("handed_over", f"/{change}")
 
     def is_offered(self, proposal: Proposal | None, change: UUID | None = None) -> None:
         """Other times, in place of those before; None: not any more. The booking stands as it is."""
-        self._skips("proposal")
+        self._skips("proposal", "workshop_proposal")
         self.proposal = proposal
         if proposal is not None:
             self.owes("proposal", f"/{change}")
 
+    def declines(self) -> None:
+        """The customer, what was proposed."""
+        self.is_offered(None)
+
+    def mechanic_is_there_after_all(self) -> None:
+        for flag in self.flags:
+            flag.news, flag.is_open = flag.news or flag.is_open, False
+
+    def is_looked_at(self, now: datetime) -> None:
+        """Its run reads what there is: it tells of flags, and lets go of what nobody has answered in time."""
+        if self.status == "confirmed":
+            for flag in self.flags:
+                self._is_told_of(flag)
+            self._lets_go_of_lapsed(now)
+
+    def _lets_go_of_lapsed(self, now: datetime) -> None:
+        if self.proposal is not None and self.proposal.expires <= now:
+            self.is_offered(None)
+
+    def _is_told_of(self, flag: Flag) -> None:
+        if flag.news and flag.is_open:
+            self.owes("at_risk", f"/{flag.id}")
+        elif flag.news and flag.noted:
+            self._skips("at_risk")
+            self.owes("confirmation", f"/{flag.id}")
+        flag.news, flag.noted = False, flag.noted or flag.news
+
     def is_called_off(self, paid: bool) -> None:
         """By an operator in the engine: it ends in whatever it is, if it has not begun."""
-        if self.status in ("awaiting_payment", "confirmed"):
+        if self.status in ("awaiting_payment", "pending", "confirmed"):
             self.paid = self.paid or paid
             self._ends("cancelled", self.amount if self.paid else 0)
 
     def is_closed(self, now: datetime) -> None:
         """Its time is over, and nobody has said so."""
-        if self.status == "confirmed" and self.came == {"customer"}:
-            self._missed("mechanic")
+        if self.status == "confirmed" and self.is_left_alone:
+            self._missed("mechanic", now)
         elif self.status in ("confirmed", "in_progress"):
             self._over("completed", 0, now)
 
@@ -169,8 +275,8 @@ class Expected:
         share = self.gives_back(now) if self.status == "confirmed" and role in CUSTOMERS else 100
         self._ends("cancelled", rounded_up(self.amount * share, 100) if self.paid else 0)
 
-    def _ends(self, status: str, back: int) -> None:
-        told = "cancellation" if self.session else "refund" if self.paid else None
+    def _ends(self, status: str, back: int, tell: str = "cancellation") -> None:
+        told = tell if self.session else "refund" if self.paid else None
         self.session = "cancelled" if self.session else None
         self.live, self.sequence = False, self.sequence + 1
         self._settled(status, back)
@@ -178,35 +284,43 @@ class Expected:
         if told:
             self.owes(told)
 
-    def _missed(self, absent: str) -> None:
+    def _missed(self, absent: str, now: datetime) -> None:
         share = self.agreed.no_show_percent if absent == "customer" else 100
         self.absent = absent
         self._settled("no_show", rounded_up(self.amount * share, 100))
         self.session = "no_show"
+        self._is_over_early(now)
         self._skips()
         self.owes("no_show")
 
     def _over(self, status: str, back: int, now: datetime) -> None:
         self._settled(status, back)
         self.session = "completed"
+        self._is_over_early(now)
         self._is_something_else()
+
+    def _is_over_early(self, now: datetime) -> None:
+        """What was used of its time stays on record, a minute of it at least; the rest is free after the pause."""
+        self.free_from = max(now, self.start + MINUTE) + BUFFER
 
     def _settled(self, status: str, back: int) -> None:
         self.status = status
         self.kept = self.amount - back if self.paid else 0
         self.gets_back(back)
-        self._lets_go()
+        self.lets_go()
 
     def gets_back(self, amount: int) -> None:
         self.owed = (self.owed or 0) + amount or None
 
     def _is_something_else(self) -> None:
         """Than what it was reminded of, or told of, or what was proposed or to be paid for it."""
-        self._lets_go()
-        self._skips("reminder", "handed_over", "proposal")
+        self.lets_go()
+        self._skips("reminder", "waiver_request", "handed_over", "at_risk", "proposal", *OF_THE_WORKSHOP)
 
-    def _lets_go(self) -> None:
+    def lets_go(self) -> None:
         self.proposal = None
+        for flag in self.flags:
+            flag.news, flag.is_open = flag.news and not flag.is_open, False
         if self.to_pay is not None:
             self.to_pay.is_over("closed")
 
@@ -224,10 +338,21 @@ class Expected:
             stands = self.status == "confirmed" and self.proposal is not None and self.proposal.expires > now
         elif kind == "handed_over":
             stands = self.status in ("confirmed", "in_progress", "completed")
+        elif kind == "at_risk":
+            stands = self.status == "confirmed" and self.start > now and self.is_flagged
+        elif kind == "taken":
+            stands = self.status in ("in_progress", "completed")
         else:
             stands = kind != "confirmation" or self.status in ("confirmed", "in_progress", "completed")
         self.mails[key] = "sent" if stands else "skipped"
         return stands
+
+    def is_sent(self, key: str, now: datetime) -> bool:
+        """As `goes_out`: whoever has replied STOP gets no text message."""
+        if self.stopped and key.endswith("/sms"):
+            self.mails[key] = "skipped"
+            return False
+        return self.goes_out(key, now)
 
     def waiting(self, now: datetime) -> list[str]:
         """The mails that are to go out by now."""
@@ -246,73 +371,22 @@ class Expected:
         for offset in OFFSETS:
             due = self.start - offset
             more = f"/{int(offset.total_seconds())}s{self.since_move}"
-            self.owes("reminder", more, due, "pending" if due > now else "skipped")
+            self._owes_reminder(more, due, now)
+            if self.texts:
+                # The one shortly before comes at night, too.
+                self._owes_reminder(f"{more}/sms", due if offset <= HOUR else awake_after(due), now)
+
+    def _owes_reminder(self, more: str, due: datetime, now: datetime) -> None:
+        self.owes("reminder", more, due, "pending" if due > now else "skipped")
+
+    def owes_both(self, kind: str) -> None:
+        """A mail, and where that is wanted a text message, at any hour."""
+        self.owes(kind)
+        if self.texts:
+            self.owes(kind, "/sms")
 
     def _skips(self, *kinds: str) -> None:
         """All, where no kind is said."""
         for key, state in self.mails.items():
             if state == "pending" and (not kinds or key.split("/")[1] in kinds):
                 self.mails[key] = "skipped"
-
-
-def _to_move(booking: Expected, role: str, now: datetime, absent: str) -> str | None:
-    late = now >= booking.start
-    if role in CUSTOMERS:
-        late = late or now > booking.start - booking.agreed.movable_minutes * MINUTE
-        late = late or booking.customer_moves >= booking.agreed.most_moves
-    return "not_reschedulable" if booking.status != "confirmed" or late else None
-
-
-def _to_cancel(booking: Expected, role: str, now: datetime, absent: str) -> str | None:
-    if booking.status in ("awaiting_payment", "cancelled"):
-        return None
-    late = role in CUSTOMERS and now >= booking.start
-    return "not_cancellable" if booking.status != "confirmed" or late else None
-
-
-def _to_check_in(booking: Expected, role: str, now: datetime, absent: str) -> str | None:
-    if booking.status not in ("confirmed", "in_progress"):
-        return "not_open"
-    if now < booking.start - WAITING_ROOM:
-        return "too_early"
-    return "not_open" if now >= booking.start + DURATION else None
-
-
-def _to_start(booking: Expected, role: str, now: datetime, absent: str) -> str | None:
-    if booking.status == "confirmed" and now < booking.start - WAITING_ROOM:
-        return "too_early"
-    return None if booking.status in ("confirmed", "in_progress") else "not_startable"
-
-
-def _to_complete(booking: Expected, role: str, now: datetime, absent: str) -> str | None:
-    return None if booking.status in ("in_progress", "completed") else "not_completable"
-
-
-def _to_be_missed(booking: Expected, role: str, now: datetime, absent: str) -> str | None:
-    if booking.status == "no_show":
-        return None
-    if booking.status not in ("confirmed", "in_progress"):
-        return "not_absent"
-    if now < booking.start + booking.agreed.grace_minutes * MINUTE:
-        return "too_early"
-    return "not_absent" if role == "mechanic" and absent in booking.came and absent == "customer" else None
-
-
-def _to_hand_over(booking: Expected, role: str, now: datetime, absent: str) -> str | None:
-    return None if booking.status == "confirmed" and now < booking.start else "not_transferable"
-
-
-def _to_propose(booking: Expected, role: str, now: datetime, absent: str) -> str | None:
-    return None if booking.status == "confirmed" and now < booking.start else "not_reschedulable"
-
-
-_REFUSALS = {
-    "reschedule": _to_move,
-    "cancel": _to_cancel,
-    "check_in": _to_check_in,
-    "start": _to_start,
-    "complete": _to_complete,
-    "no_show": _to_be_missed,
-    "hand_over": _to_hand_over,
-    "propose": _to_propose,
-}

@@ -11,8 +11,8 @@ from tests.life.model.machine import IN_TIME, SECOND, SLOTS, WHICH, Course, When
 from tests.life.model.rules import Expected
 
 # Of these the later ones come first: they are more often to be had.
-_LATER = st.sampled_from(SLOTS[::-1])
-_OPTION = st.tuples(_LATER, st.integers(0, 1))
+LATER = st.sampled_from(SLOTS[::-1])
+OPTION = st.tuples(LATER, st.integers(0, 1))
 
 
 class WholeCourse(Course):
@@ -22,7 +22,7 @@ class WholeCourse(Course):
         which=WHICH,
         what=st.sampled_from(["paid", "paid twice", "unheard", "over"]),
         late=st.integers(0, 5),
-        slot=_LATER,
+        slot=LATER,
         when=IN_TIME,
     )
     def a_difference_is_paid_or_not(
@@ -66,10 +66,10 @@ class WholeCourse(Course):
         assert self._ask(booking, "hand_over", role, wanted) == expected, f"to {to} at {self.now}: {booking}"
         if expected is None and to != booking.mechanic:
             self.make_way(to, booking.start)
-            booking.is_handed_over(to, self.changes_made[-1])
+            booking.is_handed_over(to, self.changes_made[-1], self.now)
 
     def _answer_to_hand_over(self, booking: Expected, role: str, to: UUID, stale: bool) -> str | None:
-        if stale:
+        if stale and booking.status == "confirmed":
             return "version_conflict"
         if booking.status == "confirmed" and to == booking.mechanic:
             return None
@@ -79,7 +79,7 @@ class WholeCourse(Course):
     @rule(
         which=WHICH,
         role=st.sampled_from(["mechanic", "operator"]),
-        options=st.lists(_OPTION, min_size=1, max_size=2, unique=True),
+        options=st.lists(OPTION, min_size=1, max_size=2, unique=True),
         minutes=st.sampled_from([10, 180, 1440]),
         when=IN_TIME,
     )
@@ -89,7 +89,7 @@ class WholeCourse(Course):
         booking = self.one_that_stands(which)
         self._waits(booking, when)
         times = tuple((self.base + slot, self.floor.mechanics[mechanic]) for slot, mechanic in options)
-        wanted = {"options": [_sent(*each) for each in times], "expires_in_minutes": minutes}
+        wanted = {"options": [sent(*each) for each in times], "expires_in_minutes": minutes}
         expected = self._answer_to_proposal(booking, role, times)
         assert self._ask(booking, "propose", role, wanted) == expected, f"{times} at {self.now}: {booking}"
         if expected is None:
@@ -121,7 +121,7 @@ class WholeCourse(Course):
         elif answer == "declines":
             expected = "no_proposal" if booking.proposal is None else None
             assert self._ask(booking, "decline_proposal", "customer", {}) == expected
-            booking.is_offered(None)
+            booking.declines()
         else:
             self.takes(booking, *self._chosen(booking, answer))
 
@@ -132,28 +132,27 @@ class WholeCourse(Course):
 
     def takes(self, booking: Expected, start: datetime, mechanic: UUID) -> None:
         expected = self._answer_to_taking(booking, start, mechanic)
-        answer = self._ask(booking, "accept_proposal", "customer", _sent(start, mechanic))
-        assert answer == expected, f"{start} with {mechanic} at {self.now}: {booking}"
+        answer = self._ask(booking, "accept_proposal", "customer", sent(start, mechanic))
+        assert answer == expected, f"{answer}, not {expected}: {start} with {mechanic} at {self.now}: {booking}"
         if expected is None and booking.proposal is not None:
             self.make_way(mechanic, start)
-            booking.is_moved(start, mechanic, booking.proposal.by, self.now)
+            agreed, change = booking.word == "proposed", self.changes_made[-1]
+            booking.is_moved(start, mechanic, booking.proposal.by, self.now, change=change, agreed=agreed)
 
     def _answer_to_taking(self, booking: Expected, start: datetime, mechanic: UUID) -> str | None:
         if booking.status != "confirmed":
-            return "not_reschedulable"
+            return "no_proposal"
         offered = booking.proposal
         if offered is None or offered.expires <= self.now or (start, mechanic) not in offered.options:
             return "no_proposal"
-        refusal = booking.refusal("propose", "customer", self.now)
+        refusal = booking.refusal("accept_proposal", "customer", self.now)
         return refusal or self._answer_to_time(booking, mechanic, start)
 
     def _proposal_lapses(self, booking: Expected) -> None:
         offered = booking.proposal
         self.now = max(self.now, offered.expires) if offered else self.now
-        self.does(self.floor.look(booking.id, self.now))
-        if offered is not None:
-            booking.is_offered(None)
+        self.looks(booking)
 
 
-def _sent(start: datetime, mechanic: UUID) -> dict[str, str]:
+def sent(start: datetime, mechanic: UUID) -> dict[str, str]:
     return {"start": start.isoformat(), "mechanic_id": str(mechanic)}

@@ -16,7 +16,7 @@ from pitstop.postgres import changes, moves, notices, steps
 from tests.life.model.controls import HOUR, MINUTE, NOW, Mutant, nothing, play_course, shows, without
 from tests.life.model.machine import Course
 
-_USUAL = 60
+_USUAL = 50
 EXAMPLES = int(os.environ.get("PITSTOP_LIFE_EXAMPLES", _USUAL))
 _SETTINGS = settings(
     max_examples=EXAMPLES,
@@ -112,7 +112,19 @@ def _started(course: Course) -> None:
     course.the_session_goes_on(0, "complete", True, (30 * MINUTE, False))
 
 
+def _over_early(course: Course) -> None:
+    _started(course)
+    course.somebody_books(1, timedelta(minutes=1500), False, False)
+    assert course.known[-1].status == "awaiting_payment"
+
+
 MUTANTS: dict[str, Mutant] = {
+    "what is left of a session stays taken": (
+        lambda patch: without(
+            patch, changes._SQL, "shorten_reservation", "used.until < r.ends_at", "used.until < r.starts_at"
+        ),
+        _over_early,
+    ),
     "a tier's last instant is outside it": (
         lambda patch: patch.setattr(Policy, "percent_back", _tier_ends_early),
         _cancelled_at(-6 * HOUR),

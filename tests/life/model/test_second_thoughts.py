@@ -10,7 +10,7 @@ import pytest
 
 from pitstop.postgres import moves, proposals, steps, supplements
 from pitstop.postgres.asking import Asked
-from tests.life.model.controls import HOUR, NOW, Mutant, play_course, shows, without
+from tests.life.model.controls import HOUR, NOW, Mutant, instead, not_told_of, play_course, shows, sql
 from tests.life.model.machine import Course
 from tests.life.model.second_thoughts import WholeCourse
 
@@ -220,75 +220,59 @@ _RESELL, _MOVE = moves._resell, moves.move
 _CLOSE_SUPPLEMENT, _CLOSE_PROPOSAL = steps.close_supplement, steps.close_proposal
 
 
-def _sql(statements: dict[str, str], name: str, what: str, by: str = "") -> Callable[[pytest.MonkeyPatch], None]:
-    return lambda patch: without(patch, statements, name, what, by)
-
-
-def _instead(module: Any, name: str, other: Any) -> Callable[[pytest.MonkeyPatch], None]:
-    return lambda patch: patch.setattr(module, name, other)
-
-
 MUTANTS: dict[str, Mutant] = {
-    "the difference of a cheaper plan stays": (_instead(moves, "_resell", _resell_for_nothing), _cheaper),
-    "moving gives back more than cancelling": (_instead(moves, "percent_back", lambda asked: 100), _cheaper_late),
-    "what is waived is on the bill": (_instead(moves, "_resell", _resell_at_its_price), _waived),
+    "the difference of a cheaper plan stays": (instead(moves, "_resell", _resell_for_nothing), _cheaper),
+    "moving gives back more than cancelling": (instead(moves, "percent_back", lambda asked: 100), _cheaper_late),
+    "what is waived is on the bill": (instead(moves, "_resell", _resell_at_its_price), _waived),
     "a paid move improves the refund": (
-        _instead(moves, "_percent_at_most", lambda asked, counted, paid: 100),
+        instead(moves, "_percent_at_most", lambda asked, counted, paid: 100),
         _late_and_cancelled,
     ),
     "what has lapsed stays held": (
-        _sql(
+        sql(
             steps._SUPPLEMENTS, "close_supplement", "r.status = 'reserved'", "r.status = 'reserved' AND $2 <> 'lapsed'"
         ),
         _lapsed,
     ),
     "nothing is held while it may be paid": (
-        _sql(supplements._SQL, "hold_for_supplement", "'reserved', u.lapses_at", "'reserved', u.asked_at"),
+        sql(supplements._SQL, "hold_for_supplement", "'reserved', u.lapses_at", "'reserved', u.asked_at"),
         _held,
     ),
     "what is paid late moves it": (
-        _sql(supplements._SQL, "supplement_of", "u.lapses_at,", "u.lapses_at + interval '1 day' AS lapses_at,"),
+        sql(supplements._SQL, "supplement_of", "u.lapses_at,", "u.lapses_at + interval '1 day' AS lapses_at,"),
         _paid_late,
     ),
     "what is paid late stays": (
-        _sql(supplements._SQL, "return_payment", "payment_intent_id = $2", "payment_intent_id = $2 AND FALSE"),
+        sql(supplements._SQL, "return_payment", "payment_intent_id = $2", "payment_intent_id = $2 AND FALSE"),
         _paid_late,
     ),
     "what was replaced is as good as new": (
-        _sql(supplements._SQL, "supplement_of", "u.status,", "'open' AS status,"),
+        sql(supplements._SQL, "supplement_of", "u.status,", "'open' AS status,"),
         _replaced,
     ),
     "a cancellation leaves it to be paid": (
-        _instead(steps, "close_supplement", _close_but_for_what_is_done),
+        instead(steps, "close_supplement", _close_but_for_what_is_done),
         _cancelled,
     ),
     "times are held for nothing for ever": (
-        _sql(supplements._SQL, "left_unpaid", "count(*)", "count(*) * 0"),
+        sql(supplements._SQL, "left_unpaid", "count(*)", "count(*) * 0"),
         _left_unpaid,
     ),
     "the former mechanic's time stays taken": (
-        _sql(moves._SQL, "move_reservation", "mechanic_id = $2, starts_at", "mechanic_id = r.mechanic_id, starts_at"),
+        sql(moves._SQL, "move_reservation", "mechanic_id = $2, starts_at", "mechanic_id = r.mechanic_id, starts_at"),
         _handed_over,
     ),
     "what is handed over stays the former mechanic's": (
-        _sql(moves._SQL, "hand_over", "mechanic_id = $2,", "mechanic_id = COALESCE(mechanic_id, $2),"),
+        sql(moves._SQL, "hand_over", "mechanic_id = $2,", "mechanic_id = COALESCE(mechanic_id, $2),"),
         _handed_over,
     ),
-    "the customer is not told of a hand-over": (
-        _sql(
-            steps._SQL,
-            "owe_notices",
-            "owed (key, kind, status, due_at, detail, channel, move, about)",
-            "owed (key, kind, status, due_at, detail, channel, move, about) WHERE owed.kind <> 'handed_over'",
-        ),
-        _handed_over,
-    ),
-    "what is taken counts as the customer's move": (_instead(proposals, "move", _move_by_customer), _taken),
+    "the customer is not told of a hand-over": (not_told_of("handed_over"), _handed_over),
+    "what is taken counts as the customer's move": (instead(proposals, "move", _move_by_customer), _taken),
     "what has lapsed can be taken": (
-        _sql(proposals._SQL, "open_proposal", "expires_at", "expires_at + interval '1 day' AS expires_at"),
+        sql(proposals._SQL, "open_proposal", "expires_at", "expires_at + interval '1 day' AS expires_at"),
         _taken_late,
     ),
-    "a proposal outlives a move": (_instead(steps, "close_proposal", _close_answered), _moved_meanwhile),
+    "a proposal outlives a move": (instead(steps, "close_proposal", _close_answered), _moved_meanwhile),
 }
 _PLAYED = [
     _paid,

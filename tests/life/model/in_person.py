@@ -120,6 +120,12 @@ class InPerson(Expected):
         else:
             Expected._lets_go_of_lapsed(self, now)
 
+    def lets_go(self) -> None:
+        """Whoever had to answer need not when it has ended."""
+        Expected.lets_go(self)
+        if self.is_unanswered and self.status not in ("awaiting_payment", "confirmed", "in_progress"):
+            self.said, self.until = None, None
+
     # The workshop's word
 
     def answer_to_word(self, now: datetime) -> str | None:

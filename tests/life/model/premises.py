@@ -13,8 +13,8 @@ from tests.life.model.prices import PLANS
 # which the second is in person; plans are rows of $4 to $7.
 _OPEN = """
 WITH workshop AS (
-    INSERT INTO workshops (name, country, city, postal_code, address, email)
-    VALUES ('North', 'CA', 'Toronto', 'M5V 2T6', '5 Yard Lane', 'yard@example.com') RETURNING id
+    INSERT INTO workshops (name, country, city, postal_code, address, email, timezone)
+    VALUES ('North', 'CA', 'Toronto', 'M5V 2T6', '5 Yard Lane', 'yard@example.com', 'America/Toronto') RETURNING id
 ),
 bay AS (INSERT INTO bays (workshop_id, name) SELECT id, '1' FROM workshop),
 hired AS (

@@ -3,9 +3,13 @@
 from datetime import datetime, timedelta
 
 import httpx
+import pytest
 
+from api.routes import page_forms
+from pitstop.devstack.stackfile import Stack
 from tests.immediate.conftest import at_once
 from tests.support.people import Customer, events
+from tests.support.processes import serving, settings
 from tests.support.shop import Shop
 from tests.support.time import Clock
 
@@ -40,7 +44,9 @@ async def test_who_says_so_has_come(
     assert (absent.status_code, absent.json()["code"]) == (409, "not_absent"), absent.text
 
 
-async def test_not_before_it_opens(customer: Customer, shop: Shop, http: httpx.AsyncClient) -> None:
+async def test_not_before_it_opens(
+    customer: Customer, shop: Shop, http: httpx.AsyncClient, stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nor by another booking's link."""
     start = shop.start(days=3)
     booking = await customer.book(shop, start)
@@ -50,5 +56,11 @@ async def test_not_before_it_opens(customer: Customer, shop: Shop, http: httpx.A
     assert "The waiting room is not open yet" not in (await http.get(manage)).text
     early = await http.post(manage.replace("?", "/check-in?"))
     assert (early.status_code, "The waiting room is not open yet" in early.text) == (409, True)
+    # Without the guard another site's form would be heard: refused is the time alone.
+    monkeypatch.setattr(page_forms, "from_own_page", lambda request: True)
+    async with serving(settings(stack)) as url:
+        form = manage.replace(stack.api_url, url).replace("?", "/check-in?")
+        unguarded = await http.post(form, headers={"Sec-Fetch-Site": "cross-site"})
+        assert (unguarded.status_code, "sent by another site" in unguarded.text) == (409, False)
     wrong = manage.replace(booking["id"], "0193c1a0-0000-7000-8000-000000000001")
     assert (await http.post(wrong.replace("?", "/check-in?"))).status_code == 404

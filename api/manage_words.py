@@ -11,6 +11,11 @@ from pitstop.domain.notices import BookingFacts, NoticeKind
 from pitstop.gateways.calendar_links import NAMES, calendar_links
 from pitstop.gateways.wording import one_line, shown_zone, tidied
 
+# Entries about what somebody has changed, with a reason if one was given.
+_WITH_REASON = (
+    *("rescheduled", "cancelled", "handed_over", "no_show", "proposed", "workshop_proposed", "workshop_declined"),
+    "supplement_requested",
+)
 _TOLD = ("mail_sent", "mail_not_sent", "text_sent", "text_not_sent")
 # A status is coloured by its class in the style sheet.
 _WAITING = (BookingStatus.HOLDING, BookingStatus.AWAITING_PAYMENT, BookingStatus.PENDING)
@@ -171,7 +176,10 @@ def _calendars(sheet: Sheet) -> list[tuple[str, str]]:
 
 
 def _entry(event: dict[str, Any], facts: BookingFacts, words: PageWords) -> dict[str, Any]:
-    return {"at": event["at"], "when": _moment(event["at"], facts, words), "words": _event(event, facts, words)}
+    """`why`: in the words of whoever has changed the booking; other entries have a code there."""
+    why = one_line(event["detail"].get("reason") or "") if event["event"] in _WITH_REASON else ""
+    said = {"words": _event(event, facts, words), "why": why}
+    return {"at": event["at"], "when": _moment(event["at"], facts, words), **said}
 
 
 def _event(event: dict[str, Any], facts: BookingFacts, words: PageWords) -> str:

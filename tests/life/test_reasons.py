@@ -1,6 +1,7 @@
 """Why a booking was changed, in the words of whoever did: for all who see it, and in the customer's mail."""
 
-from html import unescape
+import re
+from html import escape, unescape
 from typing import Any
 
 import pytest
@@ -36,11 +37,14 @@ async def test_all_who_see_the_booking_read_it_and_the_mail_quotes_it(
     label: str,
 ) -> None:
     booking = await booked(shop.start(days=3))
+    [link, *_] = re.findall(r"http\S+/manage/\S+", (await customer.mails())[0]["text"])
     await database.execute("UPDATE bookings SET language = $2 WHERE id = $1", booking["id"], language)
     start = shop.start(days=4).isoformat()
     assert (await operator.ask(booking, "reschedule", start=start, reason=TYPED)).status_code == 200
     for who in (customer, mechanic, operator):
         assert why(await who.read(booking), "rescheduled") == ("operator", TYPED)
+    page = (await customer.http.get(link)).text
+    assert f"<q>{escape(SHOWN, quote=False)}</q>" in page
     mail = await last_mail(customer, booking, 2)
     assert f"{label} {SHOWN}" in " ".join(mail["text"].split())
     assert "<b>tyre" not in mail["html"]

@@ -94,7 +94,7 @@ async def test_killed_on_the_way_to_nobody(
     assert (events(read).count("pending"), events(read).count("refunded"), read["amount_refunded"]) == (1, 1, 8900)
     assert await database.fetchval("SELECT count(*) FROM sessions WHERE booking_id = $1", booking["id"]) == 1
     assert len(await stripe.events(booking["payment"]["payment_intent_id"], "charge.refunded")) == 1
-    assert await customer.subjects() == ["No"]
+    assert await customer.told() == ["No"]
 
 
 async def test_killed_as_a_mechanic_takes_it(

@@ -111,7 +111,7 @@ def test_nothing_is_served_that_is_not_documented(document: Json) -> None:
     hidden = {route.path for route in _routes() if not route.include_in_schema}
     pages = {"/", "/docs", "/manage/{booking}", "/manage/{booking}/join", "/bookings/{booking}/waiver", "/b/{code}"}
     pages |= {f"/manage/{{booking}}/proposal/{answer}" for answer in ("accept", "decline")}
-    pages |= {"/referrals/{token}", "/manage/{booking}/pay", "/manage/{booking}/paid"}
+    pages |= {"/referrals/{token}", "/manage/{booking}/pay", "/manage/{booking}/paid", "/manage/{booking}/check-in"}
     pages |= {"/operations/audit", "/operators/sign-in", "/operators/sign-out"}
     # A browser's question before it asks for payloads to be opened has no document of its own.
     assert hidden == pages | {"/codec/decode"}

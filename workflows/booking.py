@@ -264,7 +264,8 @@ class BookingWorkflow:
         paying_back = [self._refund(None)] if terms.refund_due else []
         under_way = [self._paying] if self._paying is not None and not self._paying.done() else []
         money = [*under_way, *paying_back, self._see_off(terms.voids)]
-        if workflow.patched("end-is-shown-before-it-is-told"):
+        to_tell = self._letters.keys_under_way() or unposted(terms, self._letters.posted)
+        if to_tell and workflow.patched("end-is-shown-before-it-is-told"):
             money = [self._show_end_after(money, terms.status)]
         await asyncio.gather(*money, self._send_the_last(terms))
         # What has been heard meanwhile.

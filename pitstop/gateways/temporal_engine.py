@@ -44,10 +44,16 @@ _SIGNAL_LIMIT = timedelta(seconds=5)
 _LOOK_SECONDS = 3
 # It has gone when it was not there so often in turn: once is a busy machine.
 _LOOKS = 2
-# The run that was asked has just ended: then the next one answers.
-_ENDED = RPCStatusCode.NOT_FOUND
-_ON_THE_WAY = frozenset(
-    {_ENDED, RPCStatusCode.UNAVAILABLE, RPCStatusCode.ABORTED, RPCStatusCode.INTERNAL, RPCStatusCode.UNKNOWN}
+# It is too busy, or has understood the question: asked again at once it would say the same. Whatever else it says may
+# be because its run, or the worker that had its task, has just ended.
+_FINAL = frozenset(
+    {
+        RPCStatusCode.RESOURCE_EXHAUSTED,
+        RPCStatusCode.INVALID_ARGUMENT,
+        RPCStatusCode.PERMISSION_DENIED,
+        RPCStatusCode.UNAUTHENTICATED,
+        RPCStatusCode.UNIMPLEMENTED,
+    }
 )
 # Before it is asked again what it has failed to answer.
 _PAUSES_SECONDS = (0.1, 0.5)
@@ -171,11 +177,17 @@ class TemporalEngine:
             try:
                 return await self._while_reachable(ask())
             except (*_AWAY, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError) as failure:
-                if not _may_be_lost(failure) or not await self.is_reachable():
+                if not await self._has_lost(failure):
                     raise
-                _log.warning("the engine is asked again: %r", failure)
             await asyncio.sleep(pause)
         return await self._while_reachable(ask())
+
+    async def _has_lost(self, failure: Exception) -> bool:
+        """Whether the same question is worth asking again; the log says why it was asked in vain."""
+        lost = _may_be_lost(failure) and await self.is_reachable()
+        if not _is_of_another_request(failure):
+            _log.warning("the engine has failed, and is asked %s: %r", "again" if lost else "no more", failure)
+        return lost
 
     async def _while_reachable(self, asking: Coroutine[Any, Any, Answer]) -> Answer:
         """The answer, for which a busy worker is given its time; but nobody waits for a server that hangs."""
@@ -187,6 +199,7 @@ class TemporalEngine:
                 while not (await asyncio.wait([task], timeout=_LOOK_SECONDS))[0]:
                     missed = 0 if await self.is_reachable() else missed + 1
                     if missed == _LOOKS:
+                        _log.warning("the engine is not there: it was looked for %d times", missed)
                         raise EngineUnavailable
                 return await task
         finally:
@@ -319,7 +332,7 @@ def _search_attributes(standing: Standing) -> TypedSearchAttributes:
 def _may_be_lost(failure: Exception) -> bool:
     """Whether the engine failed on its way; not that it is too busy, or has understood the question and refuses."""
     if isinstance(failure, RPCError):
-        return failure.status in _ON_THE_WAY
+        return failure.status not in _FINAL
     return not isinstance(failure, RuntimeError) and not _is_of_another_request(failure)
 
 

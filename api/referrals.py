@@ -15,8 +15,6 @@ from pitstop.domain.caller import Caller
 from pitstop.domain.identity import fingerprint, referral_id
 from pitstop.domain.referrals import Recommendation, Referred
 
-# No mechanic plans further ahead.
-
 
 class ReferralIn(Sent):
     """Where: a workshop, or a mechanic. `start` is a suggestion, within a year."""

@@ -47,6 +47,7 @@ _TITLES = {
 _START = ("body.start", "Take a start from GET /v1/availability.")
 _AT_FAULT = {
     ChangeKind.HAND_OVER: ("body.mechanic_id", "Take a mechanic who has this start in GET /v1/availability."),
+    ChangeKind.PROPOSE: ("body.options", "Take starts from GET /v1/availability."),
     ChangeKind.WORKSHOP_PROPOSE: ("body.options", "Take starts from GET /v1/availability."),
 }
 _NOT_YOURS = (
@@ -96,6 +97,8 @@ async def _have_decided(
     except NotOnesOffice:
         raise forbidden(_NOT_YOURS) from None
     outcome = await _decided(rooms, caller, standing, wish)
+    if outcome.refusal is ChangeRefusal.NOT_THEIRS:
+        raise forbidden(_NOT_YOURS)
     if outcome.refusal is not None:
         raise _refused(kind, outcome.refusal, outcome.why)
 

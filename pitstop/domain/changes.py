@@ -27,9 +27,11 @@ class ChangeKind(StrEnum):
 
 
 class ChangeRefusal(StrEnum):
-    """Why nothing was changed. `withdrawn`: whoever asked has taken it back, or the booking has gone."""
+    """Why nothing was changed. `withdrawn`: whoever asked has taken it back, or the booking has gone. `not_theirs`: the
+    booking has gone to another mechanic, or workshop, since it was asked."""
 
     WITHDRAWN = "withdrawn"
+    NOT_THEIRS = "not_theirs"
     SLOT_UNAVAILABLE = "slot_unavailable"
     SLOT_NOT_OFFERED = "slot_not_offered"
     VERSION_CONFLICT = "version_conflict"

@@ -119,10 +119,10 @@ class TemporalEngine:
         except WorkflowUpdateFailedError as failure:
             if _is_of_another_request(failure):
                 raise IdempotencyKeyReused from failure
-            raise EngineUnavailable from failure
+            raise _unavailable(failure) from failure
         except (*_AWAY, WorkflowUpdateRPCTimeoutOrCancelledError, TimeoutError) as failure:
             # Among them an answer that cannot be opened: the worker has a new key already, this process not yet.
-            raise EngineUnavailable from failure
+            raise _unavailable(failure) from failure
         return HoldOutcome(refusal=answer.refusal, reason=answer.reason)
 
     async def change(self, standing: Standing, change_id: UUID, kind: ChangeKind) -> ChangeOutcome:
@@ -132,7 +132,7 @@ class TemporalEngine:
             update = (names.CHANGE_UPDATE, change, ChangeAnswer)
             answer = await self._answer(lambda: self._update(standing, "taken up again by a change", *update))
         except (*_AWAY, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError, TimeoutError) as failure:
-            raise EngineUnavailable from failure
+            raise _unavailable(failure) from failure
         return ChangeOutcome(refusal=answer.refusal, reason=answer.reason, why=answer.why)
 
     async def tell_notices_owed(self, standing: Standing) -> None:
@@ -177,17 +177,11 @@ class TemporalEngine:
             try:
                 return await self._while_reachable(ask())
             except (*_AWAY, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError) as failure:
-                if not await self._has_lost(failure):
+                if not _may_be_lost(failure) or not await self.is_reachable():
                     raise
+                _log.warning("the engine has failed, and is asked again: %r", failure)
             await asyncio.sleep(pause)
         return await self._while_reachable(ask())
-
-    async def _has_lost(self, failure: Exception) -> bool:
-        """Whether the same question is worth asking again; the log says why it was asked in vain."""
-        lost = _may_be_lost(failure) and await self.is_reachable()
-        if not _is_of_another_request(failure):
-            _log.warning("the engine has failed, and is asked %s: %r", "again" if lost else "no more", failure)
-        return lost
 
     async def _while_reachable(self, asking: Coroutine[Any, Any, Answer]) -> Answer:
         """The answer, for which a busy worker is given its time; but nobody waits for a server that hangs."""
@@ -339,6 +333,12 @@ def _may_be_lost(failure: Exception) -> bool:
 def _is_of_another_request(failure: Exception) -> bool:
     cause = failure.cause if isinstance(failure, WorkflowUpdateFailedError) else None
     return isinstance(cause, ApplicationError) and cause.type == names.KEY_REUSED
+
+
+def _unavailable(failure: Exception) -> EngineUnavailable:
+    """What whoever has asked is told, which does not say why: the log does."""
+    _log.warning("the engine could not be asked: %r", failure)
+    return EngineUnavailable()
 
 
 def _seen(task: asyncio.Future[Any]) -> None:

@@ -76,7 +76,7 @@ class PostgresChanges:
                 role = Role(change["asked_by_role"])
                 said = (change["wanted"], course, now, change_id, self._texts, change["reason"])
                 asked = Asked(connection, booking, role, *said)
-                outcome, detail = await _decide(asked, ChangeKind(change["kind"]))
+                outcome, detail = await _decide(asked, ChangeKind(change["kind"]), change["theirs"])
                 await connection.execute(_SQL["decide"], change_id, now, outcome, detail)
                 booking = await steps.lock(connection, booking_id) or booking
             return steps.decided(outcome, detail, await steps.terms_of(connection, booking))
@@ -119,7 +119,9 @@ async def _close(asked: Asked) -> None:
         await _complete_now(asked)
 
 
-async def _decide(asked: Asked, kind: ChangeKind) -> tuple[str, dict[str, Any]]:
+async def _decide(asked: Asked, kind: ChangeKind, theirs: bool) -> tuple[str, dict[str, Any]]:
+    if not theirs:
+        return ChangeRefusal.NOT_THEIRS, {"why": "The booking has gone to somebody else since this was asked."}
     status = BookingStatus(asked.booking["status"])
     if is_done_by(kind, status):
         return steps.DONE, {"unchanged": True}
@@ -253,23 +255,30 @@ async def _no_show(asked: Asked) -> dict[str, Any]:
         raise Refused(ChangeRefusal.TOO_EARLY, f"Somebody may be late until {late:%Y-%m-%dT%H:%M:%SZ}.")
     if absent == "customer" and asked.booking["workshop_status"] in UNANSWERED:
         raise Refused(ChangeRefusal.NOT_ABSENT, "The workshop has not confirmed it, so that nobody was expected.")
-    if absent == "customer" and asked.role is Role.MECHANIC and absent in await _came(asked):
-        raise Refused(ChangeRefusal.NOT_ABSENT, "The customer has checked in; an operator decides what is right.")
-    if absent == "customer" and asked.role is Role.MECHANIC and await _is_away(asked):
-        raise Refused(ChangeRefusal.NOT_ABSENT, "The mechanic is away at this time; an operator decides what is right.")
+    if absent == "customer" and asked.role is Role.MECHANIC:
+        await _require_in_vain(asked)
     return await _nobody_came(asked, absent)
+
+
+async def _require_in_vain(asked: Asked) -> None:
+    """The mechanic was there, and the customer was not."""
+    came = await _came(asked)
+    if "customer" in came:
+        raise Refused(ChangeRefusal.NOT_ABSENT, "The customer has checked in; an operator decides what is right.")
+    if "mechanic" not in came and await _is_flagged(asked):
+        raise Refused(ChangeRefusal.NOT_ABSENT, "The mechanic is away at this time; an operator decides what is right.")
 
 
 async def _was_left_alone(asked: Asked) -> bool:
     """The customer came, and nobody else did; or the mechanic was away, of which the customer was told."""
     came = await _came(asked)
-    return "mechanic" not in came and ("customer" in came or await _is_away(asked))
+    return "mechanic" not in came and ("customer" in came or await _is_flagged(asked))
 
 
-async def _is_away(asked: Asked) -> bool:
-    """The booking is flagged: its mechanic has said that it will not be there, and has not come all the same."""
+async def _is_flagged(asked: Asked) -> bool:
+    """Its mechanic has said that it will not be there. One that has come all the same is not away."""
     flagged: bool = await asked.connection.fetchval(_FLAGS["is_flagged"], asked.booking_id)
-    return flagged and "mechanic" not in await _came(asked)
+    return flagged
 
 
 async def _came(asked: Asked) -> set[str]:

@@ -1,4 +1,4 @@
-"""A hand-over and the mechanic's change of rules at once: each order ends well, and neither waits for ever.
+"""A hand-over, or a difference that is paid, and what the mechanic does at once: each order ends well.
 
 In a database of its own, where a guard can be taken away.
 """
@@ -7,14 +7,24 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
 import pytest
 
 from pitstop.devstack.stackfile import Stack
+from pitstop.domain.saga import SupplementNews, Terms
+from pitstop.ports import PaymentIntent
+from pitstop.postgres import changes
+from pitstop.postgres.pool import open_pool
+from pitstop.postgres.supplements import PostgresSupplements
+from tests.support.crossing import in_order
 from tests.support.databases import Urls, fresh_database
-from tests.support.meeting import Meeting, meeting_of, stands
+from tests.support.meeting import COURSE, Meeting, meeting_of, stands
+from tests.support.shops import add_plan
+
+DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +58,89 @@ async def test_hand_over_first(meeting: Meeting) -> None:
     handed, away = await meeting.in_order(meeting.hand_over, meeting.time_off)
     assert (handed.refusal, away["conflicts"]) == (None, [])
     assert await meeting.flag() is None
+
+
+# What the mechanic asks who has it at that moment
+
+
+@pytest.mark.parametrize("who", ["customer", "mechanic"])
+@pytest.mark.parametrize("comes_first", [True, False])
+async def test_somebody_comes(meeting: Meeting, database: Any, who: str, comes_first: bool) -> None:
+    """The customer is there all the same; of the mechanic who has it from now on that is not known."""
+    now = meeting.case.start - 5 * MINUTE
+    comes = await meeting.wish("check_in", who, now)
+    handed = await meeting.wish("hand_over", "operator", now, mechanic_id=str(meeting.other))
+    both = (comes, handed) if comes_first else (handed, comes)
+    answers = [each.refusal for each in await in_order(database, meeting.case.booking_id, *both)]
+    late = not comes_first and who == "mechanic"
+    assert answers == ([None, "not_theirs"] if late else [None, None])
+    assert await _who_came(meeting) == (["customer"] if who == "customer" else [])
+
+
+async def _who_came(meeting: Meeting) -> list[str]:
+    rows = await meeting.database.fetch(
+        "SELECT party FROM check_ins WHERE booking_id = $1 ORDER BY party", meeting.case.booking_id
+    )
+    return [row["party"] for row in rows]
+
+
+@pytest.mark.parametrize("kind", ["check_in", "start", "cancel", "propose", "hand_over"])
+async def test_it_is_no_more_for_the_mechanic_before_to_ask(meeting: Meeting, database: Any, kind: str) -> None:
+    """What was put on record while the booking was its own, and is decided on when it is not."""
+    now = meeting.case.start - 5 * MINUTE
+    asks = await meeting.wish(kind, "mechanic", now)
+    assert (await meeting.hand_over()).refusal is None
+    refused = await asks()
+    assert refused.refusal == "not_theirs"
+    assert refused.terms is not None
+    stood = await database.fetchrow("SELECT status, starts_at FROM bookings WHERE id = $1", meeting.case.booking_id)
+    assert tuple(stood) == ("confirmed", meeting.case.start)
+
+
+async def test_otherwise_the_one_would_be_there_for_the_other(
+    meeting: Meeting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control: it is not asked whose the booking is now."""
+    query = changes._SQL["change"].replace("b.mechanic_id::text = c.asked_by", "TRUE")
+    monkeypatch.setitem(changes._SQL, "change", query)
+    comes = await meeting.wish("check_in", "mechanic", meeting.case.start - 5 * MINUTE)
+    assert (await meeting.hand_over()).refusal is None
+    assert (await comes()).refusal is None
+    assert await _who_came(meeting) == ["mechanic"]
+
+
+# A time that is held for the booking until its difference is paid
+
+
+@pytest.mark.parametrize("paid_first", [True, False])
+async def test_a_difference_is_paid(meeting: Meeting, urls: Urls, database: Any, paid_first: bool) -> None:
+    """Its mechanic takes that time off: it is the customer's, and flagged."""
+    target = meeting.case.start + DAY
+    plan = await add_plan(database, meeting.case.shop, 9900)
+    asked = await meeting.change("reschedule", "customer", start=target.isoformat(), plan_id=str(plan))
+    assert asked.terms is not None
+    assert asked.terms.supplement is not None
+    intent = f"pi_{asked.terms.supplement.id.hex}"
+    span = (target, target + timedelta(hours=1))
+    async with open_pool(urls.worker, 1, "test") as pool:
+        supplements = PostgresSupplements(pool)
+        made = PaymentIntent(intent, "requires_payment_method", "secret")
+        await supplements.record_intent(meeting.case.booking_id, asked.terms.supplement.id, made, datetime.now(UTC))
+
+        async def pays() -> Terms | None:
+            news = SupplementNews(intent, True)
+            return await supplements.settle(meeting.case.booking_id, news, COURSE, datetime.now(UTC))
+
+        acts = (pays, lambda: meeting.time_off(span))
+        came = await meeting.in_order(*(acts if paid_first else acts[::-1]))
+    [conflict] = came[paid_first]["conflicts"]
+    assert (conflict["booking_id"], conflict["held_beside"]) == (meeting.case.booking_id, not paid_first)
+    stands = await database.fetchrow("SELECT starts_at, amount FROM bookings WHERE id = $1", meeting.case.booking_id)
+    assert tuple(stands) == (target, 9900)
+    assert (await meeting.flag())["reason"] == "time_off"
+
+
+# In which order they lock
 
 
 @asynccontextmanager

@@ -4,8 +4,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from temporalio.client import WorkflowFailureError
 
 from tests.life.conftest import Booked
+from tests.life.meeting import Books
 from tests.support.histories import replays
 from tests.support.people import Customer, events
 from tests.support.shop import Shop
@@ -141,3 +143,30 @@ async def test_what_nobody_closes_is_closed(
     await clock.forward_to(booking, start + shop.duration + 29 * MINUTE)
     assert (await customer.read(booking))["status"] == "in_progress"
     assert (await clock.to_the_end(booking))["status"] == "completed"
+
+
+@pytest.mark.parametrize(("what", "status"), [("complete", "completed"), ("no-show", "no_show")])
+async def test_whose_run_was_cancelled_while_it_went_on(
+    mechanic: Customer,
+    customer: Customer,
+    shop: Shop,
+    booked: Booked,
+    clock: Clock,
+    books: Books,
+    what: str,
+    status: str,
+) -> None:
+    """It is not called off: whoever ends it has that done by another run."""
+    start = shop.start(days=3)
+    booking = await booked(start)
+    await clock.forward_to(booking, start + 12 * MINUTE)
+    assert (await mechanic.ask(booking, "start")).status_code == 200
+    run = clock.workflow(booking)
+    await run.cancel()
+    with pytest.raises(WorkflowFailureError):
+        await run.result()
+    assert (await customer.read(booking))["status"] == "in_progress"
+    ended = await mechanic.ask(booking, what)
+    assert (ended.status_code, ended.json()["status"]) == (200, status), ended.text
+    assert (await clock.workflow(booking).result())["status"] == status
+    await books.agree(booking)

@@ -35,10 +35,11 @@ class Meeting:
     case: Case
     other: UUID
 
-    async def time_off(self) -> dict[str, Any]:
-        me, start = Caller(Role.MECHANIC, str(self.case.shop.mechanic_id)), self.case.start
-        span = (start, start + HOUR)
-        return await self.rules.add_time_off(me, self.case.shop.mechanic_id, span, None, datetime.now(UTC)) or {}
+    async def time_off(self, span: tuple[datetime, datetime] | None = None) -> dict[str, Any]:
+        """The booking's own time, if no other is said."""
+        me = Caller(Role.MECHANIC, str(self.case.shop.mechanic_id))
+        off = span or (self.case.start, self.case.start + HOUR)
+        return await self.rules.add_time_off(me, self.case.shop.mechanic_id, off, None, datetime.now(UTC)) or {}
 
     async def hand_over(self) -> ChangeOutcome:
         return await self.change("hand_over", "operator", mechanic_id=str(self.other))
@@ -49,15 +50,17 @@ class Meeting:
     async def wish(
         self, kind: str, role: str, now: datetime | None = None, **wanted: Any
     ) -> Callable[[], Awaitable[ChangeOutcome]]:
-        """Somebody puts a change on record; what comes back has the run decide on it."""
-        change = uuid4()
+        """Somebody puts a change on record, a mechanic as the one who has the booking; what comes back has the run
+        decide on it."""
+        change, mechanic = uuid4(), self.case.shop.mechanic_id
         await self.database.execute(
             "INSERT INTO booking_changes (id, booking_id, kind, asked_by_role, asked_by, wanted)"
-            " VALUES ($1, $2, $3, $4, 'somebody', $5::text::jsonb)",
+            " VALUES ($1, $2, $3, $4, $5, $6::text::jsonb)",
             change,
             self.case.booking_id,
             kind,
             role,
+            str(mechanic) if role == "mechanic" else "somebody",
             json.dumps(wanted),
         )
         return lambda: self.changes.apply(self.case.booking_id, change, COURSE, now or datetime.now(UTC))

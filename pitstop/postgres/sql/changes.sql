@@ -1,8 +1,23 @@
 -- What is asked of a booking that has its slot: each block is part of one transaction, which has the booking locked.
 
 -- name: change
--- Locked: whoever has asked cannot take it back while it is decided on.
-SELECT id, kind, asked_by_role, wanted, reason, outcome, detail FROM booking_changes WHERE id = $1 AND booking_id = $2 FOR UPDATE
+-- Locked: whoever has asked cannot take it back while it is decided on. `theirs`: whether it is theirs to ask still: a mechanic
+-- asks of its own booking, and whoever keeps a workshop of what takes place there. Those to whom an immediate session was
+-- offered are known by the offer.
+SELECT
+    c.id, c.kind, c.asked_by_role, c.wanted, c.reason, c.outcome, c.detail,
+    CASE
+        WHEN c.asked_by_role <> 'mechanic' OR c.kind IN ('accept', 'decline_offer') THEN TRUE
+        WHEN c.kind ~ '^workshop_' THEN EXISTS (
+            SELECT FROM mechanics AS m
+            WHERE m.id::text = c.asked_by AND m.keeps_workshop AND m.workshop_id = b.workshop_id
+        )
+        ELSE b.mechanic_id::text = c.asked_by
+    END AS theirs
+FROM booking_changes AS c
+JOIN bookings AS b ON b.id = c.booking_id
+WHERE c.id = $1 AND c.booking_id = $2
+FOR UPDATE OF c
 
 -- name: decide
 UPDATE booking_changes SET decided_at = $2, outcome = $3, detail = $4 WHERE id = $1 AND outcome IS NULL

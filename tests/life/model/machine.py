@@ -25,6 +25,7 @@ STRICT = Agreed(((2880, 100), (360, 33), (0, 10)), 360, 1, 25, 0)
 ANEW = Agreed(((1440, 100), (90, 40)), 90, 3, 5, 5)
 NOBODYS = UUID(int=0)
 _OPEN = ("awaiting_payment", "pending", "confirmed", "in_progress")
+_OF_MECHANICS = ("cancel", "check_in", "start", "complete", "no_show", "reschedule", "hand_over", "propose")
 SLOTS = [timedelta(minutes=minutes) for minutes in (0, 60, 75, 150, 1440, 1500, 2880, 4320, 5760, 7200)]
 WHICH = st.integers(0, 3)
 # How far from the booking's start, and whether a second earlier; mostly at once.
@@ -267,7 +268,7 @@ class Course(RuleBasedStateMachine):
         if booking is None or (booking.status == "awaiting_payment" and booking.owed):
             return
         self._waits(booking, when)
-        if booking.status == "awaiting_payment":
+        if booking.status == "awaiting_payment" and not self._has_nobody(booking, role):
             booking.paid = self.floor.till.void(booking.id)
         self._changes(booking, "cancel", role)
 
@@ -297,18 +298,36 @@ class Course(RuleBasedStateMachine):
 
     def _changes(self, booking: Expected, kind: str, role: str, absent: str = "customer") -> None:
         wanted = {"absent": absent} if kind == "no_show" else {}
-        expected = booking.refusal(kind, role, self.now, absent)
+        nobodys = self._has_nobody(booking, role)
+        expected = "not_theirs" if nobodys else booking.refusal(kind, role, self.now, absent)
         assert self._ask(booking, kind, role, wanted) == expected, f"{kind} by {role} at {self.now}: {booking}"
         if expected is None and booking.status in _OPEN:
             booking.does(kind, role, self.now, absent)
 
-    def _ask(self, booking: Expected, kind: str, role: str, wanted: dict[str, Any], by: str = "somebody") -> str | None:
-        change = self.does(self.floor.ask(booking.id, kind, role, wanted, self.now, by))
+    @staticmethod
+    def _has_nobody(booking: Expected, role: str) -> bool:
+        """Whether no mechanic could ask: an immediate session that nobody has taken."""
+        return role == "mechanic" and booking.place[1] is None
+
+    def _ask(
+        self, booking: Expected, kind: str, role: str, wanted: dict[str, Any], by: UUID | None = None
+    ) -> str | None:
+        """`by`: which mechanic, if not the one that has it."""
+        who = str(by or booking.place[1]) if role == "mechanic" else "somebody"
+        change = self.does(self.floor.ask(booking.id, kind, role, who, wanted, self.now))
         paid = booking.paid if booking.status == "awaiting_payment" and kind == "cancel" else None
         self.changes_made.append(change)
         answer = self.does(self.floor.apply(booking.id, change, self.now, paid))
         self.last = (booking, change, answer)
         return answer
+
+    @rule(which=WHICH, kind=st.sampled_from(_OF_MECHANICS))
+    def a_mechanic_asks_who_does_not_have_it(self, which: int, kind: str) -> None:
+        """Any more: it was handed over, or moved, in that moment."""
+        booking = self.some(which)
+        if booking is not None:
+            [other, *_] = [each for each in self.floor.mechanics if each != booking.place[1]]
+            assert self._ask(booking, kind, "mechanic", {}, other) == "not_theirs", f"{kind} by {other}: {booking}"
 
     @precondition(lambda self: self.last is not None)
     @rule()

@@ -70,7 +70,7 @@ class OnOffer(Course):
         booking, who = self._one_that_is_wanted(which), self.floor.mechanics[mechanic]
         self.now += later * SECOND
         expected = booking.answer_to(who, self.crew(), self.now)
-        answer = self._ask(booking, "accept", "mechanic", {}, str(who))
+        answer = self._ask(booking, "accept", "mechanic", {}, who)
         assert answer == expected, f"{who} at {self.now}: {booking}"
         if expected is None and not booking.is_taken:
             self.make_way(who, self.now)
@@ -80,7 +80,7 @@ class OnOffer(Course):
     def a_mechanic_says_no(self, which: int, mechanic: int) -> None:
         booking, who = self._one_that_is_wanted(which), self.floor.mechanics[mechanic]
         expected = booking.answer_to_no(who, self.now)
-        assert self._ask(booking, "decline_offer", "mechanic", {}, str(who)) == expected, f"{who}: {booking}"
+        assert self._ask(booking, "decline_offer", "mechanic", {}, who) == expected, f"{who}: {booking}"
         if expected is None:
             booking.is_declined_by(who, self.crew(), self.now)
 

@@ -9,8 +9,8 @@ from pitstop.postgres.pool import Pool
 from tests.life.model.agreed import Agreed
 from tests.life.model.prices import PLANS
 
-# Both around the clock, in different parts of one city; two services of an hour, with a quarter of an hour after it, of
-# which the second is in person; plans are rows of $4 to $7.
+# Both around the clock, in different parts of one city; the first keeps the workshop. Two services of an hour, with a
+# quarter of an hour after it, of which the second is in person; plans are rows of $4 to $7.
 _OPEN = """
 WITH workshop AS (
     INSERT INTO workshops (name, country, city, postal_code, address, email, timezone)
@@ -19,9 +19,12 @@ WITH workshop AS (
 bay AS (INSERT INTO bays (workshop_id, name) SELECT id, '1' FROM workshop),
 hired AS (
     INSERT INTO mechanics (
-        id, name, timezone, country, city, postal_code, address, minimum_notice_minutes, workshop_id
+        id, name, timezone, country, city, postal_code, address, minimum_notice_minutes, workshop_id,
+        keeps_workshop
     )
-    SELECT who.id, 'Zoé Bélanger', 'America/Toronto', 'CA', 'Toronto', who.postal_code, '1 Front Street', 0, workshop.id
+    SELECT
+        who.id, 'Zoé Bélanger', 'America/Toronto', 'CA', 'Toronto', who.postal_code, '1 Front Street', 0, workshop.id,
+        who.id = ($1::uuid[])[1]
     FROM unnest($1::uuid[], '{M5V 2T6,M4C 1A1}'::text[]) AS who (id, postal_code) CROSS JOIN workshop
 ),
 policy AS (INSERT INTO booking_policies (name, terms) VALUES ('of ' || ($2::uuid[])[1], $3::text::jsonb) RETURNING id),

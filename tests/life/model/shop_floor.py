@@ -175,9 +175,7 @@ class Floor:
     async def confirm(self, booking: UUID, now: datetime) -> bool:
         return await self.saga.confirm(booking, uuid4(), Course(OFFSETS, WAITING_ROOM), now) is not None
 
-    async def ask(
-        self, booking: UUID, kind: str, role: str, wanted: dict[str, Any], now: datetime, by: str = "somebody"
-    ) -> UUID:
+    async def ask(self, booking: UUID, kind: str, role: str, by: str, wanted: dict[str, Any], now: datetime) -> UUID:
         id = uuid4()
         await self.database.execute(_ASK, id, booking, kind, Role(role), by, _text(wanted), now)
         return id

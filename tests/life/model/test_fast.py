@@ -163,8 +163,12 @@ MUTANTS: dict[str, Mutant] = {
         _moved,
     ),
     "a change is decided on each time": (
-        lambda patch: without(patch, changes._SQL, "change", "outcome, detail", "NULL::text AS outcome, detail"),
+        lambda patch: without(patch, changes._SQL, "change", "c.outcome, c.detail", "NULL::text AS outcome, c.detail"),
         _repeated,
+    ),
+    "who has the booking no more decides on it": (
+        lambda patch: without(patch, changes._SQL, "change", "b.mechanic_id::text = c.asked_by", "TRUE"),
+        lambda course: course.a_mechanic_asks_who_does_not_have_it(0, "cancel"),
     ),
     "who has waited in vain pays": (lambda patch: patch.setattr(changes, "_came", _nobody), _waited_in_vain),
     "who is there is called absent": (lambda patch: patch.setattr(changes, "_came", _nobody), _missed_though_there),

@@ -55,11 +55,13 @@ async def test_somebody_comes_as_it_moves(meeting: Meeting, database: Any, who: 
 
 
 async def test_somebody_wants_what_an_early_end_leaves(meeting: Meeting, urls: Urls, database: Any) -> None:
-    """At the moment of the end, over and over: had, or not had, and never by both."""
+    """Before the end, in that moment, and after it: had, or not had, and never by both."""
     start, shop = meeting.case.start, meeting.case.shop
     assert (await meeting.change("start", "mechanic", start)).refusal is None
     now = start + 30 * MINUTE
     rival = await add_booking(database, shop, start + 45 * MINUTE, "holding")
+    wanted = "UPDATE bookings SET preferred_mechanic_id = mechanic_id WHERE id = $1"
+    await database.execute(wanted, rival.booking_id)
     ends = await meeting.wish("complete", "mechanic", now)
     async with open_pool(urls.worker, 2, "test") as pool:
         saga = PostgresSaga(pool)

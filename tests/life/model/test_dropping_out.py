@@ -97,7 +97,7 @@ MUTANTS: dict[str, Mutant] = {
         _beside,
     ),
     "the customer is not told of it": (not_told_of("at_risk"), _handed_over),
-    "nobody deals with it, and the customer pays": (instead(changes, "_is_away", _never), _nobody_deals),
+    "nobody deals with it, and the customer pays": (instead(changes, "_is_flagged", _never), _nobody_deals),
     "who is handed it over is flagged": (
         sql(steps._FLAGS, "resolve_flags", "resolved_at IS NULL", "resolved_at IS NULL AND $2 <> 'handed_over'"),
         _handed_over,

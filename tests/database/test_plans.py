@@ -1,0 +1,85 @@
+"""What is asked all the time reads no more rows than it brings back, however many bookings there are."""
+
+import json
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from pitstop.postgres import queries
+from tests.support.rows import Case, add_booking, add_reservation
+from tests.support.shop import Shop, open_shop
+
+_MANY = 500
+_COPIES = """
+INSERT INTO bookings (
+    id, status, request_fingerprint, created_by, created_by_role, customer_id, customer_name, customer_email, country,
+    city, postal_code, timezone, service_id, plan_id, mechanic_id, starts_at, ends_at, buffer_before_minutes,
+    buffer_after_minutes, amount, currency
+)
+SELECT
+    gen_random_uuid(), status, '', gen_random_uuid()::text, created_by_role, gen_random_uuid(), customer_name,
+    customer_email, country, city, postal_code, timezone, service_id, plan_id, $3, starts_at, ends_at,
+    buffer_before_minutes, buffer_after_minutes, amount, currency
+FROM bookings CROSS JOIN generate_series(1, $2) WHERE id = $1
+"""
+
+
+def _nodes(plan: dict[str, Any]) -> list[dict[str, Any]]:
+    return [plan, *(node for below in plan.get("Plans", []) for node in _nodes(below))]
+
+
+async def _plan(connection: Any, sql: str, *arguments: Any, options: str = "") -> list[dict[str, Any]]:
+    text = await connection.fetchval(f"EXPLAIN (FORMAT JSON{options}) {sql}", *arguments)
+    return _nodes(json.loads(text)[0]["Plan"])
+
+
+async def _read_in_vain(connection: Any, *whose: str | UUID | None) -> int:
+    """So many bookings does a list look at without showing them."""
+    desk = queries.load("desk")
+    await connection.execute(desk["plan_for_what_is_asked"])
+    arguments = (None, None, None, None, None, None, 20, None, *whose)
+    nodes = await _plan(connection, desk["list_bookings"], *arguments, options=", ANALYZE")
+    return sum(node.get("Rows Removed by Filter", 0) for node in nodes if node.get("Relation Name") == "bookings")
+
+
+@pytest.mark.parametrize("role", ["customer", "mechanic", "service"])
+async def test_a_list_is_of_ones_own_bookings(rows: Any, database: Any, shop: Shop, role: str) -> None:
+    """The control names nobody: then row-level security has every booking before it."""
+    case = await add_booking(rows, shop, shop.start(), by="service" if role == "service" else "customer")
+    await rows.execute(_COPIES, case.booking_id, _MANY, (await open_shop(database)).mechanic_id)
+    await rows.execute("ANALYZE bookings")
+    subject = {"customer": str(case.customer_id), "mechanic": str(shop.mechanic_id), "service": case.created_by}[role]
+    await rows.execute("SET LOCAL ROLE pitstop_api")
+    await rows.execute(queries.load("desk")["become"], role, subject)
+    whose = [subject if role == each else None for each in ("customer", "mechanic", "service")]
+    assert await _read_in_vain(rows, *whose) == 0
+    assert await _read_in_vain(rows, None, None, None) >= _MANY
+
+
+async def _could_be_found_by(connection: Any, case: Case) -> set[str]:
+    """Which indexes would bring a booking's reservations, if it had none of its own for that."""
+    await connection.execute("DROP INDEX slot_reservations_of_booking, one_live_reservation_of_a_booking")
+    await connection.execute("SET LOCAL enable_seqscan = off")
+    live = "SELECT FROM slot_reservations WHERE booking_id = $1 AND status IN ('reserved', 'confirmed')"
+    nodes = await _plan(connection, live, case.booking_id)
+    return {node["Index Name"] for node in nodes if "booking_id" in node.get("Index Cond", "")}
+
+
+async def test_what_guards_a_time_is_no_index_of_bookings(rows: Any, shop: Shop) -> None:
+    """It would look as cheap as theirs, and every page of it would be read."""
+    case = await add_booking(rows, shop, shop.start())
+    await add_reservation(rows, case)
+    assert await _could_be_found_by(rows, case) == set()
+
+
+async def test_as_a_plain_column_it_would_be(rows: Any, shop: Shop) -> None:
+    """The control: as the guard was before."""
+    await rows.execute(
+        "ALTER TABLE slot_reservations DROP CONSTRAINT one_booking_at_a_time, ADD CONSTRAINT one_booking_at_a_time"
+        " EXCLUDE USING gist (mechanic_id WITH =, blocked WITH &&, booking_id WITH <>)"
+        " WHERE (status IN ('reserved', 'confirmed'))"
+    )
+    case = await add_booking(rows, shop, shop.start())
+    await add_reservation(rows, case)
+    assert await _could_be_found_by(rows, case) == {"one_booking_at_a_time"}

@@ -83,3 +83,13 @@ async def test_as_a_plain_column_it_would_be(rows: Any, shop: Shop) -> None:
     case = await add_booking(rows, shop, shop.start())
     await add_reservation(rows, case)
     assert await _could_be_found_by(rows, case) == {"one_booking_at_a_time"}
+
+
+async def test_the_audit_holds_a_page_of_bookings_against_what_is_near_it(rows: Any, shop: Shop) -> None:
+    """By the index that guards the time; the control puts all live reservations aside first, for each page."""
+    case = await add_booking(rows, shop, shop.start())
+    await rows.execute("SET LOCAL enable_seqscan = off")
+    overlaps = queries.load("audit")["overlaps"]
+    assert "CTE Scan" not in {node["Node Type"] for node in await _plan(rows, overlaps, [case.booking_id])}
+    aside = overlaps.replace("NOT MATERIALIZED", "")
+    assert "CTE Scan" in {node["Node Type"] for node in await _plan(rows, aside, [case.booking_id])}

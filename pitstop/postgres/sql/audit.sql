@@ -178,8 +178,9 @@ LEFT JOIN bookings AS b ON b.id = wanted.id
 WHERE b.id IS NULL OR b.status NOT IN ('holding', 'awaiting_payment', 'pending', 'confirmed', 'in_progress')
 
 -- name: overlaps
--- By what the rows block, whether or not the constraints stand. A pair is told by the smaller id.
-WITH live AS (
+-- By what the rows block, whether or not the constraints stand. A pair is told by the smaller id. Not materialized: a page of
+-- bookings is held against those that are near it, not against all that there are.
+WITH live AS NOT MATERIALIZED (
     SELECT * FROM slot_reservations
     WHERE status IN ('reserved', 'confirmed') AND (status = 'confirmed' OR expires_at > transaction_timestamp())
 )

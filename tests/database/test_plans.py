@@ -1,6 +1,7 @@
 """What is asked all the time reads no more rows than it brings back, however many bookings there are."""
 
 import json
+import re
 from typing import Any
 from uuid import UUID
 
@@ -93,3 +94,41 @@ async def test_the_audit_holds_a_page_of_bookings_against_what_is_near_it(rows: 
     assert "CTE Scan" not in {node["Node Type"] for node in await _plan(rows, overlaps, [case.booking_id])}
     aside = overlaps.replace("NOT MATERIALIZED", "")
     assert "CTE Scan" in {node["Node Type"] for node in await _plan(rows, aside, [case.booking_id])}
+
+
+_OF_ALL = "SELECT indexrelid::regclass::text FROM pg_index WHERE indrelid = 'bookings'::regclass AND indpred IS NULL"
+
+
+async def _reads_all(connection: Any, sql: str) -> bool:
+    """Whether all bookings are looked at though there are indexes, as planned before any argument is known."""
+    await connection.execute("SET LOCAL enable_seqscan = off; SET LOCAL plan_cache_mode = force_generic_plan")
+    await connection.execute(f"PREPARE asked AS {sql}")
+    nulls = ", ".join("NULL" for _ in set(re.findall(r"\$\d+", sql)))
+    nodes = await _plan(connection, f"EXECUTE asked ({nulls})")
+    of_all = {row[0] for row in await connection.fetch(_OF_ALL)}
+    return any(
+        (node["Node Type"] == "Seq Scan" and node["Relation Name"] == "bookings")
+        or (node.get("Index Name") in of_all and "Index Cond" not in node)
+        for node in nodes
+    )
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("saga", "stranded_bookings"),
+        ("saga", "expire_lapsed_holds"),
+        ("flags", "unheard"),
+        ("flags", "flag_offline"),
+    ],
+)
+async def test_the_sweep_looks_at_what_is_open(rows: Any, file: str, name: str) -> None:
+    """Not at what has ended, of which there is ever more."""
+    assert not await _reads_all(rows, queries.load(file)[name])
+
+
+async def test_asked_at_one_go_it_would_look_at_all(rows: Any) -> None:
+    """The control: as one condition over all bookings."""
+    flagged, late = "SELECT booking_id FROM booking_flags WHERE is_news", "SELECT booking_id FROM notifications"
+    sql = f"SELECT FROM bookings WHERE id IN ({flagged}) OR id IN ({late} WHERE due_at < $1)"
+    assert await _reads_all(rows, sql)

@@ -55,18 +55,20 @@ RETURNING f.id
 
 -- name: unheard
 -- Bookings whose run has taken no notice of their flag yet, or of a mail that is owed since before $2, or of a difference whose
--- time to pay was over then: a change was decided on, and the run that did so has lost it.
+-- time to pay was over then: a change was decided on, and the run that did so has lost it. Each part has an index of its own.
+WITH unheard AS (
+    SELECT f.booking_id FROM booking_flags AS f JOIN bookings AS o ON o.id = f.booking_id AND o.status = 'confirmed'
+    WHERE f.is_news
+    UNION
+    SELECT booking_id FROM notifications WHERE status = 'pending' AND COALESCE(due_at, created_at) < $2
+    UNION
+    SELECT booking_id FROM supplements WHERE status = 'open' AND expires_at < $2
+    UNION
+    SELECT d.booking_id FROM payments AS d JOIN supplements AS u ON u.id = d.supplement_id
+    WHERE d.supplement_id IS NOT NULL AND d.paid_at IS NULL AND d.status <> 'canceled' AND u.closed_at < $2
+)
 SELECT b.id AS booking_id, encode(b.request_fingerprint, 'hex') AS fingerprint, b.mechanic_id, b.customer_id, b.starts_at, b.status
 FROM bookings AS b
-WHERE (b.status = 'confirmed' AND b.id IN (SELECT booking_id FROM booking_flags WHERE is_news))
-    OR b.id IN (
-        SELECT booking_id FROM notifications
-        WHERE status = 'pending' AND COALESCE(due_at, created_at) < $2
-    )
-    OR b.id IN (SELECT booking_id FROM supplements WHERE status = 'open' AND expires_at < $2)
-    OR b.id IN (
-        SELECT d.booking_id FROM payments AS d JOIN supplements AS u ON u.id = d.supplement_id
-        WHERE d.supplement_id IS NOT NULL AND d.paid_at IS NULL AND d.status <> 'canceled' AND u.closed_at < $2
-    )
+JOIN unheard ON unheard.booking_id = b.id
 ORDER BY b.starts_at
 LIMIT $1

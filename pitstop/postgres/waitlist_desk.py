@@ -52,7 +52,9 @@ class WaitlistDesk:
 
     async def entries(self, caller: Caller, after: tuple[datetime, UUID] | None, limit: int) -> list[dict[str, Any]]:
         async with self._as(caller) as connection:
-            rows = await connection.fetch(_SQL["list_entries"], *(after or (None, None)), limit)
+            await connection.execute(_DESK["plan_for_what_is_asked"])
+            whose = caller.subject if caller.role is Role.CUSTOMER else None
+            rows = await connection.fetch(_SQL["list_entries"], *(after or (None, None)), limit, whose)
             await _note_reading(
                 connection, caller, Entry(Action.READ_WAITLIST, "waitlist", detail={"count": len(rows)})
             )

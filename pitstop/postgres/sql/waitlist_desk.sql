@@ -45,7 +45,7 @@ LEFT JOIN bookings AS o ON o.waitlist_entry_id = e.id AND o.status = 'awaiting_p
 WHERE e.id = $1
 
 -- name: list_entries
--- Newest first; the cursor is the last row of the page before.
+-- Newest first; the cursor is the last row of the page before. $4: whose they are, if a customer asks, as with bookings.
 SELECT
     e.id, CASE WHEN e.status = 'waiting' AND o.id IS NOT NULL THEN 'offered' ELSE e.status END AS status,
     waitlist_position(e.id) AS position, e.service_id, e.plan_id, e.mechanic_id, e.customer_id,
@@ -53,7 +53,8 @@ SELECT
     e.missed_at_most - e.missed AS misses_left, e.created_at, o.id AS offered_booking_id
 FROM waitlist_entries AS e
 LEFT JOIN bookings AS o ON o.waitlist_entry_id = e.id AND o.status = 'awaiting_payment'
-WHERE $1::timestamptz IS NULL OR (e.created_at, e.id) < ($1, $2::uuid)
+WHERE ($1::timestamptz IS NULL OR (e.created_at, e.id) < ($1, $2::uuid))
+    AND ($4::uuid IS NULL OR e.customer_id = $4)
 ORDER BY e.created_at DESC, e.id DESC
 LIMIT $3
 

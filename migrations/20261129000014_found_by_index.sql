@@ -18,10 +18,31 @@ ALTER TABLE slot_reservations
     ADD CONSTRAINT one_booking_in_a_bay EXCLUDE USING gist (bay_id WITH =, blocked WITH &&, uuid_send(booking_id) WITH <>)
     WHERE (status IN ('reserved', 'confirmed') AND bay_id IS NOT NULL);
 
+-- The same rule; but the booking of a link is looked up by its id, not looked for among all.
+ALTER POLICY own_entries ON waitlist_entries USING (
+    CASE (SELECT caller_role())
+        WHEN 'customer' THEN customer_id::text = (SELECT caller())
+        WHEN 'service' THEN created_by = (SELECT caller()) AND created_by_role = 'service'
+        WHEN 'link' THEN erased_at IS NULL
+        AND id = (SELECT b.waitlist_entry_id FROM bookings AS b WHERE b.id = CASE (SELECT caller_role()) WHEN 'link' THEN (SELECT caller())::uuid END)
+        ELSE (SELECT caller_role()) = 'operator'
+    END
+);
+
 RESET ROLE;
 
 -- migrate:down
 SET LOCAL ROLE pitstop_owner;
+
+ALTER POLICY own_entries ON waitlist_entries USING (
+    CASE (SELECT caller_role())
+        WHEN 'customer' THEN customer_id::text = (SELECT caller())
+        WHEN 'service' THEN created_by = (SELECT caller()) AND created_by_role = 'service'
+        WHEN 'link' THEN erased_at IS NULL
+        AND id = (SELECT b.waitlist_entry_id FROM bookings AS b WHERE b.id::text = (SELECT caller()))
+        ELSE (SELECT caller_role()) = 'operator'
+    END
+);
 
 ALTER TABLE slot_reservations
     -- squawk-ignore ban-drop-constraint

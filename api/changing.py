@@ -98,7 +98,9 @@ async def _have_decided(
         raise forbidden(_NOT_YOURS) from None
     outcome = await _decided(rooms, caller, standing, wish)
     if outcome.refusal is ChangeRefusal.NOT_THEIRS:
-        raise forbidden(_NOT_YOURS)
+        # As if they asked now.
+        seen = await rooms.desk.standing(caller, standing.booking_id)
+        raise not_found() if seen is None else forbidden(_NOT_YOURS)
     if outcome.refusal is not None:
         raise _refused(kind, outcome.refusal, outcome.why)
 

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from tests.life.conftest import booked, mechanic, operator
+from tests.life.conftest import booked, books, mechanic, operator
 from tests.support.people import Customer, Issuer
 from tests.support.shop import Shop
 from tests.support.shops import hire
 
-__all__ = ["booked", "mechanic", "operator"]
+__all__ = ["booked", "books", "mechanic", "operator"]
 
 
 @pytest.fixture

@@ -4,7 +4,10 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from tests.life.conftest import Booked
+from tests.life.meeting import Books, ask, meet
 from tests.support.histories import replays
 from tests.support.people import Customer, events
 from tests.support.shop import Shop, open_workshop
@@ -176,3 +179,30 @@ async def test_who_was_there_before_does_not_stand_for_the_new_mechanic(
     assert (await clock.to_the_end(booking))["status"] == "no_show"
     read = await customer.read(booking)
     assert (read["absent"], read["amount_refunded"]) == ("mechanic", 8900)
+
+
+@pytest.mark.parametrize("handed_first", [True, False])
+async def test_as_its_mechanic_cancels(
+    customer: Customer,
+    mechanic: Customer,
+    operator: Customer,
+    other: Customer,
+    shop: Shop,
+    booked: Booked,
+    database: Any,
+    books: Books,
+    handed_first: bool,
+) -> None:
+    """It is cancelled, or it is another mechanic's, which is not for the one before to cancel."""
+    booking = await booked(shop.start(days=3))
+    hands, cancels = ask(operator, booking, "hand-over", mechanic_id=str(other.id)), ask(mechanic, booking, "cancel")
+    acts = (hands, cancels) if handed_first else (cancels, hands)
+    answers = [answer.status_code for answer in await meet(database, booking, *acts)]
+    read = await customer.read(booking)
+    if handed_first:
+        assert answers == [200, 404]
+        assert (read["status"], read["mechanic_id"]) == ("confirmed", str(other.id))
+    else:
+        assert answers == [200, 409]
+        assert (read["status"], read["amount_refunded"]) == ("cancelled", shop.amount)
+    await books.agree(booking)

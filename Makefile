@@ -19,7 +19,7 @@ run: setup ## Starts the whole stack and books one appointment (FRESH=1: without
 	@exec $(PYTHON) -m pitstop.devstack up $(if $(FRESH),--fresh)
 
 test: setup check ## Checks, then runs all tests
-	@$(PYTHON) -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	@$(PYTHON) -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 check: setup ## Style, types, layers and migrations
 	@scripts/check.sh

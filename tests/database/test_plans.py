@@ -3,7 +3,6 @@
 import json
 import re
 from typing import Any
-from uuid import UUID
 
 import pytest
 
@@ -35,11 +34,11 @@ async def _plan(connection: Any, sql: str, *arguments: Any, options: str = "") -
     return _nodes(json.loads(text)[0]["Plan"])
 
 
-async def _read_in_vain(connection: Any, *whose: str | UUID | None) -> int:
+async def _read_in_vain(connection: Any, *whose: str | None, flagged: bool | None = None) -> int:
     """So many bookings does a list look at without showing them."""
     desk = queries.load("desk")
     await connection.execute(desk["plan_for_what_is_asked"])
-    arguments = (None, None, None, None, None, None, 20, None, *whose)
+    arguments = (None, None, None, None, None, None, 20, flagged, *whose)
     nodes = await _plan(connection, desk["list_bookings"], *arguments, options=", ANALYZE")
     return sum(node.get("Rows Removed by Filter", 0) for node in nodes if node.get("Relation Name") == "bookings")
 
@@ -56,6 +55,21 @@ async def test_a_list_is_of_ones_own_bookings(rows: Any, database: Any, shop: Sh
     whose = [subject if role == each else None for each in ("customer", "mechanic", "service")]
     assert await _read_in_vain(rows, *whose) == 0
     assert await _read_in_vain(rows, None, None, None) >= _MANY
+
+
+async def test_a_list_of_what_is_flagged_reads_nothing_else(rows: Any, database: Any, shop: Shop) -> None:
+    case = await add_booking(rows, shop, shop.start())
+    await rows.execute(_COPIES, case.booking_id, _MANY, (await open_shop(database)).mechanic_id)
+    await rows.execute(
+        "INSERT INTO booking_flags (booking_id, kind, mechanic_id, reason, since, raised_by)"
+        " VALUES ($1, 'mechanic_away', $2, 'time_off', now(), 'mechanic')",
+        case.booking_id,
+        shop.mechanic_id,
+    )
+    await rows.execute("ANALYZE bookings, booking_flags")
+    await rows.execute("SET LOCAL ROLE pitstop_api")
+    await rows.execute(queries.load("desk")["become"], "operator", "somebody")
+    assert await _read_in_vain(rows, None, None, None, flagged=True) == 0
 
 
 async def _could_be_found_by(connection: Any, case: Case) -> set[str]:

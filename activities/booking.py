@@ -27,7 +27,7 @@ from pitstop.contracts.booking import (
 from pitstop.domain.booking import BookingStatus
 from pitstop.domain.course import Course
 from pitstop.domain.limits import DeclineLimits
-from pitstop.domain.saga import CalledOff, HoldOutcome, IntentState
+from pitstop.domain.saga import CalledOff, HoldOutcome, IntentState, OwedRefund
 from pitstop.ports import PaymentGateway, PaymentsRefused, PaymentsUnavailable, SagaStore
 
 _log = logging.getLogger("pitstop.payments")
@@ -130,9 +130,17 @@ class PaymentActivities:
 
     @activity.defn(name=names.REFUND_PAYMENT)
     async def refund(self, request: RefundPayment) -> None:
+        """Each that is owed, whatever becomes of the others; then fails if one of them did."""
+        failed: list[Exception] = []
         for owed in await self._store.owed_refunds(request.booking_id, request.reason, request.now):
-            refund_id = await self._payments.refund(
-                owed.idempotency_key, owed.payment_intent_id, owed.amount, owed.reason
-            )
-            moment = not_before(request.now)
-            await self._store.record_refund(request.booking_id, owed.idempotency_key, refund_id, moment)
+            try:
+                await self._refund(request, owed)
+            except (PaymentsUnavailable, PaymentsRefused) as failure:
+                failed.append(failure)
+        if failed:
+            raise failed[0]
+
+    async def _refund(self, request: RefundPayment, owed: OwedRefund) -> None:
+        made = await self._payments.refund(owed.idempotency_key, owed.payment_intent_id, owed.amount, owed.reason)
+        moment = not_before(request.now)
+        await self._store.record_refund(request.booking_id, owed.idempotency_key, made, moment)

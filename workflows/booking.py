@@ -252,11 +252,31 @@ class BookingWorkflow:
 
     async def _close(self, terms: Terms) -> Terms:
         """The session's time is over, and nobody has closed it. Its mails have been tried until now."""
-        await self._letters.arrive()
+        if not await self._mails_are_through():
+            return terms
         step = SessionStep(**self._ref(), **self._course())
         limit = self._spans.database_activity
         closed = await local_or_none(names.COMPLETE_SESSION, step, Terms, limit, "complete the session")
         return closed or terms.model_copy(update={"status": BookingStatus.COMPLETED})
+
+    async def _mails_are_through(self) -> bool:
+        """Waits for tries under way; one that was posted for a later time, and does not get through, holds up no end.
+
+        False when somebody asks for something meanwhile, which goes first.
+        """
+        if not self._letters.keys_under_way() or not workflow.patched("closing-waits-for-one-try"):
+            await self._letters.arrive()
+            return True
+        try:
+            await workflow.wait_condition(
+                lambda: self._is_wanted() or not self._letters.keys_under_way(),
+                timeout=self._spans.mail_activity,
+                timeout_summary="mails under way",
+            )
+        except TimeoutError:
+            await self._letters.stop()
+            self._letters.forget_all_but(set())
+        return not self._is_wanted()
 
     async def _settle(self, terms: Terms) -> BookingEnding:
         """The booking has ended: the money goes back that is owed, and what is to be told is told."""
@@ -313,7 +333,8 @@ class BookingWorkflow:
         paid = self._confirmed or await self._void_payment()
         called_off = await self._call_off(paid)
         if called_off.refund_due:
-            await self._refund("called_off")
+            # What is owed is on record since then; a reason of its own would owe the rest of the price as well.
+            await self._refund(None)
         await self._see_off(called_off.voids)
         self._ended(called_off.status or BookingStatus.CANCELLED)
         if paid:

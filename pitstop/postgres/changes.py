@@ -143,10 +143,11 @@ async def _decide(asked: Asked, kind: ChangeKind, theirs: bool) -> tuple[str, di
 
 async def _cancel(asked: Asked) -> dict[str, Any]:
     """Frees the slot; what goes back is said by the frozen policy, and is owed from here on."""
-    if asked.is_in(BookingStatus.AWAITING_PAYMENT):
-        return await _call_off(asked, 100)
-    if asked.wanted.get("unpaid"):
+    waits = asked.is_in(BookingStatus.AWAITING_PAYMENT)
+    if asked.wanted.get("unpaid") and (asked.course.paid or not waits):
         raise Refused(ChangeRefusal.NOT_CANCELLABLE, "It has been paid for.")
+    if waits:
+        return await _call_off(asked, 100)
     if asked.for_customer and asked.is_in(BookingStatus.CONFIRMED) and asked.start <= asked.now:
         raise Refused(ChangeRefusal.NOT_CANCELLABLE, "The session's time has begun.")
     return await _call_off(asked, _percent_back(asked))

@@ -4,8 +4,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from temporalio.client import WorkflowFailureError
 
 from tests.life.conftest import Booked
+from tests.life.meeting import Books
 from tests.support.histories import replays
 from tests.support.people import Customer, events
 from tests.support.shop import Shop
@@ -175,3 +177,35 @@ async def test_a_later_cancellation_goes_by_the_new_price(
     assert (answer.status_code, answer.json()["amount_refunded"]) == (200, refunded), answer.text
     kept = await database.fetchval("SELECT kept_amount FROM bookings WHERE id = $1", booking["id"])
     assert kept == 8900 - refunded
+
+
+async def test_a_run_that_is_stopped_gives_back_what_is_owed_and_no_more(
+    customer: Customer,
+    operator: Customer,
+    mechanic: Customer,
+    shop: Shop,
+    booked: Booked,
+    clock: Clock,
+    stripe: StripeControl,
+    database: Any,
+    books: Books,
+) -> None:
+    """The session goes on, and its price stays: only the difference of the cheaper plan was on its way."""
+    start = shop.start(days=3)
+    booking = await booked(start)
+    await clock.forward_to(booking, start - timedelta(minutes=10))
+    plan = await add_plan(database, shop, 5000)
+    away = await stripe.fault("refund", "error_500", times=None)
+    moved = await operator.ask(booking, "reschedule", start=start.isoformat(), plan_id=str(plan))
+    assert (moved.status_code, moved.json()["amount_awaiting_refund"]) == (200, 3900), moved.text
+    assert (await mechanic.ask(booking, "start")).status_code == 200
+    run = clock.workflow(booking)
+    await run.cancel()
+    await stripe.remove(away)
+    with pytest.raises(WorkflowFailureError):
+        await run.result()
+    read = await customer.read(booking)
+    assert (read["status"], read["amount_refunded"], read["amount_awaiting_refund"]) == ("in_progress", 3900, 0)
+    assert (await mechanic.ask(booking, "complete")).status_code == 200
+    await clock.workflow(booking).result()
+    await books.agree(booking)

@@ -283,3 +283,19 @@ async def test_who_leaves_and_has_paid_meanwhile_keeps_it(make: Open, paid_first
     outcome = await PostgresChanges(line.saga._pool).apply(booking, given_back, Course((), timedelta()), moment())
     assert outcome.refusal == (ChangeRefusal.NOT_CANCELLABLE if paid_first else None)
     assert await line.database.fetchval("SELECT status FROM bookings WHERE id = $1", booking) == becomes
+
+
+async def test_who_has_paid_and_is_not_confirmed_yet_keeps_it_too(make: Open) -> None:
+    """Its run has heard of the payment, and decides on the leaving first."""
+    line = await make(1)
+    entry = await line.join("first")
+    await line.free(0)
+    await line.serve()
+    booking = await line.offer_of(entry)
+    assert booking
+    given_back = await line.database.fetchval(_GIVE_BACK, booking)
+    course = Course((), timedelta(), paid=True)
+    outcome = await PostgresChanges(line.saga._pool).apply(booking, given_back, course, moment())
+    assert outcome.refusal == ChangeRefusal.NOT_CANCELLABLE
+    await line.pay(booking)
+    assert await line.database.fetchval("SELECT status FROM bookings WHERE id = $1", booking) == "confirmed"

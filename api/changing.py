@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 from api.callers import forbidden
 from api.composition import Rooms
 from api.problems import FieldError, Problem, not_found, unavailable
-from api.schemas import BookingOut
+from api.schemas import AsSeenIn, BookingOut
 from api.sheets import booking_out
 from pitstop.domain.caller import Caller
 from pitstop.domain.changes import (
@@ -53,6 +53,11 @@ _AT_FAULT = {
 _NOT_YOURS = (
     "It is for the booking's own mechanic to ask this, or, of a workshop's word, for whoever keeps the workshop."
 )
+
+
+def as_seen(sent: AsSeenIn | None) -> dict[str, Any]:
+    """What a change wants that is of the booking as it was looked at, if that is said."""
+    return {} if sent is None or sent.version is None else {"version": sent.version}
 
 
 async def change_booking(

@@ -38,6 +38,7 @@ class DashboardQuery(Sent):
 
 class BookedThere(BaseModel):
     booking_id: UUID
+    version: int
     status: BookingStatus
     workshop_status: WorkshopStatus | None
     workshop_answer_by: datetime | None
@@ -94,6 +95,7 @@ class Dashboard(BaseModel):
 
 _BOOKED: Json = {
     "booking_id": "7d0c9d1c-6a5e-5f0b-9f43-0a8a5d0f3c11",
+    "version": 4,
     "status": "confirmed",
     "workshop_status": "awaiting",
     "workshop_answer_by": "2026-11-24T18:00:00Z",

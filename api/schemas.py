@@ -339,7 +339,13 @@ class WorkshopProposalIn(Sent):
     reason: Reason
 
 
-class CancelIn(Sent):
+class AsSeenIn(Sent):
+    """`version`: that of the booking as it was looked at; if it has changed since, nothing is done."""
+
+    version: Version
+
+
+class CancelIn(AsSeenIn):
     reason: Reason
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Depends
 
 from api.callers import Authenticated, BookingId, Reader, forbidden
-from api.changing import accept_offer, change_booking, decline_offer
+from api.changing import accept_offer, as_seen, change_booking, decline_offer
 from api.composition import InRooms
 from api.examples import BOOKING, TO_PAY, shown
 from api.openapi import problems
@@ -70,8 +70,9 @@ async def cancel(
     sent: Annotated[CancelIn | None, Body(examples=[{"reason": "The car is sold."}])] = None,
 ) -> BookingOut:
     """Frees the slot at once. A customer gets back what the booking's policy says; when a mechanic or an operator
-    cancels, all. What Stripe cannot give back at once is `amount_awaiting_refund`."""
-    return await change_booking(rooms, caller, id, ChangeKind.CANCEL, reason=sent.reason if sent else None)
+    cancels, all. What Stripe cannot give back at once is `amount_awaiting_refund`. 409 `version_conflict`: it has
+    changed since it was looked at."""
+    return await change_booking(rooms, caller, id, ChangeKind.CANCEL, as_seen(sent), sent.reason if sent else None)
 
 
 @router.post("/{id}/accept", responses=_RESPONSES)

@@ -5,13 +5,13 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Depends
 
 from api.callers import Authenticated, BookingId, forbidden
-from api.changing import change_booking
+from api.changing import as_seen, change_booking
 from api.composition import InRooms
 from api.examples import BOOKING, shown
 from api.openapi import problems
 from api.reading import StrictRoute
 from api.routes.bookings import no_store
-from api.schemas import BookingOut, CancelIn, WorkshopProposalIn
+from api.schemas import AsSeenIn, BookingOut, CancelIn, WorkshopProposalIn
 from pitstop.domain.caller import Caller, Role
 from pitstop.domain.changes import ChangeKind
 
@@ -22,10 +22,16 @@ _RESPONSES = {200: shown(BOOKING), **problems(400, 401, 403, 404, 408, 409, 413,
 
 
 @router.post("/confirm", responses=_RESPONSES)
-async def confirm(id: BookingId, caller: Authenticated, rooms: InRooms) -> BookingOut:
-    """The workshop takes the booking at the time that was booked. 409 `not_awaited`: no word is waited for any more."""
+async def confirm(
+    id: BookingId,
+    caller: Authenticated,
+    rooms: InRooms,
+    sent: Annotated[AsSeenIn | None, Body(examples=[{"version": 4}])] = None,
+) -> BookingOut:
+    """The workshop takes the booking at the time that was booked. 409 `not_awaited`: no word is waited for any more;
+    `version_conflict`: it has another time, perhaps, than the one that was looked at."""
     _require_office(caller)
-    return await change_booking(rooms, caller, id, ChangeKind.WORKSHOP_CONFIRM)
+    return await change_booking(rooms, caller, id, ChangeKind.WORKSHOP_CONFIRM, as_seen(sent))
 
 
 @router.post("/propose", responses=_RESPONSES)
@@ -48,9 +54,10 @@ async def decline(
     rooms: InRooms,
     sent: Annotated[CancelIn | None, Body(examples=[{"reason": "No lift is free."}])] = None,
 ) -> BookingOut:
-    """The workshop cannot take the booking: it is cancelled, and all of the money goes back."""
+    """The workshop cannot take the booking: it is cancelled, and all of the money goes back. 409 as for its yes."""
     _require_office(caller)
-    return await change_booking(rooms, caller, id, ChangeKind.WORKSHOP_DECLINE, reason=sent.reason if sent else None)
+    reason = sent.reason if sent else None
+    return await change_booking(rooms, caller, id, ChangeKind.WORKSHOP_DECLINE, as_seen(sent), reason)
 
 
 def _require_office(caller: Caller) -> None:

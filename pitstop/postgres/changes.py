@@ -35,7 +35,7 @@ from pitstop.postgres import (
     workshop_proposals,
     workshop_words,
 )
-from pitstop.postgres.asking import UNANSWERED, Asked, Refused, percent_back, require_waiver
+from pitstop.postgres.asking import UNANSWERED, Asked, Refused, percent_back, require_version, require_waiver
 from pitstop.postgres.pool import Connection, Pool
 from pitstop.postgres.settling import settle as _settle
 
@@ -146,6 +146,7 @@ async def _cancel(asked: Asked) -> dict[str, Any]:
     waits = asked.is_in(BookingStatus.AWAITING_PAYMENT)
     if asked.wanted.get("unpaid") and (asked.course.paid or not waits):
         raise Refused(ChangeRefusal.NOT_CANCELLABLE, "It has been paid for.")
+    require_version(asked)
     if waits:
         return await _call_off(asked, 100)
     if asked.for_customer and asked.is_in(BookingStatus.CONFIRMED) and asked.start <= asked.now:
@@ -181,6 +182,7 @@ async def _call_off(
 async def _workshop_declines(asked: Asked) -> dict[str, Any]:
     """The booking ends, and all of the money goes back."""
     workshop_words.require_awaited(asked)
+    require_version(asked)
     await workshop_words.end(asked, "declined")
     return await _call_off(asked, 100, NoticeKind.WORKSHOP_DECLINED)
 

@@ -15,7 +15,7 @@ from pitstop.domain.changes import ChangeRefusal
 from pitstop.domain.notices import NoticeKind
 from pitstop.domain.saga import OwedNotice
 from pitstop.postgres import queries, steps
-from pitstop.postgres.asking import UNANSWERED, Asked, Refused
+from pitstop.postgres.asking import UNANSWERED, Asked, Refused, require_version
 
 _SQL = queries.load("workshop_words")
 # What tells of a word that is waited for; and of times that somebody else has proposed meanwhile.
@@ -65,6 +65,7 @@ async def confirm(asked: Asked) -> dict[str, Any]:
     if asked.booking["workshop_status"] == "confirmed":
         return {"unchanged": True}
     require_awaited(asked)
+    require_version(asked)
     await steps.close_proposal(asked.connection, asked.booking_id, "replaced", asked.now)
     await end(asked, "confirmed")
     await steps.skip_notices(asked.connection, asked.booking_id, "the workshop has confirmed", *OUTDATED)

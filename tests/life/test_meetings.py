@@ -23,6 +23,7 @@ _MECHANIC_CANCELS: Deed = ("mechanic", "cancel", {})
 _MOVE: Deed = ("customer", "reschedule", {"start": DAY})
 _MOVE_ON: Deed = ("customer", "reschedule", {"start": 2 * DAY})
 _MOVE_OF_OLD: Deed = ("customer", "reschedule", {"start": 2 * DAY, "version": True})
+_MECHANIC_CANCELS_OLD: Deed = ("mechanic", "cancel", {"version": True})
 _CHECK_IN: Deed = ("customer", "check-in", {})
 _START: Deed = ("mechanic", "start", {})
 _COMPLETE: Deed = ("mechanic", "complete", {})
@@ -53,6 +54,16 @@ PAIRS: dict[str, tuple[Deed, Deed, timedelta, bool, tuple[int, int], str, int, i
     "move, then cancel": (_MOVE, _CANCEL, 5 * HOUR, False, (200, 200), "cancelled", 4450, 1),
     "move twice": (_MOVE, _MOVE_ON, 5 * HOUR, False, (200, 200), "confirmed", 0, 2),
     "move, then move from an old page": (_MOVE, _MOVE_OF_OLD, 5 * HOUR, False, (200, 409), "confirmed", 0, 1),
+    "move, then the mechanic cancels what it was": (
+        _MOVE,
+        _MECHANIC_CANCELS_OLD,
+        5 * HOUR,
+        False,
+        (200, 409),
+        "confirmed",
+        0,
+        1,
+    ),
     "cancel, then start": (_CANCEL, _START, 10 * MINUTE, False, (200, 409), "cancelled", 0, 0),
     "start, then cancel": (_START, _CANCEL, 10 * MINUTE, False, (200, 409), "in_progress", 0, 0),
     "start, then the mechanic cancels": (

@@ -3,6 +3,8 @@
 from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
+
 from tests.support.histories import replays
 from tests.support.people import Customer, Json, events
 from tests.support.shop import Shop
@@ -53,6 +55,21 @@ async def test_it_is_asked_and_confirms(
     assert await held(database, booking) == [("confirmed", False)]
     assert (await clock.to_the_end(booking))["status"] == "completed"
     await replays(clock.workflow(booking), "workshop_confirmed", "confirmed by its workshop, held and completed")
+
+
+@pytest.mark.parametrize("word", ["confirm", "decline"])
+async def test_a_word_on_the_time_that_was_looked_at(
+    customer: Customer, keeper: Customer, yard: Yard, booked: Booked, word: str
+) -> None:
+    """The customer has moved since: neither a yes nor a no is meant for the new time."""
+    booking = await booked()
+    start = datetime.fromisoformat(booking["start"]) + timedelta(days=1)
+    assert (await customer.ask(booking, "reschedule", start=start.isoformat())).status_code == 200
+    late = await keeper.ask(booking, f"workshop/{word}", version=booking["version"])
+    assert (late.status_code, late.json()["code"]) == (409, "version_conflict"), late.text
+    read = await customer.read(booking)
+    assert (read["status"], read["workshop_status"]) == ("confirmed", "awaiting")
+    await says(keeper, booking, word, version=read["version"])
 
 
 async def test_a_booking_that_has_ended_waits_for_no_word(

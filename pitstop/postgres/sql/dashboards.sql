@@ -19,7 +19,7 @@ WHERE w.id = $1 AND (caller_role() = 'operator' OR w.id = (SELECT kept_workshop(
 -- name: bookings
 -- By bay and start. The bay is that of the last reservation, which may have been let go.
 SELECT
-    b.id AS booking_id, b.status, b.workshop_status, b.workshop_answer_by, bays.id AS bay_id, bays.name AS bay,
+    b.id AS booking_id, b.version, b.status, b.workshop_status, b.workshop_answer_by, bays.id AS bay_id, bays.name AS bay,
     b.mechanic_id, m.name AS mechanic, s.name AS service, b.customer_name AS customer, b.starts_at AS start, b.ends_at AS "end"
 FROM bookings AS b
 JOIN mechanics AS m ON m.id = b.mechanic_id
@@ -37,7 +37,7 @@ LIMIT $4
 
 -- name: waiting
 SELECT
-    b.id AS booking_id, b.status, b.workshop_status, b.workshop_answer_by, bays.id AS bay_id, bays.name AS bay,
+    b.id AS booking_id, b.version, b.status, b.workshop_status, b.workshop_answer_by, bays.id AS bay_id, bays.name AS bay,
     b.mechanic_id, m.name AS mechanic, s.name AS service, b.customer_name AS customer, b.starts_at AS start, b.ends_at AS "end"
 FROM bookings AS b
 JOIN mechanics AS m ON m.id = b.mechanic_id

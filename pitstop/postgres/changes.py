@@ -146,9 +146,10 @@ async def _cancel(asked: Asked) -> dict[str, Any]:
     waits = asked.is_in(BookingStatus.AWAITING_PAYMENT)
     if asked.wanted.get("unpaid") and (asked.course.paid or not waits):
         raise Refused(ChangeRefusal.NOT_CANCELLABLE, "It has been paid for.")
-    require_version(asked)
     if waits:
+        # Nothing can have changed of it, and nobody can pay for it any more: its PaymentIntent was cancelled first.
         return await _call_off(asked, 100)
+    require_version(asked)
     if asked.for_customer and asked.is_in(BookingStatus.CONFIRMED) and asked.start <= asked.now:
         raise Refused(ChangeRefusal.NOT_CANCELLABLE, "The session's time has begun.")
     return await _call_off(asked, _percent_back(asked))

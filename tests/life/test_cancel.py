@@ -9,8 +9,10 @@ import pytest
 
 from pitstop.devstack.stackfile import Stack
 from tests.life.conftest import Booked
+from tests.life.meeting import Books
 from tests.support.histories import replays
 from tests.support.people import Customer, events
+from tests.support.processes import serving, settings
 from tests.support.shop import Shop
 from tests.support.stripe_control import StripeControl
 from tests.support.time import Clock
@@ -81,6 +83,26 @@ async def test_while_holding_releases_and_voids(customer: Customer, rival: Custo
     await clock.workflow(booking).result()
     assert await customer.mails() == []
     await replays(clock.workflow(booking), "cancelled_while_holding", "cancelled by its customer before it was paid")
+
+
+async def test_while_stripe_is_away_a_hold_is_cancelled_later(
+    stack: Stack, customer: Customer, rival: Customer, shop: Shop, clock: Clock, stripe: StripeControl, books: Books
+) -> None:
+    """Whoever asks is told to come again; meanwhile nobody could pay any more, and it ends as was wished."""
+    start = shop.start(days=3)
+    async with serving(settings(stack, intent_patience_seconds=1, database_activity_seconds=3)) as url:
+        customer.api_url = url
+        booking = await customer.book(shop, start)
+        away = await stripe.fault("cancel", "error_500", times=None)
+        answer = await customer.ask(booking, "cancel")
+        assert (answer.status_code, answer.json()["code"]) == (503, "engine_unavailable"), answer.text
+        await stripe.remove(away)
+        await customer.sees(booking, "cancelled")
+        assert (await customer.ask(booking, "cancel")).status_code == 200
+    assert (await clock.workflow(booking).result())["status"] == "cancelled"
+    await rival.book(shop, start)
+    await books.agree(booking)
+    await replays(clock.workflow(booking), "hold_cancelled_late", "cancelled before payment while Stripe was away")
 
 
 async def test_while_a_payment_is_on_its_way(

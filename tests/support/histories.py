@@ -28,7 +28,8 @@ FOLDER = Path(__file__).parents[1] / "replay" / "histories"
 # Set while a release is made: endings that have no recorded history yet get one. One that is there is never replaced.
 _RECORD = "PITSTOP_RECORD_HISTORIES"
 # What replay does not read, and what tells of the machine it was recorded on.
-_NOT_KEPT = ("identity", "stackTrace", "workerVersion", "sdkMetadata")
+# What the SDK says of itself is kept: by it the replay knows what a `patched` has put into the history.
+_NOT_KEPT = ("identity", "stackTrace", "workerVersion")
 
 # A sticky task queue bears the name of its worker: process id and host.
 _WORKER_NAME = re.compile(r"^\d+@\S+$")

@@ -130,8 +130,16 @@ class _Interceptor(Interceptor):
         return _Inbound(next, self._points)
 
 
+def _say_into(file: Path) -> None:
+    """Hundreds of processes would say on the console what they are at, and how their deaths went."""
+    said = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(said, 1)
+    os.dup2(said, 2)
+
+
 def work(settings: Settings, fatal: str | None, log: Path) -> None:
-    """The product's worker, until it is killed."""
+    """The product's worker, until it is killed. What it says is in `….said` beside the log."""
+    _say_into(log.with_suffix(".said"))
     asyncio.run(_work(settings, Points(fatal, log)))
 
 
@@ -177,7 +185,8 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 def serve(settings: Settings, port: int, fatal: str | None, log: Path) -> None:
-    """The product's API, until it is killed."""
+    """The product's API, until it is killed; the same with what it says."""
+    _say_into(log.with_suffix(".said"))
     points = Points(fatal, log)
     for name in OF_THE_API:
         setattr(composition, name, points.tapping(getattr(composition, name)))

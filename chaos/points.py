@@ -5,6 +5,7 @@ have without.
 """
 
 import asyncio
+import itertools
 import os
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
@@ -29,6 +30,8 @@ _TASK_SECONDS = 2.0
 _SWEEP_SECONDS = 200.0
 _MOMENT_SECONDS = 0.3
 _LAST_POINT_SECONDS = 10.0
+# So many cases are played before one says so.
+_A_WHILE = 25
 _ABREAST = 4 * (os.cpu_count() or 2)
 
 
@@ -68,10 +71,14 @@ async def run(stack: Stack, say: Callable[[str], None], *, short: bool = False) 
     """Learns the points of the scenarios, then dies at each. `short`: each scenario dies once, where it says."""
     async with Lab.opened(stack) as lab, AsyncExitStack() as exits:
         pairs = _Pairs(lab, exits)
+        done = itertools.count(1)
 
         async def one(scenario: Scenario, fatal: str | None) -> Attempt:
             async with pairs.one(scenario.spans) as pair:
-                return await _attempt(pair, scenario, fatal)
+                attempt = await _attempt(pair, scenario, fatal)
+            if (number := next(done)) % _A_WHILE == 0:
+                say(f"  {number} played")
+            return attempt
 
         planned: list[tuple[Scenario, str | None]]
         if short:

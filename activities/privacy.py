@@ -45,7 +45,7 @@ class ErasureActivities:
                 left += 1
                 continue
             await self._store.intent_forgotten(intent, not_before(request.now))
-        await self._store.complete(request.customer_id, left, not_before(request.now))
+        await self._store.complete(request.customer_id, left, not_before(request.now), request.now)
 
 
 class SealActivities:

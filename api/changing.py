@@ -68,22 +68,34 @@ async def change_booking(
     wanted: dict[str, Any] | None = None,
     reason: str | None = None,
 ) -> BookingOut:
-    """Has the booking's run decide. Refused, or not decided at all: the booking is as it was."""
-    await _have_decided(rooms, caller, await rooms.desk.standing(caller, booking_id), kind, wanted, reason)
+    """Has the change decided, and brings the booking back as it is then."""
+    await have_decided(rooms, caller, booking_id, kind, wanted, reason)
     return await booking_out(rooms, caller, booking_id)
+
+
+async def have_decided(
+    rooms: Rooms,
+    caller: Caller,
+    booking_id: UUID,
+    kind: ChangeKind,
+    wanted: dict[str, Any] | None = None,
+    reason: str | None = None,
+) -> None:
+    """Has the booking's run decide. Refused, or not decided at all: the booking is as it was."""
+    await _ask_its_run(rooms, caller, await rooms.desk.standing(caller, booking_id), kind, wanted, reason)
 
 
 async def accept_offer(rooms: Rooms, caller: Caller, booking_id: UUID) -> BookingOut:
     """The mechanic takes the session, which is its own from here on. Refused: it stays open for the others."""
-    await _have_decided(rooms, caller, await rooms.desk.offered(caller, booking_id), ChangeKind.ACCEPT)
+    await _ask_its_run(rooms, caller, await rooms.desk.offered(caller, booking_id), ChangeKind.ACCEPT)
     return await booking_out(rooms, caller, booking_id)
 
 
 async def decline_offer(rooms: Rooms, caller: Caller, booking_id: UUID) -> None:
-    await _have_decided(rooms, caller, await rooms.desk.offered(caller, booking_id), ChangeKind.DECLINE_OFFER)
+    await _ask_its_run(rooms, caller, await rooms.desk.offered(caller, booking_id), ChangeKind.DECLINE_OFFER)
 
 
-async def _have_decided(
+async def _ask_its_run(
     rooms: Rooms,
     caller: Caller,
     standing: Standing | None,

@@ -400,7 +400,8 @@ class ErasureStore(Protocol):
 
     async def intent_forgotten(self, payment_intent_id: str, now: datetime) -> None: ...
 
-    async def complete(self, customer_id: UUID, left_at_stripe: int, now: datetime) -> None: ...
+    async def complete(self, customer_id: UUID, left_at_stripe: int, now: datetime, asked_until: datetime) -> None:
+        """Nothing when it was asked for again after `asked_until`: of that Stripe has not been told yet."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Depends
 
 from api.callers import Authenticated, BookingId, Reader, forbidden
-from api.changing import accept_offer, as_seen, change_booking, decline_offer
+from api.changing import accept_offer, as_seen, change_booking, decline_offer, have_decided
 from api.composition import InRooms
 from api.examples import BOOKING, TO_PAY, shown
 from api.openapi import problems
@@ -54,8 +54,9 @@ async def hand_over(id: BookingId, sent: HandOverIn, caller: Reader, rooms: InRo
     _require_mechanic(caller)
     before = await booking_out(rooms, caller, id)
     wanted = sent.model_dump(exclude={"reason"}, exclude_none=True)
+    await have_decided(rooms, caller, id, ChangeKind.HAND_OVER, wanted, sent.reason)
     try:
-        return await change_booking(rooms, caller, id, ChangeKind.HAND_OVER, wanted, sent.reason)
+        return await booking_out(rooms, caller, id)
     except Problem as problem:
         if problem.status_code != 404:
             raise

@@ -45,8 +45,8 @@ async def refer(
 ) -> ReferralMade:
     """Recommends an appointment in person, during a virtual session or after it. The customer gets a link by mail.
 
-    For the session's mechanic, and operators. 409 `not_referable`: it has not begun, or is in person. Without an
-    Idempotency-Key each request is another referral, with a mail of its own.
+    For the session's mechanic, and operators. 409 `not_referable`: it has not begun, is in person, or its
+    customer's data was erased. Without an Idempotency-Key each request is another referral, with a mail of its own.
     """
     if caller.role not in (Role.MECHANIC, Role.OPERATOR):
         raise forbidden("The session's mechanic refers, or an operator.")
@@ -54,7 +54,7 @@ async def refer(
     try:
         made = await rooms.referrals.refer(caller, id, wanted, datetime.now(UTC))
     except NotReferable:
-        why = "One refers from a virtual session that has begun, or is completed."
+        why = "One refers from a virtual session that has begun, or is completed, and whose customer is known."
         raise Problem(409, "not_referable", "Nothing to refer from", why) from None
     except Misnamed as error:
         raise invalid_field(f"body.{error.field}", "names nothing that can be booked in person") from None

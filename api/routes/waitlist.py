@@ -22,7 +22,7 @@ from api.schemas import PaymentToMake
 from api.waiting import entry_out, entry_request, join, now
 from api.waitlist_examples import ENTRIES, ENTRY, JOINED, PAYMENT
 from api.waitlist_schemas import WaitlistEntry, WaitlistIn, WaitlistPage, WaitlistQuery
-from pitstop.domain.caller import Caller, Role
+from pitstop.domain.caller import Caller
 from pitstop.domain.changes import ChangeKind
 from pitstop.ports import EngineUnavailable
 
@@ -103,10 +103,10 @@ async def read_waitlist_entry(id: EntryId, caller: Waiting, rooms: InRooms) -> W
 @router.delete("/waitlist/{id}", status_code=204, tags=["waitlist"], responses=problems(401, 404, 422, 503))
 async def leave_waitlist(id: EntryId, caller: Waiting, rooms: InRooms) -> None:
     """Waits no more. What is offered at this moment, and not paid for, is given back to the next in line."""
-    entry = await _found(rooms, caller, id)
-    await rooms.waitlist.leave(caller, id)
-    if entry["offered_booking_id"] is not None:
-        await _give_back(rooms, caller, entry["offered_booking_id"])
+    await _found(rooms, caller, id)
+    offered = await rooms.waitlist.leave(caller, id)
+    if offered is not None:
+        await _give_back(rooms, caller, offered)
 
 
 @router.get(
@@ -134,11 +134,9 @@ async def _found(rooms: Rooms, caller: Caller, id: UUID) -> dict[str, Any]:
 
 
 async def _give_back(rooms: Rooms, caller: Caller, booking_id: UUID) -> None:
-    """Its time to pay ends now. If it cannot be ended now, or is another's to end, it ends by itself.
+    """Its time to pay ends now. If it cannot be ended now, it ends by itself.
 
     One that has been paid for meanwhile stays: whoever leaves the line does not cancel what it has.
     """
-    if caller.role is Role.LINK and caller.subject != str(booking_id):
-        return
     with suppress(EngineUnavailable, Problem):
         await change_booking(rooms, caller, booking_id, ChangeKind.CANCEL, {"unpaid": True})

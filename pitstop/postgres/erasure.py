@@ -53,8 +53,8 @@ class PostgresErasure:
     async def intent_forgotten(self, payment_intent_id: str, now: datetime) -> None:
         await self._pool.execute(_SQL["intent_forgotten"], payment_intent_id, now)
 
-    async def complete(self, customer_id: UUID, left_at_stripe: int, now: datetime) -> None:
-        await self._pool.execute(_SQL["complete_erasure"], customer_id, now, left_at_stripe)
+    async def complete(self, customer_id: UUID, left_at_stripe: int, now: datetime, asked_until: datetime) -> None:
+        await self._pool.execute(_SQL["complete_erasure"], customer_id, now, left_at_stripe, asked_until)
 
 
 async def _erase(connection: Connection, bookings: list[UUID], now: datetime) -> None:

@@ -57,6 +57,9 @@ class Referrals:
             if row is None:
                 # The same request, at the same time.
                 return await _known(connection, wanted) or {}, False
+            if await connection.fetchval(_SQL["is_erased"], booking_id):
+                # There is nobody to write to. What was just written goes with the transaction.
+                raise NotReferable
             await note(connection, caller, Entry(Action.REFER, "booking", str(booking_id)))
             return dict(row), True
 

@@ -60,11 +60,14 @@ class WaitlistDesk:
             )
         return [dict(row) for row in rows]
 
-    async def leave(self, caller: Caller, entry_id: UUID) -> None:
-        """Leaving again, or leaving what is over, changes nothing."""
+    async def leave(self, caller: Caller, entry_id: UUID) -> UUID | None:
+        """Leaving again, or leaving what is over, changes nothing. Brings back the open offer that the caller sees."""
         async with self._as(caller) as connection:
             if await connection.fetchval(_SQL["leave"], entry_id) is not None:
                 await note(connection, caller, Entry(Action.LEAVE_WAITLIST, "waitlist", str(entry_id)))
+            # Only now: an offer is made with its entry locked, so it is seen here, or there will be none.
+            offered: UUID | None = await connection.fetchval(_SQL["open_offer"], entry_id)
+        return offered
 
     @asynccontextmanager
     async def _as(self, caller: Caller) -> AsyncIterator[Connection]:

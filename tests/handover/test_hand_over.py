@@ -11,6 +11,7 @@ from tests.life.meeting import Books, ask, meet
 from tests.support.histories import replays
 from tests.support.people import Customer, events
 from tests.support.shop import Shop, open_workshop
+from tests.support.shops import hire
 from tests.support.time import Clock
 
 HOUR = timedelta(hours=1)
@@ -206,3 +207,22 @@ async def test_as_its_mechanic_cancels(
         assert answers == [200, 409]
         assert (read["status"], read["amount_refunded"]) == ("cancelled", shop.amount)
     await books.agree(booking)
+
+
+async def test_as_an_operator_hands_it_to_somebody_else(
+    customer: Customer,
+    mechanic: Customer,
+    operator: Customer,
+    other: Customer,
+    shop: Shop,
+    booked: Booked,
+    database: Any,
+) -> None:
+    """Who has lost the booking in that moment is not told that its own hand-over was done."""
+    third = await hire(database, shop)
+    booking = await booked(shop.start(days=3))
+    hands = ask(operator, booking, "hand-over", mechanic_id=str(other.id))
+    comes_late = ask(mechanic, booking, "hand-over", mechanic_id=str(third))
+    answers = [answer.status_code for answer in await meet(database, booking, hands, comes_late)]
+    assert answers == [200, 404]
+    assert (await customer.read(booking))["mechanic_id"] == str(other.id)

@@ -7,19 +7,21 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowExecutionStatus
 
 from pitstop.contracts import names
 from pitstop.devstack.stackfile import Stack
 from pitstop.postgres.notices import PostgresNotices
 from tests.privacy.conftest import Caller, Words
 from tests.support import stack as stacks
+from tests.support.histories import replay
 from tests.support.opened import opened, plain_text
 from tests.support.people import DECLINED_CARD, Customer
 from tests.support.shop import Shop
 from tests.support.stripe_control import StripeControl
 from tests.support.time import Clock
 from tests.support.webhooks import event_about, signed
+from workflows.privacy import ErasureWorkflow
 
 Json = dict[str, Any]
 Pool = Any
@@ -226,6 +228,38 @@ async def test_it_is_not_done_by_halves_while_stripe_is_away(
     assert (await _completed(operator, customer))["left_at_stripe"] == 0
     calls = await stripe.calls("/v1/payment_intents/", booking["payment"]["payment_intent_id"])
     assert len([call for call in calls if call["params"] == {"receipt_email": ""}]) >= 2
+
+
+async def test_asked_again_while_stripe_is_away_it_erases_what_has_come_since(
+    customer: Customer,
+    operator: Customer,
+    words: Words,
+    shop: Shop,
+    clock: Clock,
+    temporal: Client,
+    stripe: StripeControl,
+    database: Pool,
+) -> None:
+    first = (await customer.post(words.body(customer.request(shop, shop.start())))).json()
+    await clock.to_the_end(first)
+    fault = await stripe.fault("update", "error_500", times=None)
+    assert (await _erase(operator, customer)).json()["status"] == "at_payment_provider"
+    second = (await customer.post(words.body(customer.request(shop, shop.start(hours=4))))).json()
+    refused = await _erase(operator, customer)
+    assert (refused.status_code, second["id"] in refused.text) == (409, True), "it is asked of what is there now"
+    await clock.to_the_end(second)
+    again = await _erase(operator, customer)
+    assert (again.status_code, again.json()["status"]) == (202, "at_payment_provider")
+    assert await _rows_with(database, words.all) == []
+    run = temporal.get_workflow_handle(names.erasure_workflow_id(customer.id))
+    assert (await run.describe()).status == WorkflowExecutionStatus.RUNNING, "so it was one run that was asked"
+    await stripe.remove(fault)
+    assert (await _completed(operator, customer))["left_at_stripe"] == 0
+    for booking in (first, second):
+        calls = await stripe.calls("/v1/payment_intents/", booking["payment"]["payment_intent_id"])
+        assert {"receipt_email": ""} in [call["params"] for call in calls]
+    await run.result()
+    await replay(await run.fetch_history(), ErasureWorkflow, temporal.data_converter)
 
 
 async def test_who_may_ask(customer: Customer, rival: Customer, caller: Caller, http: httpx.AsyncClient) -> None:

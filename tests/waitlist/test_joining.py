@@ -5,11 +5,12 @@ from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
 from pitstop.devstack.stackfile import Stack
+from tests.support.crossing import Crossing
 from tests.support.people import Customer, Issuer, events
 from tests.support.processes import serving, settings
 from tests.waitlist.conftest import HOUR, Crowd, Day, ask, join, leave, offered, offers_of, read, sees, wish
@@ -135,6 +136,24 @@ async def test_who_leaves_gives_back_what_is_offered(full: Day, crowd: Crowd, da
     await offered(second, later)
     await leave(first, entry)
     assert len(await offers_of(database, full.shop)) == 2
+
+
+async def test_who_leaves_gives_back_what_is_offered_in_that_moment(full: Day, crowd: Crowd, database: Pool) -> None:
+    """The offer is made between the look at the entry and the leaving; its slot is not even held yet."""
+    first, second = await crowd(2)
+    entry, later = await join(first, full), await join(second, full)
+    async with database.acquire() as connection, connection.transaction():
+        await connection.execute("SELECT FROM waitlist_entries WHERE id = $1 FOR UPDATE", UUID(entry["id"]))
+        meeting = Crossing(database, connection, await connection.fetchval("SELECT pg_backend_pid()"))
+        await full.owner.ask(full.booking, "cancel")
+        await meeting.comes()
+        leaving = asyncio.create_task(leave(first, entry))
+        await meeting.comes()
+    await leaving
+    [offer] = [each for each in await offers_of(database, full.shop) if each["customer_id"] == first.id]
+    assert offer["status"] == "cancelled"
+    assert (await read(first, entry))["status"] == "left"
+    await offered(second, later)
 
 
 async def test_the_link_in_the_mail_is_enough(full: Day, customer: Customer, rival: Customer) -> None:

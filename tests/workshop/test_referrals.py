@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from pitstop.gateways.wording import moment_in
+from tests.support.crossing import in_order
 from tests.support.people import Customer, Json
 from tests.support.shop import Shop, open_workshop
 from tests.support.time import Clock
@@ -257,3 +258,59 @@ async def test_without_a_referral_customer_and_place_are_required(customer: Cust
         assert refused.json()["errors"] == [
             {"field": f"body.{name}", "message": refused.json()["errors"][0]["message"]}
         ]
+
+
+_OF_SESSION = """
+SELECT count(*) AS made, count(note) AS notes,
+    (SELECT count(*) FROM notifications WHERE booking_id = $1 AND kind = 'referral' AND status = 'pending') AS mails
+FROM referrals WHERE booking_id = $1
+"""
+
+
+async def _asks(mechanic: Customer, session: Json, visit: Shop) -> tuple[int, str | None]:
+    sent = {"service_id": str(visit.service_id), "plan_id": str(visit.plan_id), "mechanic_id": str(visit.mechanic_id)}
+    answer = await mechanic.ask(session, "referral", **sent, note="The rear pads are due.")
+    return answer.status_code, answer.json().get("code")
+
+
+async def _erases(operator: Customer, customer: Customer) -> int:
+    url = f"{operator.api_url}/v1/customers/{customer.id}/erasure"
+    return (await operator.http.post(url, headers=operator.headers)).status_code
+
+
+@pytest.fixture
+async def completed(customer: Customer, mechanic: Customer, session: Json) -> Json:
+    assert (await mechanic.ask(session, "complete")).status_code == 200
+    return session
+
+
+async def test_who_was_erased_is_not_referred(
+    customer: Customer, mechanic: Customer, operator: Customer, completed: Json, visit: Shop, database: Any
+) -> None:
+    assert await _erases(operator, customer) == 202
+    for who in (mechanic, operator):
+        assert await _asks(who, completed, visit) == (409, "not_referable")
+    assert tuple(await database.fetchrow(_OF_SESSION, UUID(completed["id"]))) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("erased_first", [True, False])
+async def test_a_referral_meets_an_erasure(
+    customer: Customer,
+    mechanic: Customer,
+    operator: Customer,
+    completed: Json,
+    visit: Shop,
+    database: Any,
+    erased_first: bool,
+) -> None:
+    """Whichever is first: nothing that was written to the customer stays."""
+    erases, asks = lambda: _erases(operator, customer), lambda: _asks(mechanic, completed, visit)
+    if erased_first:
+        erased, asked = await in_order(database, completed["id"], erases, asks)
+        assert asked == (409, "not_referable")
+    else:
+        asked, erased = await in_order(database, completed["id"], asks, erases)
+        assert asked == (201, None)
+    assert erased == 202
+    made = 0 if erased_first else 1
+    assert tuple(await database.fetchrow(_OF_SESSION, UUID(completed["id"]))) == (made, 0, 0)

@@ -103,4 +103,5 @@ ORDER BY p.payment_intent_id
 UPDATE payments SET erased_at = $2 WHERE payment_intent_id = $1
 
 -- name: complete_erasure
-UPDATE erasures SET completed_at = $2, left_at_stripe = $3 WHERE customer_id = $1
+-- What was asked for since ($4) is not at its end: Stripe is gone over once more.
+UPDATE erasures SET completed_at = $2, left_at_stripe = $3 WHERE customer_id = $1 AND requested_at <= $4

@@ -40,6 +40,10 @@ SELECT $1, $2, $3, $4, $5, $6, $7, COALESCE($8, (SELECT workshop_id FROM mechani
 ON CONFLICT DO NOTHING
 RETURNING id, booking_id, service_id, plan_id, workshop_id, mechanic_id, start, note, made_at, expires_at
 
+-- name: is_erased
+-- Asked after the insert, whose foreign key has the booking locked: an erasure came before it, or comes after it and removes it.
+SELECT erased_at IS NOT NULL FROM bookings WHERE id = $1
+
 -- name: offer
 -- What whoever has the link is shown.
 SELECT

@@ -60,3 +60,7 @@ LIMIT $3
 
 -- name: leave
 UPDATE waitlist_entries SET status = 'left', updated_at = clock_timestamp() WHERE id = $1 AND status = 'waiting' RETURNING id
+
+-- name: open_offer
+-- What is held for the entry, or about to be, and not paid for.
+SELECT id FROM bookings WHERE waitlist_entry_id = $1 AND status IN ('holding', 'awaiting_payment')

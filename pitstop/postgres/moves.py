@@ -53,8 +53,9 @@ async def move(
 ) -> dict[str, Any]:
     """`counted`: the customer moves, so that it counts as such, and never makes more go back later than would now.
 
-    `by`: who has wanted the move, if not who asks for it now. `agreed`: the workshop has proposed this time.
-    `held`: it was held for the customer, so that no rule is asked again: a mechanic who is away by now is flagged.
+    `by`: who has wanted the move, if not who asks for it now. `agreed`: the workshop has proposed this time, or
+    an operator. `held`: it was held for the customer, so that no rule is asked again: a mechanic who is away by now is
+    flagged.
     """
     difference = -paid.difference if paid else _difference(asked, aim, counted)
     target = await take(asked, aim, held=held)

@@ -95,8 +95,9 @@ async def accept(asked: Asked) -> dict[str, Any]:
     # Before what is held for it is let go: whoever wants that time waits for these mechanics first.
     await keep_still(asked, {chosen.mechanic_id})
     await close(asked, "accepted")
-    held = asked.booking["workshop_status"] == "proposed"
-    return await move(asked, chosen, counted=False, by=proposal["proposed_by"], agreed=held, held=held)
+    held, by = asked.booking["workshop_status"] == "proposed", proposal["proposed_by"]
+    # A time that an operator sets needs no word of the workshop, whoever has the last say on it.
+    return await move(asked, chosen, counted=False, by=by, agreed=held or by == "operator", held=held)
 
 
 async def decline(asked: Asked) -> dict[str, Any]:

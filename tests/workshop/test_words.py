@@ -218,6 +218,34 @@ async def test_a_moved_booking_is_asked_for_again(
         assert (moved.status_code, moved.json()["workshop_status"]) == (200, state), moved.text
 
 
+@pytest.mark.parametrize("word", ["confirmed", "awaiting"])
+async def test_a_time_that_an_operator_proposes_needs_no_word(
+    word: str,
+    customer: Customer,
+    keeper: Customer,
+    mechanic: Customer,
+    operator: Customer,
+    yard: Yard,
+    booked: Booked,
+    books: Books,
+) -> None:
+    """One that its mechanic proposes does. What a cancellation gives back is counted by the audit likewise."""
+    booking = await booked()
+    if word == "confirmed":
+        await says(keeper, booking, "confirm")
+    for who, start, state in (
+        (mechanic, yard.shop.start(days=5), "awaiting"),
+        (operator, yard.shop.start(days=0, hours=3), "confirmed"),
+    ):
+        proposed = await who.ask(booking, "propose", options=[{"start": start.isoformat()}])
+        assert proposed.status_code == 200, proposed.text
+        moved = await customer.ask(booking, "proposal/accept", start=start.isoformat())
+        assert (moved.status_code, moved.json().get("workshop_status")) == (200, state), moved.text
+    cancelled = await customer.ask(booking, "cancel")
+    assert (cancelled.status_code, cancelled.json()["amount_refunded"]) == (200, 4450), cancelled.text
+    await books.agree(booking)
+
+
 async def test_nothing_begins_that_it_has_not_agreed_to(
     mechanic: Customer, keeper: Customer, yard: Yard, booked: Booked, clock: Clock, database: Any
 ) -> None:

@@ -136,8 +136,8 @@ class WholeCourse(Course):
         assert answer == expected, f"{answer}, not {expected}: {start} with {mechanic} at {self.now}: {booking}"
         if expected is None and booking.proposal is not None:
             self.make_way(mechanic, start)
-            held, change = booking.word == "proposed", self.changes_made[-1]
-            booking.is_moved(start, mechanic, booking.proposal.by, self.now, change=change, agreed=held)
+            held, by, change = booking.word == "proposed", booking.proposal.by, self.changes_made[-1]
+            booking.is_moved(start, mechanic, by, self.now, change=change, agreed=held or by == "operator")
             if held:
                 self.is_judged_anew(booking)
 

@@ -116,6 +116,17 @@ def _taken_from_who_is_away(course: Course) -> None:
     assert (booking.said, booking.moves, booking.is_flagged) == ("confirmed", 1, True)
 
 
+def _an_operators(course: Course) -> None:
+    """What an operator proposes needs no word, what its mechanic does needs it."""
+    whole, booking = _booked(course)
+    whole.somebody_proposes_times(0, "operator", [(_OTHER, 0)], 180, NOW)
+    whole.the_customer_answers(0, "first", NOW)
+    assert booking.said == "confirmed"
+    whole.somebody_proposes_times(0, "mechanic", [(_THIRD, 0)], 180, NOW)
+    whole.the_customer_answers(0, "first", NOW)
+    assert booking.said == "awaiting"
+
+
 def _declined(course: Course) -> None:
     whole, booking = _proposed(course)
     whole.the_customer_answers(0, "declines", NOW)
@@ -238,7 +249,7 @@ MUTANTS: dict[str, Mutant] = {
     "it starts though nobody has signed": (instead(changes, "require_waiver", nothing), _signed),
     "who has signed is asked to": (sql(_CLAIM, "claim_notice", "AND waiver_missing(b.id)"), _signed_before),
 }
-_PLAYED = [_not_answered, _handed_over_when_proposed, _taken_from_who_is_away]
+_PLAYED = [_not_answered, _handed_over_when_proposed, _taken_from_who_is_away, _an_operators]
 
 
 @pytest.mark.parametrize("course", _PLAYED)

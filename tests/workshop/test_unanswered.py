@@ -245,6 +245,30 @@ async def test_another_workshop_is_asked_too(
     await books.agree(booking)
 
 
+async def test_until_another_workshop_has_agreed_a_move_costs_nothing_either(
+    customer: Customer,
+    keeper: Customer,
+    operator: Customer,
+    yard: Yard,
+    booked: Booked,
+    database: Any,
+    books: Books,
+) -> None:
+    """The audit counts likewise."""
+    booking = await booked(yard.shop.start(days=0, hours=3))
+    await says(keeper, booking, "confirm")
+    other = await hire(database, yard.shop, "Ana Ruiz")
+    there = await open_workshop(database, 1, other)
+    await database.execute("UPDATE workshops SET confirms_within_minutes = 60 WHERE id = $1", there)
+    handed = await operator.ask(booking, "hand-over", mechanic_id=str(other))
+    assert (handed.status_code, handed.json()["workshop_status"]) == (200, "awaiting"), handed.text
+    moved = await customer.ask(booking, "reschedule", start=yard.shop.start(days=5).isoformat())
+    assert moved.status_code == 200, moved.text
+    cancelled = await customer.ask(booking, "cancel")
+    assert (cancelled.status_code, cancelled.json()["amount_refunded"]) == (200, 8900), cancelled.text
+    await books.agree(booking)
+
+
 async def test_handed_over_while_the_customer_thinks_about_other_times(
     customer: Customer, keeper: Customer, operator: Customer, yard: Yard, booked: Booked, database: Any
 ) -> None:

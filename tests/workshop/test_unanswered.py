@@ -137,6 +137,15 @@ async def test_no_reminder_says_that_somebody_is_expecting_the_customer(
     assert (await _reminders(database, booking))["3600s"][0] == "sent"
 
 
+async def test_the_request_to_sign_says_so_on_the_day_itself(
+    customer: Customer, keeper: Customer, yard: Yard, booked: Booked, database: Any
+) -> None:
+    await database.execute(LONG, yard.id)
+    await booked(yard.shop.start(days=0, hours=1))
+    [mail] = await mails(customer, "Please sign")
+    assert "The workshop still has to confirm your session, by " in " ".join(mail["text"].split())
+
+
 async def _reminders(database: Any, booking: Json) -> dict[str, tuple[str, str | None]]:
     rows = await database.fetch(
         "SELECT key, status, detail FROM notifications WHERE booking_id = $1 AND kind = 'reminder'", booking["id"]

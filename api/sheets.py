@@ -19,7 +19,7 @@ _CUSTOMERS_SIDE = (Role.CUSTOMER, Role.LINK, Role.SERVICE)
 # Columns of its query that are no facts of a mail's.
 _OF_THE_SHEET = (
     *("status", "hold_expires_at", "was_confirmed", "options", "supplement", "timeline"),
-    *("amount_awaiting_refund", "immediate", "checked_in_at"),
+    *("amount_awaiting_refund", "immediate", "checked_in_at", "mechanic_id"),
 )
 
 
@@ -45,6 +45,11 @@ class Sheet:
     immediate: bool
     checked_in_at: datetime | None
     waiting_room_opens_at: datetime | None
+    mechanic_id: UUID | None = None
+
+    def is_of(self, mechanic: Caller) -> bool:
+        """Whether the session is this mechanic's: whoever keeps a workshop sees what others do there, too."""
+        return str(self.mechanic_id) == mechanic.subject
 
     @property
     def in_calendars(self) -> bool:

@@ -124,15 +124,18 @@ async def state_of(rooms: Rooms, caller: Caller, id: UUID) -> WaiverState:
     },
 )
 async def read_evidence(id: BookingId, caller: Reader, rooms: InRooms) -> Response:
-    """What was signed, by whom, when and from where, as a PDF: for the customer, the mechanic and operators.
+    """What was signed, by whom, when and from where, as a PDF: for the customer, its mechanic and operators.
 
     The same evidence is the same file, byte for byte. What it says is also attached to it as JSON.
     """
     if caller.role not in _SHOWN_TO:
-        raise forbidden("The evidence is for the customer, the mechanic and operators.")
-    state, sheet = await state_of(rooms, caller, id), await sheet_of(rooms, caller, id)
+        raise forbidden("The evidence is for the customer, the booking's mechanic and operators.")
+    sheet = await sheet_of(rooms, caller, id)
     if sheet is None:
         raise not_found()
+    if caller.role is Role.MECHANIC and not sheet.is_of(caller):
+        raise forbidden("The evidence is for the customer, the booking's own mechanic and operators.")
+    state = await state_of(rooms, caller, id)
     if not state.signatures:
         raise Problem(404, "not_found", "Not found", "Nothing has been signed for this booking.")
     evidence = WaiverEvidence(sheet.facts, state.signatures, state.documents)

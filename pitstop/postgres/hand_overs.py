@@ -30,17 +30,17 @@ async def hand_over(asked: Asked) -> dict[str, Any]:
     await asked.do("hand_over", mechanic, target["buffer_before_minutes"], target["buffer_after_minutes"])
     await steps.let_go_of_flags(asked.connection, asked.booking_id, Resolution.HANDED_OVER, asked.now)
     await steps.forget_check_ins(asked.connection, asked.booking_id, "mechanic")
-    handed = await _told(asked, mechanic)
-    await workshop_words.after_hand_over(asked)
+    await _tell(asked)
+    handed = {"from_mechanic_id": str(asked.mechanic_id), "to_mechanic_id": str(mechanic)}
+    # Until another workshop has agreed a customer loses nothing by a move: the audit goes by the timeline.
+    anew = {"workshop_asked": True} if await workshop_words.after_hand_over(asked) else {}
+    await asked.note("handed_over", **handed, **anew)
     return handed
 
 
-async def _told(asked: Asked, mechanic: UUID) -> dict[str, Any]:
+async def _tell(asked: Asked) -> None:
     await steps.skip_notices(asked.connection, asked.booking_id, "another mechanic has the booking", *_OUTDATED)
     before = await asked.connection.fetchval(_SQL["mechanic_name"], asked.mechanic_id)
     about = {"previous_mechanic": before, **asked.told_why}
     told = notice_plan.told_now(asked.booking_id, NoticeKind.HANDED_OVER, of=asked.change_id, **about)
     await steps.owe(asked.connection, asked.booking_id, told)
-    handed = {"from_mechanic_id": str(asked.mechanic_id), "to_mechanic_id": str(mechanic)}
-    await asked.note("handed_over", **handed)
-    return handed

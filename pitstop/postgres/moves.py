@@ -13,7 +13,7 @@ from pitstop.domain.caller import Role
 from pitstop.domain.changes import ChangeRefusal
 from pitstop.domain.flags import Resolution
 from pitstop.domain.notices import NoticeKind
-from pitstop.postgres import queries, steps, workshop_words
+from pitstop.postgres import flags, queries, steps, workshop_words
 from pitstop.postgres.asking import Asked, Refused, percent_back
 
 _SQL = queries.load("changes")
@@ -35,25 +35,30 @@ class Aim:
 
 @dataclass(frozen=True, slots=True)
 class Paid:
-    """A dearer plan is paid for: the difference, and what a cancellation would have given back when it was asked for.
-
-    `held`: the time was held meanwhile, so that no rule is asked again.
-    """
+    """A dearer plan is paid for: the difference, and what a cancellation would have given back when that was asked."""
 
     difference: int
     percent_at_most: int
-    held: bool
 
 
 async def move(
-    asked: Asked, aim: Aim, *, counted: bool, by: str | None = None, agreed: bool = False, paid: Paid | None = None
+    asked: Asked,
+    aim: Aim,
+    *,
+    counted: bool,
+    by: str | None = None,
+    agreed: bool = False,
+    paid: Paid | None = None,
+    held: bool = False,
 ) -> dict[str, Any]:
     """`counted`: the customer moves, so that it counts as such, and never makes more go back later than would now.
 
-    `by`: who has wanted the move, if not who asks for it now. `agreed`: the workshop has proposed this time.
+    `by`: who has wanted the move, if not who asks for it now. `agreed`: the workshop has proposed this time, or
+    an operator. `held`: it was held for the customer, so that no rule is asked again: a mechanic who is away by now is
+    flagged.
     """
     difference = -paid.difference if paid else _difference(asked, aim, counted)
-    target = await take(asked, aim, held=paid is not None and paid.held)
+    target = await take(asked, aim, held=held)
     await asked.do("move_session", aim.start, aim.mechanic_id)
     moves = await asked.do(
         "move_booking",
@@ -71,6 +76,8 @@ async def move(
     await _forget_check_ins(asked, aim)
     moved = await _told_of_move(asked, aim, moves, difference, by or asked.by)
     await workshop_words.after_move(asked, moves, agreed=agreed or asked.role is Role.OPERATOR)
+    if held and (booking := await steps.lock(asked.connection, asked.booking_id)):
+        await flags.judge_anew(asked.connection, booking, asked.now)
     return moved
 
 

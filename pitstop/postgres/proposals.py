@@ -84,7 +84,7 @@ async def require_offered(asked: Asked, option: Aim) -> None:
 
 async def accept(asked: Asked) -> dict[str, Any]:
     """As a move of the mechanic's: it counts against none of the customer's limits. An option that has gone meanwhile
-    leaves everything as it was, and the others open."""
+    leaves everything as it was, and the others open. What the workshop has proposed was held, and cannot have gone."""
     chosen = aim_of(asked, asked.wanted)
     proposal = await asked.connection.fetchrow(_SQL["open_proposal"], asked.booking_id)
     if proposal is None or proposal["expires_at"] <= asked.now:
@@ -95,8 +95,9 @@ async def accept(asked: Asked) -> dict[str, Any]:
     # Before what is held for it is let go: whoever wants that time waits for these mechanics first.
     await keep_still(asked, {chosen.mechanic_id})
     await close(asked, "accepted")
-    agreed = asked.booking["workshop_status"] == "proposed"
-    return await move(asked, chosen, counted=False, by=proposal["proposed_by"], agreed=agreed)
+    held, by = asked.booking["workshop_status"] == "proposed", proposal["proposed_by"]
+    # A time that an operator sets needs no word of the workshop, whoever has the last say on it.
+    return await move(asked, chosen, counted=False, by=by, agreed=held or by == "operator", held=held)
 
 
 async def decline(asked: Asked) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from pitstop.domain.policy import acts_for_customer
 from pitstop.domain.reminder_plan import NO_TEXTS, TextRules
 from pitstop.domain.saga import AgreedPayment, OwedNotice, PaymentTerms, SupplementNews, Terms
 from pitstop.ports import PaymentIntent
-from pitstop.postgres import flags, queries, steps
+from pitstop.postgres import queries, steps
 from pitstop.postgres.asking import Asked, Refused, percent_back
 from pitstop.postgres.moves import Aim, Paid, judged, keep_still, length_of, move, require_not_begun, taken
 from pitstop.postgres.pool import Connection, Pool
@@ -205,8 +205,7 @@ async def _move(asked: Asked, found: asyncpg.Record) -> None:
     # Before what is held is let go: whoever wants that time waits for these mechanics first.
     await keep_still(asked, {found["mechanic_id"]}, found)
     await steps.close_supplement(asked.connection, asked.booking_id, "applied", asked.now)
-    paid = Paid(found["difference"], found["percent_at_most"], found["held"])
+    paid = Paid(found["difference"], found["percent_at_most"])
     counted = asked.role is not None and acts_for_customer(asked.role)
-    await move(asked, Aim(found["starts_at"], found["mechanic_id"], found), counted=counted, paid=paid)
-    if moved := await steps.lock(asked.connection, asked.booking_id):
-        await flags.judge_anew(asked.connection, moved, asked.now)
+    aim = Aim(found["starts_at"], found["mechanic_id"], found)
+    await move(asked, aim, counted=counted, paid=paid, held=found["held"])

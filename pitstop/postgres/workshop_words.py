@@ -92,23 +92,24 @@ async def after_move(asked: Asked, move: int, *, agreed: bool) -> None:
     await _ask_anew(asked, "agreed" if agreed else "open", move)
 
 
-async def after_hand_over(asked: Asked) -> None:
+async def after_hand_over(asked: Asked) -> bool:
     """Within a workshop its word stands as it was, or as it was not; another one is asked. So is one that had proposed
-    other times: they were those of the mechanic before."""
-    await _ask_anew(asked, "as_it_was", asked.booking["moves"])
+    other times: they were those of the mechanic before. Brings back whether one is asked."""
+    return await _ask_anew(asked, "as_it_was", asked.booking["moves"])
 
 
-async def _ask_anew(asked: Asked, how: str, move: int) -> None:
-    """The customer reads it in the mail about the move, or about the other mechanic."""
+async def _ask_anew(asked: Asked, how: str, move: int) -> bool:
+    """The customer reads it in the mail about the move, or about the other mechanic. True: one is asked."""
     before = asked.booking["workshop_status"]
     after = await asked.connection.fetchval(_SQL["place_anew"], asked.booking_id, how, asked.now)
     booking = await steps.lock(asked.connection, asked.booking_id) if before or after else None
     if booking is None or (how == "as_it_was" and _is_asked_already(asked.booking, booking)):
-        return
+        return False
     await steps.skip_notices(asked.connection, asked.booking_id, "the workshop has something else to say", *OUTDATED)
     if after == "awaiting":
         question = _question(booking, booking["workshop_answer_by"], move, asked.change_id)
         await steps.owe(asked.connection, asked.booking_id, question)
+    return bool(after == "awaiting")
 
 
 def _is_asked_already(before: asyncpg.Record, after: asyncpg.Record) -> bool:

@@ -71,6 +71,13 @@ def test_a_move_before_the_word_costs_nothing() -> None:
     assert _cancelled("awaiting", _moved("customer"), _moved("customer")) == 100
 
 
+@pytest.mark.parametrize(("asked", "percent"), [(False, 50), (True, 100)])
+def test_a_move_costs_nothing_before_the_word_of_another_workshop(asked: bool, percent: int) -> None:
+    """To which it was handed over; within one the word stands."""
+    handed_over = TrailEntry("handed_over", LATE, by="operator", asks_workshop=asked)
+    assert _cancelled("awaiting", TrailEntry("workshop_confirmed", LATE), handed_over, _moved("customer")) == percent
+
+
 @pytest.mark.parametrize(("proposed", "percent"), [("workshop_proposed", 50), ("proposed", 100)])
 def test_a_time_that_the_workshop_has_proposed_is_agreed(proposed: str, percent: int) -> None:
     """One that its mechanic has proposed is not: the workshop is asked."""

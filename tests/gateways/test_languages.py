@@ -236,6 +236,26 @@ def test_nobody_is_expected_before_the_workshop_has_confirmed(language: Language
 
 
 @pytest.mark.parametrize("language", Language)
+def test_who_is_to_sign_before_the_workshop_has_confirmed_is_told_so(language: Language) -> None:
+    says = {
+        "awaiting": {
+            Language.EN: "The workshop still has to confirm your session, by Mon 30 Nov 2026, 12:00",
+            Language.FR: "L'atelier doit encore confirmer votre séance, d'ici le",
+        },
+        "proposed": {
+            Language.EN: "The workshop has proposed another time for your session",
+            Language.FR: "L'atelier a proposé une autre heure pour votre séance",
+        },
+    }
+    for unanswered in ("awaiting", "proposed", None):
+        answer_by = datetime.fromisoformat(UNTIL)
+        text = spaced(mail(NoticeKind.WAIVER_REQUEST, language, unanswered=unanswered, answer_by=answer_by).text)
+        assert {word: said[language] in text for word, said in says.items()} == {
+            word: word == unanswered for word in says
+        }
+
+
+@pytest.mark.parametrize("language", Language)
 @pytest.mark.parametrize("kind", [NoticeKind.REMINDER, NoticeKind.CONFIRMATION, NoticeKind.RESCHEDULED])
 def test_nobody_is_expected_by_a_mechanic_who_is_away(kind: NoticeKind, language: Language) -> None:
     expected = {Language.EN: "is expecting you", Language.FR: "vous attend"}[language]

@@ -17,6 +17,8 @@ from pypdf import PdfReader
 from pitstop.domain.waiver import Language, WaiverDocument, WaiverEvidence, WaiverSignature, document_hash
 from pitstop.gateways.waiver_pdf import evidence_pdf
 from tests.gateways.samples import in_person
+from tests.support.shop import open_workshop
+from tests.support.shops import hire
 from tests.waiver.conftest import Booked, MakeSigner, Someone
 
 AT = datetime(2026, 12, 1, 13, 10, 0, 123456, tzinfo=UTC)
@@ -187,6 +189,26 @@ async def test_who_gets_it(booked: Booked, signer: MakeSigner, someone: Someone)
     _, attached = _read(by_link.content)
     assert attached["signatures"][0]["signed_name"] == "山田 Zoé"
     assert attached["signatures"][0]["address"] == "127.0.0.1"
+
+
+async def test_who_keeps_the_workshop_does_not_get_that_of_others(
+    booked: Booked, signer: MakeSigner, someone: Someone, database: Any
+) -> None:
+    """Though the keeper sees the booking, and its mechanic does get it. Nothing says that the keeper has read it."""
+    case = await booked()
+    who = await signer(case)
+    await who.sign()
+    keeper = await hire(database, case.shop, "Kim Lee")
+    workshop = await open_workshop(database, 1, case.shop.mechanic_id, keeper)
+    await database.execute("UPDATE mechanics SET keeps_workshop = TRUE WHERE id = $1", keeper)
+    await database.execute("UPDATE bookings SET workshop_id = $2 WHERE id = $1", case.booking_id, workshop)
+    for mechanic, status in ((keeper, 403), (case.shop.mechanic_id, 200)):
+        headers = (await someone("mechanic", str(mechanic))).headers
+        assert (await who.http.get(who.path.removesuffix("/waiver"), headers=headers)).status_code == 200
+        answer = await who.http.get(f"{who.path}.pdf", headers=headers)
+        assert answer.status_code == status, answer.text[:200]
+    read_by = "SELECT actor FROM audit_log WHERE action = 'waiver.read' AND object_id = $1"
+    assert [row["actor"] for row in await database.fetch(read_by, str(case.booking_id))] == [str(case.shop.mechanic_id)]
 
 
 async def test_that_others_have_read_it_is_on_record(booked: Booked, signer: MakeSigner, someone: Someone) -> None:

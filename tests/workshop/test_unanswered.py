@@ -137,6 +137,15 @@ async def test_no_reminder_says_that_somebody_is_expecting_the_customer(
     assert (await _reminders(database, booking))["3600s"][0] == "sent"
 
 
+async def test_the_request_to_sign_says_so_on_the_day_itself(
+    customer: Customer, keeper: Customer, yard: Yard, booked: Booked, database: Any
+) -> None:
+    await database.execute(LONG, yard.id)
+    await booked(yard.shop.start(days=0, hours=1))
+    [mail] = await mails(customer, "Please sign")
+    assert "The workshop still has to confirm your session, by " in " ".join(mail["text"].split())
+
+
 async def _reminders(database: Any, booking: Json) -> dict[str, tuple[str, str | None]]:
     rows = await database.fetch(
         "SELECT key, status, detail FROM notifications WHERE booking_id = $1 AND kind = 'reminder'", booking["id"]
@@ -242,6 +251,30 @@ async def test_another_workshop_is_asked_too(
     await mails(asked, "Please")
     await says(operator, booking, "confirm")
     assert firmness((await mails(customer, "Confirmed", 2))[1]["ics"]) == ("CONFIRMED", 3)
+    await books.agree(booking)
+
+
+async def test_until_another_workshop_has_agreed_a_move_costs_nothing_either(
+    customer: Customer,
+    keeper: Customer,
+    operator: Customer,
+    yard: Yard,
+    booked: Booked,
+    database: Any,
+    books: Books,
+) -> None:
+    """The audit counts likewise."""
+    booking = await booked(yard.shop.start(days=0, hours=3))
+    await says(keeper, booking, "confirm")
+    other = await hire(database, yard.shop, "Ana Ruiz")
+    there = await open_workshop(database, 1, other)
+    await database.execute("UPDATE workshops SET confirms_within_minutes = 60 WHERE id = $1", there)
+    handed = await operator.ask(booking, "hand-over", mechanic_id=str(other))
+    assert (handed.status_code, handed.json()["workshop_status"]) == (200, "awaiting"), handed.text
+    moved = await customer.ask(booking, "reschedule", start=yard.shop.start(days=5).isoformat())
+    assert moved.status_code == 200, moved.text
+    cancelled = await customer.ask(booking, "cancel")
+    assert (cancelled.status_code, cancelled.json()["amount_refunded"]) == (200, 8900), cancelled.text
     await books.agree(booking)
 
 

@@ -5,12 +5,16 @@ from typing import Any
 
 import pytest
 
+from tests.life.conftest import books
+from tests.life.meeting import Books
+from tests.mechanics.conftest import AROUND_THE_CLOCK, Desk
 from tests.support.histories import replays
 from tests.support.people import Customer, Json, events
 from tests.support.shop import Shop
 from tests.support.time import Clock
 from tests.workshop.conftest import MINUTES, Booked, Yard
 
+__all__ = ["books"]
 SECOND = timedelta(seconds=1)
 
 
@@ -152,6 +156,30 @@ async def test_it_proposes_and_the_customer_accepts(
     await replays(clock.workflow(booking), "workshop_proposal_accepted", "moved to a time that its workshop proposed")
 
 
+@pytest.mark.parametrize("how", ["offline", "time off", "hours"])
+async def test_a_proposed_time_is_the_customers_whatever_its_mechanic_does_meanwhile(
+    how: str, customer: Customer, mechanic: Customer, keeper: Customer, yard: Yard, booked: Booked, books: Books
+) -> None:
+    """As if the mechanic had dropped out after the move: flagged. Who is offline is missed only when it comes near."""
+    booking = await booked()
+    later = yard.shop.start(days=4)
+    await says(keeper, booking, "propose", options=[{"start": later.isoformat()}])
+    desk = Desk(mechanic, yard.shop.mechanic_id)
+    if how == "offline":
+        await desk.go_online(False)
+    elif how == "time off":
+        await desk.away(later, later + timedelta(hours=1))
+    else:
+        await desk.set(weekly=[each for each in AROUND_THE_CLOCK if each["weekday"] != later.weekday()], timezone="UTC")
+    moved = await customer.ask(booking, "proposal/accept", start=later.isoformat())
+    assert (moved.status_code, moved.json().get("workshop_status")) == (200, "confirmed"), moved.text
+    assert datetime.fromisoformat(moved.json()["start"]) == later
+    reasons = {"offline": [], "time off": ["time_off"], "hours": ["outside_hours"]}[how]
+    assert [each["reason"] for each in moved.json()["flags"] if each["reason"] != "offline"] == reasons
+    assert ("mechanic_away" in events(moved.json())) == bool(reasons)
+    await books.agree(booking)
+
+
 async def test_a_time_that_overlaps_the_booked_one(
     customer: Customer, keeper: Customer, yard: Yard, booked: Booked, database: Any
 ) -> None:
@@ -203,6 +231,34 @@ async def test_a_moved_booking_is_asked_for_again(
         start = yard.shop.start(days=5 if who is customer else 6).isoformat()
         moved = await who.ask(booking, "reschedule", start=start)
         assert (moved.status_code, moved.json()["workshop_status"]) == (200, state), moved.text
+
+
+@pytest.mark.parametrize("word", ["confirmed", "awaiting"])
+async def test_a_time_that_an_operator_proposes_needs_no_word(
+    word: str,
+    customer: Customer,
+    keeper: Customer,
+    mechanic: Customer,
+    operator: Customer,
+    yard: Yard,
+    booked: Booked,
+    books: Books,
+) -> None:
+    """One that its mechanic proposes does. What a cancellation gives back is counted by the audit likewise."""
+    booking = await booked()
+    if word == "confirmed":
+        await says(keeper, booking, "confirm")
+    for who, start, state in (
+        (mechanic, yard.shop.start(days=5), "awaiting"),
+        (operator, yard.shop.start(days=0, hours=3), "confirmed"),
+    ):
+        proposed = await who.ask(booking, "propose", options=[{"start": start.isoformat()}])
+        assert proposed.status_code == 200, proposed.text
+        moved = await customer.ask(booking, "proposal/accept", start=start.isoformat())
+        assert (moved.status_code, moved.json().get("workshop_status")) == (200, state), moved.text
+    cancelled = await customer.ask(booking, "cancel")
+    assert (cancelled.status_code, cancelled.json()["amount_refunded"]) == (200, 4450), cancelled.text
+    await books.agree(booking)
 
 
 async def test_nothing_begins_that_it_has_not_agreed_to(

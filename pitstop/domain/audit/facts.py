@@ -117,7 +117,8 @@ class TrailEntry:
     `by`: who has asked for it (a role, or `clock`), by releases that say so. `start_before`: of a move, the start that
     the booking had until then. `percent`: how much of the price went back. `absent`: who did not come. `resold`:
     it became another plan, with that plan's policy; `policy_before`: the one that it had until then, by releases that
-    say so. `unanswered`: of an end, the workshop's word that was still waited for.
+    say so. `unanswered`: of an end, the workshop's word that was still waited for. `asks_workshop`: it was handed
+    over to a workshop that has to agree, too, by releases that say so.
     """
 
     event: str
@@ -131,6 +132,7 @@ class TrailEntry:
     resold: bool = False
     policy_before: Policy | None = None
     unanswered: str | None = None
+    asks_workshop: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,13 +112,15 @@ def _word(record: BookingRecord) -> str | None:
 
 def _is_agreed(record: BookingRecord, before: tuple[TrailEntry, ...]) -> bool:
     """Whether the workshop had given its word by then: until it has, a customer loses nothing. A time that the customer
-    has chosen needs it anew, one that the workshop has proposed does not."""
+    has chosen needs it anew, one that the workshop has proposed does not; another workshop is asked, too."""
     if _word(record) is None:
         return True
     agreed, by_workshop = False, False
     for entry in before:
         if entry.event == "workshop_confirmed":
             agreed = True
+        elif entry.asks_workshop:
+            agreed = False
         elif entry.event in ("proposed", "workshop_proposed"):
             by_workshop = entry.event == "workshop_proposed"
         elif entry.start_before is not None:

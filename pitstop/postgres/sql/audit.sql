@@ -116,7 +116,8 @@ SELECT
             'event', e.event, 'at', e.at, 'key', e.detail -> 'key', 'notices', e.detail -> 'notices', 'by', e.detail -> 'by',
             'start_before', CASE e.event WHEN 'rescheduled' THEN e.detail -> 'from' END, 'percent', e.detail -> 'percent',
             'absent', e.detail -> 'absent', 'resold', e.event = 'rescheduled' AND e.detail ? 'to_plan_id',
-            'policy_before', e.detail -> 'policy_before', 'unanswered', e.detail -> 'unanswered'
+            'policy_before', e.detail -> 'policy_before', 'unanswered', e.detail -> 'unanswered',
+            'asks_workshop', e.event = 'handed_over' AND e.detail ? 'workshop_asked'
         ) ORDER BY e.id)
         FROM booking_events AS e WHERE e.booking_id = b.id
     ), '[]') AS trail,

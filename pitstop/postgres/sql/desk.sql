@@ -177,7 +177,7 @@ WHERE id = $1
 SELECT
     b.id AS booking_id, s.kind, s.name AS service_name, p.name AS plan_name, COALESCE(m.name, '') AS mechanic_name,
     b.customer_name, b.customer_email, b.timezone AS customer_timezone,
-    COALESCE(CASE s.kind WHEN 'in_person' THEN w.timezone END, m.timezone, b.timezone) AS venue_timezone,
+    COALESCE(CASE s.kind WHEN 'in_person' THEN w.timezone END, m.timezone, b.timezone) AS venue_timezone, b.mechanic_id,
     -- Nobody has taken it: the times that it would have had at once.
     b.mechanic_id IS NULL AS untaken, COALESCE(b.starts_at, b.created_at) AS start,
     COALESCE(b.ends_at, b.created_at + make_interval(mins => b.duration_minutes)) AS "end",

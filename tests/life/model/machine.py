@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from pitstop.audit.ports import Records
 from tests.life.model import prices
-from tests.life.model.agreed import DURATION, Agreed, Away, Difference, blocked_by, meet
+from tests.life.model.agreed import DURATION, Agreed, Away, Difference, Flag, blocked_by, meet
 from tests.life.model.prices import PLANS, Wish
 from tests.life.model.rules import Expected
 from tests.life.model.seen import audited, difference
@@ -247,10 +247,19 @@ class Course(RuleBasedStateMachine):
 
     def _is_told_of_difference(self, booking: Expected, due: Difference, paid: bool) -> None:
         self.does(self.floor.settle(booking.id, due.id, paid, self.now))
-        free, before = self._could_have(booking, due.mechanic, due.start), due.status
+        free, before, held = self._could_have(booking, due.mechanic, due.start), due.status, due.held
         prices.hears(booking, due, paid, self.now, free, ANEW)
         if (before, due.status) == ("open", "applied"):
             self.make_way(due.mechanic, due.start)
+            if held:
+                self.is_judged_anew(booking)
+
+    def is_judged_anew(self, booking: Expected) -> None:
+        """At a time that was held for it: its mechanic may have taken that off, which its customer is told."""
+        session = (booking.start, booking.start + DURATION)
+        if any(each.mechanic == booking.mechanic and meet(each.span, session) for each in self.away):
+            booking.flags.append(Flag(self.does(self.floor.open_flags([booking.id]))[booking.id]))
+        booking.takes_notice()
 
     def _answer_to_time(self, booking: Expected, mechanic: UUID, start: datetime) -> str | None:
         if not self.is_there(mechanic, start):

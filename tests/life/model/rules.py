@@ -242,9 +242,12 @@ class Expected:
     def is_looked_at(self, now: datetime) -> None:
         """Its run reads what there is: it tells of flags, and lets go of what nobody has answered in time."""
         if self.status == "confirmed":
-            for flag in self.flags:
-                self._is_told_of(flag)
+            self.takes_notice()
             self._lets_go_of_lapsed(now)
+
+    def takes_notice(self) -> None:
+        for flag in self.flags:
+            self._is_told_of(flag)
 
     def _lets_go_of_lapsed(self, now: datetime) -> None:
         if self.proposal is not None and self.proposal.expires <= now:

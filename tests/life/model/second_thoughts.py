@@ -136,8 +136,10 @@ class WholeCourse(Course):
         assert answer == expected, f"{answer}, not {expected}: {start} with {mechanic} at {self.now}: {booking}"
         if expected is None and booking.proposal is not None:
             self.make_way(mechanic, start)
-            agreed, change = booking.word == "proposed", self.changes_made[-1]
-            booking.is_moved(start, mechanic, booking.proposal.by, self.now, change=change, agreed=agreed)
+            held, by, change = booking.word == "proposed", booking.proposal.by, self.changes_made[-1]
+            booking.is_moved(start, mechanic, by, self.now, change=change, agreed=held or by == "operator")
+            if held:
+                self.is_judged_anew(booking)
 
     def _answer_to_taking(self, booking: Expected, start: datetime, mechanic: UUID) -> str | None:
         if booking.status != "confirmed":
@@ -146,7 +148,8 @@ class WholeCourse(Course):
         if offered is None or offered.expires <= self.now or (start, mechanic) not in offered.options:
             return "no_proposal"
         refusal = booking.refusal("accept_proposal", "customer", self.now)
-        return refusal or self._answer_to_time(booking, mechanic, start)
+        # What the workshop has proposed is held: no rule is asked again.
+        return refusal or (None if booking.word == "proposed" else self._answer_to_time(booking, mechanic, start))
 
     def _proposal_lapses(self, booking: Expected) -> None:
         offered = booking.proposal

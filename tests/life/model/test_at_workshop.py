@@ -24,7 +24,7 @@ from tests.life.model.machine import Course
 from tests.life.model.whole import WholeLife
 
 _BOOKED, _OTHER, _THIRD = timedelta(hours=48), timedelta(hours=96), timedelta(hours=120)
-_NEXT = timedelta(hours=49)
+_NEXT, _DAY_AFTER = timedelta(hours=49), timedelta(hours=72)
 # Until it starts.
 _LONG = 10_080
 _LATE = (-20 * HOUR, False)
@@ -104,6 +104,27 @@ def _taken(course: Course) -> None:
     whole.the_customer_answers(0, "last", NOW)
     whole.somebody_books(0, _NEXT, False, False)
     assert (booking.said, booking.moves, len(whole.known)) == ("confirmed", 1, 2)
+
+
+def _taken_from_who_is_away(course: Course) -> None:
+    """What is held is the customer's, who is told that the mechanic has taken it off meanwhile."""
+    whole, booking = _booked(course)
+    whole.the_workshop_proposes(0, [(_DAY_AFTER, 0)], False)
+    whole.a_mechanic_takes_time_off(0, "for days", NOW)
+    whole.the_customer_answers(0, "first", NOW)
+    whole.mails_go_out()
+    assert (booking.said, booking.moves, booking.is_flagged) == ("confirmed", 1, True)
+
+
+def _an_operators(course: Course) -> None:
+    """What an operator proposes needs no word, what its mechanic does needs it."""
+    whole, booking = _booked(course)
+    whole.somebody_proposes_times(0, "operator", [(_OTHER, 0)], 180, NOW)
+    whole.the_customer_answers(0, "first", NOW)
+    assert booking.said == "confirmed"
+    whole.somebody_proposes_times(0, "mechanic", [(_THIRD, 0)], 180, NOW)
+    whole.the_customer_answers(0, "first", NOW)
+    assert booking.said == "awaiting"
 
 
 def _declined(course: Course) -> None:
@@ -228,7 +249,7 @@ MUTANTS: dict[str, Mutant] = {
     "it starts though nobody has signed": (instead(changes, "require_waiver", nothing), _signed),
     "who has signed is asked to": (sql(_CLAIM, "claim_notice", "AND waiver_missing(b.id)"), _signed_before),
 }
-_PLAYED = [_not_answered, _handed_over_when_proposed]
+_PLAYED = [_not_answered, _handed_over_when_proposed, _taken_from_who_is_away, _an_operators]
 
 
 @pytest.mark.parametrize("course", _PLAYED)

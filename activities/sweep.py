@@ -19,6 +19,8 @@ from pitstop.ports import (
 )
 
 _log = logging.getLogger("pitstop.sweep")
+# What was asked for less long ago may be decided on at any moment: a sweep that looks ahead takes it from nobody.
+_DECIDED_WITHIN = timedelta(minutes=1)
 
 
 class SweepActivities:
@@ -47,7 +49,7 @@ class SweepActivities:
 
     @activity.defn(name=names.FORGET_REQUESTS)
     async def forget_requests(self, step: SweepStep) -> int:
-        return await self._store.forget_requests(step.now - step.order.overdue)
+        return await self._store.forget_requests(step.now - max(step.order.overdue, _DECIDED_WITHIN))
 
     @activity.defn(name=names.DRAIN_INBOX)
     async def drain_inbox(self, step: SweepStep) -> int:

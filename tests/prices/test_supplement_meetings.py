@@ -251,8 +251,7 @@ async def test_the_sweep_brings_the_news(
     asked = await to_pay(start, start + DAY)
     await clock.workflow(asked).terminate()
     assert (await customer.pay(due(asked))).status_code == 200
-    await asyncio.sleep(1)
-    assert (await customer.read(asked))["supplement"]["status"] == "open"
+    # The stack's own sweep, or another test's, may come first.
     await sweep(temporal, stack)
     moved = await customer.sees(asked, "confirmed", "rescheduled")
     assert moved["amount"] == shop.amount + MORE

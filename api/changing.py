@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 from api.callers import forbidden
 from api.composition import Rooms
 from api.problems import FieldError, Problem, not_found, unavailable
-from api.schemas import AsSeenIn, BookingOut
+from api.schemas import BookingOut, Sent
 from api.sheets import booking_out
 from pitstop.domain.caller import Caller
 from pitstop.domain.changes import (
@@ -55,9 +55,9 @@ _NOT_YOURS = (
 )
 
 
-def as_seen(sent: AsSeenIn | None) -> dict[str, Any]:
-    """What a change wants that is of the booking as it was looked at, if that is said."""
-    return {} if sent is None or sent.version is None else {"version": sent.version}
+def wanted_of(sent: Sent | None) -> dict[str, Any]:
+    """What a request says of the change that it asks for; the reason is put on record beside it."""
+    return {} if sent is None else sent.model_dump(exclude={"reason"}, exclude_none=True)
 
 
 async def change_booking(

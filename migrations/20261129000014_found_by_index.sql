@@ -24,7 +24,10 @@ ALTER POLICY own_entries ON waitlist_entries USING (
         WHEN 'customer' THEN customer_id::text = (SELECT caller())
         WHEN 'service' THEN created_by = (SELECT caller()) AND created_by_role = 'service'
         WHEN 'link' THEN erased_at IS NULL
-        AND id = (SELECT b.waitlist_entry_id FROM bookings AS b WHERE b.id = CASE (SELECT caller_role()) WHEN 'link' THEN (SELECT caller())::uuid END)
+        AND id = (
+            SELECT b.waitlist_entry_id FROM bookings AS b
+            WHERE b.id = CASE (SELECT caller_role()) WHEN 'link' THEN (SELECT caller())::uuid END
+        )
         ELSE (SELECT caller_role()) = 'operator'
     END
 );

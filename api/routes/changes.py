@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Depends
 
 from api.callers import Authenticated, BookingId, Reader, forbidden
-from api.changing import accept_offer, as_seen, change_booking, decline_offer, have_decided
+from api.changing import accept_offer, change_booking, decline_offer, have_decided, wanted_of
 from api.composition import InRooms
 from api.examples import BOOKING, TO_PAY, shown
 from api.openapi import problems
@@ -39,9 +39,7 @@ async def reschedule(id: BookingId, sent: RescheduleIn, caller: Reader, rooms: I
         raise forbidden("Operators waive a difference.")
     if caller.role is Role.MECHANIC:
         return await propose_times(rooms, caller, id, as_proposal(sent))
-    return await change_booking(
-        rooms, caller, id, ChangeKind.RESCHEDULE, sent.model_dump(exclude={"reason"}, exclude_none=True), sent.reason
-    )
+    return await change_booking(rooms, caller, id, ChangeKind.RESCHEDULE, wanted_of(sent), sent.reason)
 
 
 @router.post("/{id}/hand-over", responses=_RESPONSES)
@@ -53,8 +51,7 @@ async def hand_over(id: BookingId, sent: HandOverIn, caller: Reader, rooms: InRo
     """
     _require_mechanic(caller)
     before = await booking_out(rooms, caller, id)
-    wanted = sent.model_dump(exclude={"reason"}, exclude_none=True)
-    await have_decided(rooms, caller, id, ChangeKind.HAND_OVER, wanted, sent.reason)
+    await have_decided(rooms, caller, id, ChangeKind.HAND_OVER, wanted_of(sent), sent.reason)
     try:
         return await booking_out(rooms, caller, id)
     except Problem as problem:
@@ -73,7 +70,7 @@ async def cancel(
     """Frees the slot at once. A customer gets back what the booking's policy says; when a mechanic or an operator
     cancels, all. What Stripe cannot give back at once is `amount_awaiting_refund`. 409 `version_conflict`: it has
     changed since it was looked at."""
-    return await change_booking(rooms, caller, id, ChangeKind.CANCEL, as_seen(sent), sent.reason if sent else None)
+    return await change_booking(rooms, caller, id, ChangeKind.CANCEL, wanted_of(sent), sent.reason if sent else None)
 
 
 @router.post("/{id}/accept", responses=_RESPONSES)

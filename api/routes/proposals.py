@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Body, Depends
 
 from api.callers import BookingId, Reader, forbidden
-from api.changing import change_booking
+from api.changing import change_booking, wanted_of
 from api.composition import InRooms, Rooms
 from api.examples import BOOKING, shown
 from api.openapi import problems
@@ -42,8 +42,7 @@ async def accept(id: BookingId, sent: Option, caller: Reader, rooms: InRooms) ->
     409 `slot_unavailable`: it has gone meanwhile; the others still stand. 409 `no_proposal`: there is none any more.
     """
     _require_customer(caller)
-    wanted = sent.model_dump(exclude_none=True)
-    return await change_booking(rooms, caller, id, ChangeKind.ACCEPT_PROPOSAL, wanted)
+    return await change_booking(rooms, caller, id, ChangeKind.ACCEPT_PROPOSAL, wanted_of(sent))
 
 
 @router.post("/{id}/proposal/decline", responses=_RESPONSES)
@@ -55,12 +54,11 @@ async def decline(
     409 `no_proposal`: there is none any more, or another one than the `proposal_id` that was looked at.
     """
     _require_customer(caller)
-    wanted = sent.model_dump(exclude_none=True) if sent else {}
-    return await change_booking(rooms, caller, id, ChangeKind.DECLINE_PROPOSAL, wanted)
+    return await change_booking(rooms, caller, id, ChangeKind.DECLINE_PROPOSAL, wanted_of(sent))
 
 
 async def propose_times(rooms: Rooms, caller: Caller, booking_id: UUID, sent: ProposalIn) -> BookingOut:
-    wanted = sent.model_dump(exclude={"reason"}, exclude_none=True)
+    wanted = wanted_of(sent)
     wanted.setdefault("expires_in_minutes", max(1, int(rooms.settings.proposal_seconds // 60)))
     return await change_booking(rooms, caller, booking_id, ChangeKind.PROPOSE, wanted, sent.reason)
 

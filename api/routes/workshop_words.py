@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Depends
 
 from api.callers import Authenticated, BookingId, forbidden
-from api.changing import as_seen, change_booking
+from api.changing import change_booking, wanted_of
 from api.composition import InRooms
 from api.examples import BOOKING, shown
 from api.openapi import problems
@@ -31,7 +31,7 @@ async def confirm(
     """The workshop takes the booking at the time that was booked. 409 `not_awaited`: no word is waited for any more;
     `version_conflict`: it has another time, perhaps, than the one that was looked at."""
     _require_office(caller)
-    return await change_booking(rooms, caller, id, ChangeKind.WORKSHOP_CONFIRM, as_seen(sent))
+    return await change_booking(rooms, caller, id, ChangeKind.WORKSHOP_CONFIRM, wanted_of(sent))
 
 
 @router.post("/propose", responses=_RESPONSES)
@@ -43,8 +43,7 @@ async def propose(id: BookingId, sent: WorkshopProposalIn, caller: Authenticated
     409 `slot_unavailable`, `not_awaited`, 422 `slot_not_offered`: nothing is proposed.
     """
     _require_office(caller)
-    wanted = sent.model_dump(exclude={"reason"}, exclude_none=True)
-    return await change_booking(rooms, caller, id, ChangeKind.WORKSHOP_PROPOSE, wanted, sent.reason)
+    return await change_booking(rooms, caller, id, ChangeKind.WORKSHOP_PROPOSE, wanted_of(sent), sent.reason)
 
 
 @router.post("/decline", responses=_RESPONSES)
@@ -57,7 +56,7 @@ async def decline(
     """The workshop cannot take the booking: it is cancelled, and all of the money goes back. 409 as for its yes."""
     _require_office(caller)
     reason = sent.reason if sent else None
-    return await change_booking(rooms, caller, id, ChangeKind.WORKSHOP_DECLINE, as_seen(sent), reason)
+    return await change_booking(rooms, caller, id, ChangeKind.WORKSHOP_DECLINE, wanted_of(sent), reason)
 
 
 def _require_office(caller: Caller) -> None:

@@ -13,36 +13,18 @@ from typing import Any
 import asyncpg
 import pytest
 
-from pitstop.devstack.stackfile import Stack
 from pitstop.domain.saga import SupplementNews, Terms
 from pitstop.ports import PaymentIntent
 from pitstop.postgres import changes
 from pitstop.postgres.pool import open_pool
 from pitstop.postgres.supplements import PostgresSupplements
 from tests.support.crossing import in_order
-from tests.support.databases import Urls, fresh_database
-from tests.support.meeting import COURSE, Meeting, meeting_of, stands
+from tests.support.databases import Urls
+from tests.support.meeting import COURSE, Meeting, database, meeting, stands, urls
 from tests.support.shops import add_plan
 
+__all__ = ["database", "meeting", "urls"]
 DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
-
-
-@pytest.fixture(scope="module")
-async def urls(stack: Stack) -> AsyncIterator[Urls]:
-    async with fresh_database(stack) as urls:
-        yield urls
-
-
-@pytest.fixture(scope="module")
-async def database(urls: Urls) -> AsyncIterator["asyncpg.Pool[asyncpg.Record]"]:
-    async with asyncpg.create_pool(urls.superuser, min_size=0, max_size=4) as pool:
-        yield pool
-
-
-@pytest.fixture
-async def meeting(urls: Urls, database: Any) -> AsyncIterator[Meeting]:
-    async with meeting_of(urls, database) as meeting:
-        yield meeting
 
 
 async def test_rules_first(meeting: Meeting) -> None:

@@ -4,41 +4,21 @@ In a database of its own, on the steps themselves.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
-import asyncpg
 import pytest
 
-from pitstop.devstack.stackfile import Stack
 from pitstop.postgres.pool import open_pool
 from pitstop.postgres.saga import PostgresSaga
 from tests.support.crossing import in_order
-from tests.support.databases import Urls, fresh_database
-from tests.support.meeting import Meeting, meeting_of
+from tests.support.databases import Urls
+from tests.support.meeting import Meeting, database, meeting, urls
 from tests.support.rows import add_booking
 
+__all__ = ["database", "meeting", "urls"]
 DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
-
-
-@pytest.fixture(scope="module")
-async def urls(stack: Stack) -> AsyncIterator[Urls]:
-    async with fresh_database(stack) as urls:
-        yield urls
-
-
-@pytest.fixture(scope="module")
-async def database(urls: Urls) -> AsyncIterator["asyncpg.Pool[asyncpg.Record]"]:
-    async with asyncpg.create_pool(urls.superuser, min_size=0, max_size=6) as pool:
-        yield pool
-
-
-@pytest.fixture
-async def meeting(urls: Urls, database: Any) -> AsyncIterator[Meeting]:
-    async with meeting_of(urls, database) as meeting:
-        yield meeting
 
 
 @pytest.mark.parametrize("who", ["customer", "mechanic"])

@@ -249,11 +249,13 @@ async def test_the_sweep_brings_the_news(
     """The run is gone when the payment comes: the event stays in the inbox, and a new run is told of it."""
     start = shop.start(days=3)
     asked = await to_pay(start, start + DAY)
+    ended = (await clock.workflow(asked).describe()).run_id
     await clock.workflow(asked).terminate()
     assert (await customer.pay(due(asked))).status_code == 200
     # The stack's own sweep, or another test's, may come first.
     await sweep(temporal, stack)
     moved = await customer.sees(asked, "confirmed", "rescheduled")
+    assert (await clock.workflow(asked).describe()).run_id != ended
     assert moved["amount"] == shop.amount + MORE
     await books.agree(asked)
     await replays(clock.workflow(asked), "difference_paid_between_runs", "paid while no run drove it")

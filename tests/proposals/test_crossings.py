@@ -7,27 +7,15 @@ from typing import Any
 import asyncpg
 import pytest
 
-from pitstop.devstack.stackfile import Stack
 from pitstop.domain.changes import ChangeOutcome
 from pitstop.postgres import proposals
 from tests.support.crossing import in_order
-from tests.support.databases import Urls, fresh_database
-from tests.support.meeting import Meeting, meeting_of
+from tests.support.databases import Urls
+from tests.support.meeting import Meeting, database, meeting_of, urls
 
+__all__ = ["database", "urls"]
 DAY = timedelta(days=1)
 Act = Callable[[], Awaitable[Any]]
-
-
-@pytest.fixture(scope="module")
-async def urls(stack: Stack) -> AsyncIterator[Urls]:
-    async with fresh_database(stack) as urls:
-        yield urls
-
-
-@pytest.fixture(scope="module")
-async def database(urls: Urls) -> AsyncIterator["asyncpg.Pool[asyncpg.Record]"]:
-    async with asyncpg.create_pool(urls.superuser, min_size=0, max_size=6) as pool:
-        yield pool
 
 
 @pytest.fixture

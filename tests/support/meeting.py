@@ -9,6 +9,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import asyncpg
+import pytest
+
+from pitstop.devstack.stackfile import Stack
 from pitstop.domain.caller import Caller, Role
 from pitstop.domain.changes import ChangeOutcome
 from pitstop.domain.course import Course
@@ -16,7 +20,7 @@ from pitstop.gateways.holiday_library import HolidayLibrary
 from pitstop.postgres.changes import PostgresChanges
 from pitstop.postgres.pool import open_pool
 from pitstop.postgres.rules import MechanicRules
-from tests.support.databases import Urls
+from tests.support.databases import Urls, fresh_database
 from tests.support.rows import Case, add_booking, add_reservation, add_session
 from tests.support.shop import Shop, open_shop
 from tests.support.shops import hire
@@ -90,6 +94,25 @@ class Meeting:
                 return
             await asyncio.sleep(0.02)
         raise TimeoutError("nobody waits")
+
+
+@pytest.fixture(scope="module")
+async def urls(stack: Stack) -> AsyncIterator[Urls]:
+    """A database of the module's own, where a guard can be taken away."""
+    async with fresh_database(stack) as urls:
+        yield urls
+
+
+@pytest.fixture(scope="module")
+async def database(urls: Urls) -> AsyncIterator["asyncpg.Pool[asyncpg.Record]"]:
+    async with asyncpg.create_pool(urls.superuser, min_size=0, max_size=6) as pool:
+        yield pool
+
+
+@pytest.fixture
+async def meeting(urls: Urls, database: Any) -> AsyncIterator[Meeting]:
+    async with meeting_of(urls, database) as meeting:
+        yield meeting
 
 
 @asynccontextmanager

@@ -94,7 +94,9 @@ class PaymentActivities:
     @activity.defn(name=names.RECORD_DECLINE)
     async def record_decline(self, decline: RecordDecline) -> None:
         intent = decline.payment_intent_id
-        await self._store.record_decline(decline.booking_id, decline.failure_code, decline.now, intent)
+        await self._store.record_decline(
+            decline.booking_id, decline.failure_code, decline.now, intent, decline.event_id
+        )
         declines = await self._store.declines(decline.booking_id, self._limits.window)
         if declines.exceed(self._limits):
             _log.warning("booking %s: its payment is stopped after %s", decline.booking_id, declines)

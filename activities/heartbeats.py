@@ -2,11 +2,12 @@
 
 import asyncio
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from temporalio import activity
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
+Result = TypeVar("Result")
 # Several to a timeout: one that is late, on a busy machine, is no death.
 _BEATS_TO_A_TIMEOUT = 4
 
@@ -26,14 +27,14 @@ class _Beating(ActivityInboundInterceptor):
         work = asyncio.ensure_future(super().execute_activity(input))
         beats = asyncio.ensure_future(_beat(timeout / _BEATS_TO_A_TIMEOUT))
         try:
-            return await _to_its_end(work)
+            return await to_its_end(work)
         finally:
             beats.cancel()
 
 
-async def _to_its_end(work: "asyncio.Future[Any]") -> Any:
-    """A heartbeat's answer can bring a cancellation. A try that is under way is finished all the same, so that what was
-    done is known: a mail half sent may have arrived. Only a worker that has to stop, after its drain, breaks it off.
+async def to_its_end(work: "asyncio.Future[Result]") -> Result:
+    """A cancellation can come in the middle. A try that is under way is finished all the same, so that what was done is
+    known: a mail half sent may have arrived. Only a worker that has to stop, after its drain, breaks it off.
     """
     try:
         return await asyncio.shield(work)

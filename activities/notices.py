@@ -1,10 +1,12 @@
 """Sending a notice that is owed, once for its key, by the channel that it is owed on."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Protocol
 
 from temporalio import activity
 
+from activities.heartbeats import to_its_end
 from activities.moments import not_before
 from pitstop.contracts import names
 from pitstop.contracts.booking import SendNotice
@@ -82,7 +84,13 @@ class NoticeActivities:
 
     @activity.defn(name=names.SEND_NOTICE)
     async def send(self, order: SendNotice) -> NoticeOutcome:
-        """A notice refused for good is recorded, and the booking goes on without it."""
+        """A notice refused for good is recorded, and the booking goes on without it.
+
+        A try that is cancelled is finished: the first, local one as well, which has no heartbeat.
+        """
+        return await to_its_end(asyncio.ensure_future(self._send(order)))
+
+    async def _send(self, order: SendNotice) -> NoticeOutcome:
         key = _key(order)
         claim = await self._store.claim(key, not_before(order.now))
         if claim is None:

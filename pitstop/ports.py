@@ -169,9 +169,14 @@ class SagaStore(Protocol):
     async def record_intent(self, booking_id: UUID, intent: PaymentIntent, now: datetime) -> None: ...
 
     async def record_decline(
-        self, booking_id: UUID, failure_code: str, now: datetime, payment_intent_id: str | None = None
+        self,
+        booking_id: UUID,
+        failure_code: str,
+        now: datetime,
+        payment_intent_id: str | None = None,
+        event_id: str | None = None,
     ) -> None:
-        """Of the booking's own PaymentIntent, or of that of a supplement."""
+        """Of the booking's own PaymentIntent, or of that of a supplement; once for each event of Stripe."""
 
     async def declines(self, booking_id: UUID, window: timedelta) -> Declines: ...
 

@@ -405,7 +405,8 @@ class BookingWorkflow:
             if event.kind != "failed":
                 return event.kind == "succeeded"
             self._declined = True
-            decline = RecordDecline(**self._ref(), failure_code=event.failure_code or "unknown")
+            code = event.failure_code or "unknown"
+            decline = RecordDecline(**self._ref(), failure_code=code, event_id=event.event_id)
             await self._step(names.RECORD_DECLINE, decline, "record the declined card")
         return False
 

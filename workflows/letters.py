@@ -29,6 +29,7 @@ class Letters:
         self._step_limit = step_limit
         self._posted: set[str] = set()
         self._under_way: dict[str, asyncio.Task[None]] = {}
+        self._stopped: set[asyncio.Task[None]] = set()
 
     @property
     def posted(self) -> frozenset[str]:
@@ -55,6 +56,7 @@ class Letters:
     async def stop(self) -> None:
         """A try that is under way is waited for: a confirmation must not come after the cancellation."""
         for letter in self._under_way.values():
+            self._stopped.add(letter)
             letter.cancel()
         await asyncio.gather(*self._under_way.values(), return_exceptions=True)
         self._under_way.clear()
@@ -73,14 +75,19 @@ class Letters:
                 f"mail: {kind}",
                 patience,
                 workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+                self._unless_stopped,
             )
         except FailureError as failure:
             # A try that was under way when the mail was stopped, and then failed, comes back as that failure.
-            if is_cancelled_exception(failure) or (_is_being_stopped() and workflow.patched("stopped-mail-is-skipped")):
+            if is_cancelled_exception(failure) or (self._is_stopped() and workflow.patched("stopped-mail-is-skipped")):
                 raise
             await local(names.GIVE_UP_NOTICE, notice, type(None), self._step_limit, f"give the mail up: {kind}")
 
+    def _unless_stopped(self) -> None:
+        """For a first try that has failed: there is no second one of a mail that was stopped meanwhile."""
+        if self._is_stopped() and workflow.patched("stopped-mail-is-not-tried-again"):
+            raise asyncio.CancelledError
 
-def _is_being_stopped() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
+    def _is_stopped(self) -> bool:
+        """Not the run's own task: when an operator has called it off, it still sends what is to be said of that."""
+        return asyncio.current_task() in self._stopped

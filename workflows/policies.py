@@ -94,6 +94,7 @@ async def persistent(
             result_type=result,
             start_to_close_timeout=limit,
             retry_policy=ONE_TRY,
+            cancellation_type=cancellation,
             summary=summary,
         )
         return first

@@ -158,6 +158,7 @@ class Supplements:
             now=workflow.now(),
             failure_code=(heard.event.failure_code if heard.event else None) or "unknown",
             payment_intent_id=heard.intent,
+            event_id=heard.event.event_id if heard.event else None,
         )
         limit = self._spans.database_activity
         await local(names.RECORD_DECLINE, decline, type(None), limit, "record the declined card")

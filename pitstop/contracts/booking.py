@@ -87,10 +87,14 @@ class PaymentRequested(Payload):
 
 
 class RecordDecline(BookingRef):
-    """`payment_intent_id`: that of a supplement; None: the booking's own."""
+    """`payment_intent_id`: that of a supplement; None: the booking's own.
+
+    `event_id`: Stripe's event about it; None: a history of before it was kept.
+    """
 
     failure_code: str
     payment_intent_id: str | None = None
+    event_id: str | None = None
 
 
 class Confirmation(Payload):

@@ -113,11 +113,16 @@ class PostgresSaga:
         await self._pool.execute(_SQL["record_intent"], booking_id, intent.id, intent.client_secret, intent.status, now)
 
     async def record_decline(
-        self, booking_id: UUID, failure_code: str, now: datetime, payment_intent_id: str | None = None
+        self,
+        booking_id: UUID,
+        failure_code: str,
+        now: datetime,
+        payment_intent_id: str | None = None,
+        event_id: str | None = None,
     ) -> None:
         async with self._pool.acquire() as connection, connection.transaction():
             await connection.execute(_SQL["wait_for_booking"], booking_id)
-            await connection.execute(_SQL["record_decline"], booking_id, failure_code, now, payment_intent_id)
+            await connection.execute(_SQL["record_decline"], booking_id, failure_code, now, payment_intent_id, event_id)
 
     async def declines(self, booking_id: UUID, window: timedelta) -> Declines:
         row = await self._pool.fetchrow(_SQL["declines"], booking_id, window)

@@ -96,15 +96,16 @@ async def test_a_second_try_to_confirm_meets_the_refund_that_the_first_has_promi
 async def test_a_declined_card_is_noted_once_for_its_event(
     pool: Pool, database: Any, shop: Shop, monkeypatch: pytest.MonkeyPatch, guarded: bool
 ) -> None:
-    """The step runs again after a crash, with the moment of the event that it had; another decline has its own."""
+    """The step runs again after a crash, and an event comes again by the sweep; another decline is another event."""
     if not guarded:
         once = saga._SQL["record_decline"].partition("WHERE NOT EXISTS")[0]
         monkeypatch.setitem(saga._SQL, "record_decline", once)
     case = await add_everything(database, shop, shop.start())
     store, first = PostgresSaga(pool), datetime.now(UTC)
-    for moment in (first, first, first + timedelta(seconds=5)):
-        await store.record_decline(case.booking_id, "card_declined", moment)
-    assert (await store.declines(case.booking_id, timedelta(hours=1))).of_booking == (2 if guarded else 3)
+    later = first + timedelta(seconds=5)
+    for moment, event in ((first, "evt_1"), (first, "evt_1"), (later, "evt_1"), (later, "evt_2")):
+        await store.record_decline(case.booking_id, "card_declined", moment, event_id=event)
+    assert (await store.declines(case.booking_id, timedelta(hours=1))).of_booking == (2 if guarded else 4)
 
 
 async def test_a_step_meets_its_own_repetition(pool: Pool, database: Any, shop: Shop) -> None:
@@ -113,7 +114,7 @@ async def test_a_step_meets_its_own_repetition(pool: Pool, database: Any, shop: 
     store, now = PostgresSaga(pool), datetime.now(UTC)
 
     async def decline() -> None:
-        await store.record_decline(case.booking_id, "card_declined", now)
+        await store.record_decline(case.booking_id, "card_declined", now, event_id="evt_1")
 
     await in_order(database, case.booking_id, decline, decline)
     assert (await store.declines(case.booking_id, timedelta(hours=1))).of_booking == 1

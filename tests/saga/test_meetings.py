@@ -150,7 +150,13 @@ async def test_late_money_meets_a_cancellation(
     assert refunded["amount_refunded"] == shop.amount
 
 
-@pytest.mark.parametrize("refusals", [0, 1])
+# A first try that outlasts a workflow task learns of the cancellation while it is under way.
+_LONGER_THAN_A_TASK = 4
+
+
+@pytest.mark.parametrize(
+    ("refusals", "seconds", "ending"), [(0, 2, "0"), (1, 2, "1"), (0, _LONGER_THAN_A_TASK, "for_long")]
+)
 async def test_a_cancellation_meets_the_confirmation_on_its_way(
     stack: Stack,
     temporal: Client,
@@ -160,6 +166,8 @@ async def test_a_cancellation_meets_the_confirmation_on_its_way(
     http: httpx.AsyncClient,
     monkeypatch: pytest.MonkeyPatch,
     refusals: int,
+    seconds: int,
+    ending: str,
 ) -> None:
     """The mail server takes its time over the confirmation, at the first try or at a later one."""
     real, sending = SmtpMailer.send, asyncio.Event()
@@ -167,7 +175,7 @@ async def test_a_cancellation_meets_the_confirmation_on_its_way(
     async def slow(self: SmtpMailer, mail: OutgoingMail, attempt: int) -> None:
         if mail.subject.startswith("Confirmed") and attempt > refusals:
             sending.set()
-            await asyncio.sleep(2)
+            await asyncio.sleep(seconds)
         await real(self, mail, attempt)
 
     monkeypatch.setattr(SmtpMailer, "send", slow)
@@ -182,12 +190,11 @@ async def test_a_cancellation_meets_the_confirmation_on_its_way(
         await asyncio.wait_for(sending.wait(), 20)
         await clock.workflow(booking).cancel()
         await customer.waits_for(booking, lambda read: events(read).count("mail_sent") == 2, "both mails")
-        await replays(
-            clock.workflow(booking), f"called_off_while_mailing_{refusals}", "cancelled with a mail on its way"
-        )
+        await replays(clock.workflow(booking), f"called_off_while_mailing_{ending}", "cancelled with a mail on its way")
     assert await customer.subjects() == ["Confirmed", "Cancelled"]
 
 
+@pytest.mark.parametrize("late_try", [1, 2])
 async def test_a_cancellation_meets_a_confirmation_that_is_just_refused(
     stack: Stack,
     temporal: Client,
@@ -196,6 +203,7 @@ async def test_a_cancellation_meets_a_confirmation_that_is_just_refused(
     clock: Clock,
     database: "asyncpg.Pool[asyncpg.Record]",
     monkeypatch: pytest.MonkeyPatch,
+    late_try: int,
 ) -> None:
     """It is skipped because the booking was cancelled; it was not given up."""
     real, sending = SmtpMailer.send, asyncio.Event()
@@ -203,9 +211,9 @@ async def test_a_cancellation_meets_a_confirmation_that_is_just_refused(
     async def slow_refusal(self: SmtpMailer, mail: OutgoingMail, attempt: int) -> None:
         if not mail.subject.startswith("Confirmed"):
             return await real(self, mail, attempt)
-        if attempt > 1:
+        if attempt == late_try:
             sending.set()
-            await asyncio.sleep(2)
+            await asyncio.sleep(_LONGER_THAN_A_TASK)
         raise MailNotAccepted("later, please", permanent=False)
 
     monkeypatch.setattr(SmtpMailer, "send", slow_refusal)
@@ -217,6 +225,9 @@ async def test_a_cancellation_meets_a_confirmation_that_is_just_refused(
         await asyncio.wait_for(sending.wait(), 20)
         await clock.workflow(booking).cancel()
         await customer.waits_for(booking, lambda read: "mail_sent" in events(read), "the mail of the cancellation")
+        await replays(
+            clock.workflow(booking), f"called_off_while_refused_{late_try}", "cancelled while a mail is refused"
+        )
     state = "SELECT status, detail FROM notifications WHERE booking_id = $1 AND kind = 'confirmation'"
     row = await database.fetchrow(state, UUID(booking["id"]))
     assert row is not None

@@ -10,7 +10,9 @@ import asyncpg
 import httpx
 import pytest
 
+from pitstop.contracts import names
 from pitstop.devstack.stackfile import Stack
+from pitstop.domain.stripe_events import payment_event
 from tests.support.histories import replays
 from tests.support.people import DECLINED_CARD, Customer, Issuer, events
 from tests.support.processes import serving, settings
@@ -173,6 +175,22 @@ async def test_duplicated_and_reordered_webhooks(
     assert after["payment"]["status"] == "succeeded"
     assert await database.fetchval("SELECT count(*) FROM sessions WHERE booking_id = $1", booking["id"]) == 1
     assert await customer.subjects() == ["Confirmed"]
+
+
+async def test_a_declined_card_that_is_heard_of_twice_counts_once(
+    customer: Customer, shop: Shop, stripe: StripeControl, clock: Clock
+) -> None:
+    """Two deliveries in one moment, or one and the sweep, are both passed on: neither knows of the other yet."""
+    booking = await customer.book(shop, shop.start())
+    await customer.pay(booking, DECLINED_CARD)
+    await customer.sees(booking, "awaiting_payment", "payment_declined")
+    (declined,) = await stripe.events(booking["payment"]["payment_intent_id"], "payment_intent.payment_failed")
+    await clock.workflow(booking).signal(names.PAYMENT_SIGNAL, payment_event(declined))
+    await customer.pay(booking, DECLINED_CARD)
+    await customer.waits_for(booking, lambda read: events(read).count("payment_declined") >= 2, "the next one")
+    await customer.pay(booking)
+    confirmed = await customer.sees(booking, "confirmed")
+    assert events(confirmed).count("payment_declined") == 2
 
 
 @pytest.mark.parametrize("forgery", ["no signature", "another secret", "an hour old", "another body", "no event"])

@@ -168,8 +168,9 @@ WHERE bookings.id = recorded.booking_id AND bookings.status = 'holding'
 RETURNING bookings.id
 
 -- name: record_decline
--- Once for each event, which has its moment from the workflow: a step may run again after a crash. $4: the PaymentIntent of a
--- supplement; null: the booking's own.
+-- Once for each event of Stripe ($5), which the API and the sweep may both pass on, in the moment in which it comes; one without
+-- a name, in a history of before, goes by its moment from the workflow. $4: the PaymentIntent of a supplement; null: the
+-- booking's own.
 WITH declined AS (
     UPDATE payments SET status = 'requires_payment_method', failure_code = $2, updated_at = $3
     WHERE booking_id = $1 AND paid_at IS NULL
@@ -177,8 +178,14 @@ WITH declined AS (
     RETURNING booking_id
 )
 INSERT INTO booking_events (booking_id, at, event, detail)
-SELECT booking_id, $3, 'payment_declined', jsonb_build_object('code', $2::text) FROM declined
-WHERE NOT EXISTS (SELECT FROM booking_events WHERE booking_id = $1 AND event = 'payment_declined' AND at = $3)
+SELECT
+    booking_id, $3, 'payment_declined', jsonb_strip_nulls(jsonb_build_object('code', $2::text, 'event_id', $5::text))
+FROM declined
+WHERE NOT EXISTS (
+    SELECT FROM booking_events
+    WHERE booking_id = $1 AND event = 'payment_declined'
+        AND (detail ->> 'event_id' = $5 OR (at = $3 AND NOT detail ? 'event_id'))
+)
 
 -- name: declines
 -- Within the window, each of the booking's declined cards is counted for every booking that nobody has paid.

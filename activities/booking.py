@@ -143,6 +143,6 @@ class PaymentActivities:
             raise failed[0]
 
     async def _refund(self, request: RefundPayment, owed: OwedRefund) -> None:
-        made = await self._payments.refund(owed.idempotency_key, owed.payment_intent_id, owed.amount, owed.reason)
+        made = await self._payments.refund(owed)
         moment = not_before(request.now)
         await self._store.record_refund(request.booking_id, owed.idempotency_key, made, moment)

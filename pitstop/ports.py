@@ -139,8 +139,11 @@ class PaymentGateway(Protocol):
     async def received(self, payment_intent_id: str) -> tuple[int, str]:
         """How much money has come in, and in which currency."""
 
-    async def refund(self, idempotency_key: str, payment_intent_id: str, amount: int, reason: str) -> str:
-        """Gives back `amount` and returns the refund's id; the same key gives back once."""
+    async def refund(self, owed: OwedRefund) -> str:
+        """Gives it back and returns the refund's id: once, however late it is asked for again.
+
+        A payment that somebody has given back by hand brings back the refund made so.
+        """
 
     async def forget_address(self, payment_intent_id: str) -> None:
         """Removes the customer's mail address from the payment; repeating it does no harm."""

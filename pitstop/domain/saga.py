@@ -197,12 +197,13 @@ class OwedNotice:
 
 @dataclass(frozen=True, slots=True)
 class OwedRefund:
-    """Money that is to go back, and that Stripe has not accepted yet."""
+    """Money that is to go back since `requested_at`, and that Stripe is not known to have accepted."""
 
     idempotency_key: str
     payment_intent_id: str
     amount: int
     reason: str
+    requested_at: datetime
 
 
 class NoticeOutcome(StrEnum):

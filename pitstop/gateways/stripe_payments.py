@@ -2,12 +2,14 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import stripe
 
 from pitstop.domain.identity import payment_intent_key
-from pitstop.domain.saga import IntentState, PaymentTerms
+from pitstop.domain.saga import IntentState, OwedRefund, PaymentTerms
 from pitstop.domain.stripe_events import AWAITED_CANCELLATION
 from pitstop.logs import redacted
 from pitstop.ports import PaymentIntent, PaymentsRefused, PaymentsUnavailable
@@ -15,6 +17,17 @@ from pitstop.settings import Settings
 
 # The same request later can have another answer; everything else that Stripe refuses, it refuses again.
 _PASSING = (stripe.APIConnectionError, stripe.RateLimitError, stripe.APIError)
+# A refund bears its idempotency key: Stripe itself forgets keys, after a day at the earliest ("Idempotent requests").
+_KEY = "refund_key"
+_KEYS_LAST = timedelta(hours=20)
+
+
+@dataclass(frozen=True, slots=True)
+class _Refunds:
+    """Those of one payment at Stripe: the one that bears a key, and the last that bears none."""
+
+    ours: str | None
+    by_hand: str | None
 
 
 @asynccontextmanager
@@ -89,19 +102,44 @@ class StripePayments:
             raise _translated(error) from error
         return intent.amount_received, intent.currency
 
-    async def refund(self, idempotency_key: str, payment_intent_id: str, amount: int, reason: str) -> str:
+    async def refund(self, owed: OwedRefund) -> str:
+        if datetime.now(UTC) - owed.requested_at > _KEYS_LAST and (made := (await self._refunds(owed)).ours):
+            return made
         try:
             refund = await self._client.v1.refunds.create_async(
-                {"payment_intent": payment_intent_id, "amount": amount, "metadata": {"reason": reason}},
-                {"idempotency_key": idempotency_key},
+                {
+                    "payment_intent": owed.payment_intent_id,
+                    "amount": owed.amount,
+                    "metadata": {"reason": owed.reason, _KEY: owed.idempotency_key},
+                },
+                {"idempotency_key": owed.idempotency_key},
             )
         except stripe.InvalidRequestError as error:
             if error.code != "charge_already_refunded":
                 raise _translated(error) from None
-            return await self._refund_of(payment_intent_id)
+            return await self._made_before(owed)
         except stripe.StripeError as error:
             raise _translated(error) from None
         return refund.id
+
+    async def _made_before(self, owed: OwedRefund) -> str:
+        """All of the payment has gone back: by the refund that bears this key, or by one that somebody made by hand."""
+        made = await self._refunds(owed)
+        if found := made.ours or made.by_hand:
+            return found
+        raise PaymentsRefused(f"{owed.payment_intent_id} was refunded, but not for {owed.idempotency_key}")
+
+    async def _refunds(self, owed: OwedRefund) -> _Refunds:
+        """The newest come first."""
+        try:
+            listed = await self._client.v1.refunds.list_async({"payment_intent": owed.payment_intent_id, "limit": 100})
+        except stripe.StripeError as error:
+            raise _translated(error) from None
+        keys = [(refund.id, (refund.metadata.to_dict() if refund.metadata else {}).get(_KEY)) for refund in listed.data]
+        return _Refunds(
+            ours=next((made for made, key in keys if key == owed.idempotency_key), None),
+            by_hand=next((made for made, key in keys if key is None), None),
+        )
 
     async def forget_address(self, payment_intent_id: str) -> None:
         """Removes the one thing of the customer's that we gave Stripe. A payment that Stripe does not know has none."""
@@ -112,14 +150,6 @@ class StripePayments:
                 raise _translated(error) from None
         except stripe.StripeError as error:
             raise _translated(error) from None
-
-    async def _refund_of(self, payment_intent_id: str) -> str:
-        """The refund made before: Stripe forgets an idempotency key after a day, but never refunds a charge twice."""
-        try:
-            refunds = await self._client.v1.refunds.list_async({"payment_intent": payment_intent_id, "limit": 1})
-        except stripe.StripeError as error:
-            raise _translated(error) from None
-        return refunds.data[0].id
 
 
 def _metadata(booking_id: UUID, reservation_id: UUID, terms: PaymentTerms) -> dict[str, str]:

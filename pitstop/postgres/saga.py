@@ -250,6 +250,7 @@ class PostgresSaga:
 
     async def flag_offline(self, now: datetime, soon: timedelta, limit: int) -> int:
         await self._pool.execute(_FLAGS["lower_late_flags"], now)
+        await self._pool.execute(_FLAGS["lower_stale_flags"], now)
         return len(await self._pool.fetch(_FLAGS["flag_offline"], now, soon, limit))
 
     async def unheard(self, before: datetime, limit: int) -> list[Standing]:

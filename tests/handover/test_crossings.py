@@ -13,9 +13,11 @@ from typing import Any
 import asyncpg
 import pytest
 
+from pitstop.domain.caller import Caller, Role
 from pitstop.domain.saga import SupplementNews, Terms
 from pitstop.ports import PaymentIntent
 from pitstop.postgres import changes
+from pitstop.postgres.desk import BookingDesk
 from pitstop.postgres.pool import open_pool
 from pitstop.postgres.supplements import PostgresSupplements
 from tests.support.crossing import in_order
@@ -57,6 +59,24 @@ async def test_somebody_comes(meeting: Meeting, database: Any, who: str, comes_f
     late = not comes_first and who == "mechanic"
     assert answers == ([None, "not_theirs"] if late else [None, None])
     assert await _who_came(meeting) == (["customer"] if who == "customer" else [])
+
+
+@pytest.mark.parametrize("decided", [True, False])
+async def test_who_lost_the_booking_learns_what_became_of_the_change(
+    meeting: Meeting, urls: Urls, database: Any, decided: bool
+) -> None:
+    """Or takes it back: the row is their own, though the booking is not any more."""
+    comes = await meeting.wish("check_in", "mechanic")
+    assert (await meeting.hand_over()).refusal is None
+    if decided:
+        assert (await comes()).refusal == "not_theirs"
+    query = "SELECT id FROM booking_changes WHERE booking_id = $1 AND kind = 'check_in'"
+    change = await database.fetchval(query, meeting.case.booking_id)
+    mechanic = Caller(Role.MECHANIC, str(meeting.case.shop.mechanic_id))
+    async with open_pool(urls.api, 1, "test") as pool:
+        known = await BookingDesk(pool).take_back(mechanic, meeting.case.booking_id, change)
+    assert (known and known.refusal) == ("not_theirs" if decided else None)
+    assert await database.fetchval(query, meeting.case.booking_id) == (change if decided else None)
 
 
 async def _who_came(meeting: Meeting) -> list[str]:

@@ -131,6 +131,22 @@ async def test_offline_concerns_what_starts_soon(
         assert (await customer.read(booking))["flags"] == []
 
 
+async def test_who_came_online_while_the_sweep_looked_is_not_away(
+    customer: Customer, shop: Shop, booked: Booked, temporal: Client, stack: Stack, database: Any
+) -> None:
+    """The sweep had an old picture, and the mechanic found no flag to take back. The next sweep sees both."""
+    booking = await booked(shop.start(hours=1, days=0))
+    flag = await database.fetchval(
+        "INSERT INTO booking_flags (booking_id, kind, mechanic_id, reason, since, raised_by)"
+        " VALUES ($1, 'mechanic_away', $2, 'offline', now(), 'sweep') RETURNING id",
+        booking["id"],
+        shop.mechanic_id,
+    )
+    assert reasons(await customer.read(booking)) == ["offline"]
+    await sweep(temporal, stack)
+    assert await database.fetchval("SELECT resolution FROM booking_flags WHERE id = $1", flag) == "taken_back"
+
+
 async def test_what_the_run_was_not_told_the_sweep_tells(
     customer: Customer, shop: Shop, booked: Booked, temporal: Client, stack: Stack, database: Any
 ) -> None:

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -15,7 +16,7 @@ import stripe
 
 from pitstop.audit.ports import AuditImpossible
 from pitstop.devstack.addresses import HOST
-from pitstop.domain.saga import IntentState, PaymentTerms
+from pitstop.domain.saga import IntentState, OwedRefund, PaymentTerms
 from pitstop.gateways import stripe_ledger
 from pitstop.gateways.stripe_ledger import StripeLedger
 from pitstop.gateways.stripe_payments import StripePayments, stripe_client
@@ -101,9 +102,9 @@ async def test_everything_that_is_sent_is_what_stripe_documents(payments: Stripe
     assert intent.id.startswith("pi_")
     for awaited in (True, False):
         assert await payments.cancel_intent(intent.id, awaited=awaited) is IntentState.CANCELED
-    refund = await payments.refund(f"refund/{intent.id}/full", intent.id, 8900, "slot_gone")
-    assert refund.startswith(("re_", "pyr_"))
-    assert (await payments._client.v1.refunds.list_async({"payment_intent": intent.id, "limit": 1})).data
+    owed = OwedRefund(f"refund/{intent.id}/full", intent.id, 8900, "slot_gone", datetime.now(UTC))
+    for since in (owed.requested_at, owed.requested_at - timedelta(days=2)):
+        assert (await payments.refund(replace(owed, requested_at=since))).startswith(("re_", "pyr_"))
     assert (await payments._client.v1.payment_intents.retrieve_async(intent.id)).id
     assert (await payments.received(intent.id))[1]
     await payments.forget_address(intent.id)

@@ -53,6 +53,12 @@ WHERE f.resolved_at IS NULL AND b.id = f.booking_id
     AND (b.status NOT IN ('holding', 'awaiting_payment', 'confirmed') OR b.mechanic_id <> f.mechanic_id)
 RETURNING f.id
 
+-- name: lower_stale_flags
+-- Of mechanics who were coming online in the moment in which the sweep took them for away.
+UPDATE booking_flags AS f SET resolved_at = $1, resolution = 'taken_back', is_news = TRUE
+FROM mechanics AS m
+WHERE f.resolved_at IS NULL AND f.reason = 'offline' AND m.id = f.mechanic_id AND m.online
+
 -- name: unheard
 -- Bookings whose run has taken no notice of their flag yet, or of a mail that is owed since before $2, or of a difference whose
 -- time to pay was over then: a change was decided on, and the run that did so has lost it. Each part has an index of its own.

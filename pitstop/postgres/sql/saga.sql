@@ -354,7 +354,7 @@ ON CONFLICT (idempotency_key) DO NOTHING
 
 -- name: owed_refunds
 -- Those that Stripe has not accepted yet.
-SELECT idempotency_key, payment_intent_id, amount, reason
+SELECT idempotency_key, payment_intent_id, amount, reason, requested_at
 FROM refunds WHERE booking_id = $1 AND stripe_refund_id IS NULL
 ORDER BY requested_at, idempotency_key
 

@@ -1,4 +1,6 @@
 -- migrate:up
+SET LOCAL lock_timeout = '5s';
+SET LOCAL statement_timeout = '60s';
 SET LOCAL ROLE pitstop_owner;
 
 -- Who has asked may see what became of that, and take it back, also when the booking has gone to somebody else meanwhile.
@@ -9,6 +11,8 @@ CREATE POLICY ones_own ON booking_changes FOR SELECT TO pitstop_api USING (
 RESET ROLE;
 
 -- migrate:down
+SET LOCAL lock_timeout = '5s';
+SET LOCAL statement_timeout = '60s';
 SET LOCAL ROLE pitstop_owner;
 
 DROP POLICY ones_own ON booking_changes;

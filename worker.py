@@ -19,7 +19,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from activities.audit import AuditActivities
 from activities.booking import PaymentActivities, ReservationActivities
 from activities.changes import ChangeActivities
-from activities.heartbeats import Heartbeats
+from activities.heartbeats import OFTEN, Heartbeats
 from activities.notices import ByMail, ByText, NoticeActivities
 from activities.privacy import ErasureActivities, SealActivities
 from activities.supplements import SupplementActivities
@@ -182,6 +182,7 @@ def _worker(
         # for each to get a connection well within its time limit, which begins when it does.
         max_concurrent_local_activities=STEPS_PER_CONNECTION * settings.database_pool_size,
         max_concurrent_activities=STEPS_PER_CONNECTION * settings.database_pool_size,
+        max_heartbeat_throttle_interval=OFTEN,
         graceful_shutdown_timeout=timedelta(seconds=settings.drain_seconds),
         deployment_config=versions,
         # Of a worker without versions the engine's library would make a digest of all modules: seconds at each start.

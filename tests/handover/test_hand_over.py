@@ -148,7 +148,7 @@ async def test_in_person_takes_a_bay_of_the_new_mechanics_workshop(
 
 
 async def test_hand_over_and_cancel_in_both_orders(
-    customer: Customer, operator: Customer, other: Customer, booked: Booked
+    customer: Customer, operator: Customer, other: Customer, booked: Booked, clock: Clock
 ) -> None:
     booking = await booked()
     assert (await operator.ask(booking, "hand-over", mechanic_id=str(other.id))).status_code == 200
@@ -156,6 +156,7 @@ async def test_hand_over_and_cancel_in_both_orders(
     assert (answer.status_code, answer.json()["status"]) == (200, "cancelled")
     refused = await operator.ask(booking, "hand-over", mechanic_id=str(other.id))
     assert (refused.status_code, refused.json()["code"]) == (409, "not_transferable")
+    await clock.workflow(booking).result()
     mails = await customer.mails()
     assert "SEQUENCE:2" in mails[-1]["ics"]
 

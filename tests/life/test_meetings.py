@@ -168,9 +168,9 @@ async def test_a_cancellation_while_the_hold_ends(
     await stripe.webhooks("drop", times=None)
     if paid:
         await customer.pay(booking)
-    await stripe.fault("cancel", "delay", seconds=2, times=1)
+    await stripe.fault("cancel", "delay", seconds=5, times=1)
     ending = asyncio.create_task(clock.forward(booking, HOLD + timedelta(seconds=1)))
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(1)
     answer = await customer.ask(booking, "cancel")
     await ending
     assert answer.status_code == 200, answer.text

@@ -123,7 +123,7 @@ async def test_until_the_policys_last_moment(
 ) -> None:
     start = shop.start(days=3)
     booking = await booked(start)
-    await clock.forward_to(booking, start - left - timedelta(seconds=5))
+    await clock.forward_to(booking, start - left - timedelta(seconds=20))
     if not allowed:
         await clock.forward_to(booking, start - left)
     wanted = {"start": (start + DAY).isoformat()}

@@ -113,8 +113,7 @@ async def test_a_request_that_is_never_made_again_leaves_nothing(
         await connection.execute("SET LOCAL session_replication_role = replica")
         an_hour_ago = "UPDATE bookings SET created_at = created_at - interval '1 hour' WHERE customer_id = $1"
         await connection.execute(an_hour_ago, customer.id)
-    report = await sweep(temporal, stack)
-    assert report.forgotten_requests >= 1
+    await sweep(temporal, stack)
     assert (await customer.get("/v1/bookings")).json()["items"] == []
 
 

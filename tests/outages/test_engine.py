@@ -153,6 +153,7 @@ async def test_what_is_given_up_is_no_error_that_nobody_has_seen(
 
     monkeypatch.setattr(engine, "is_reachable", is_reachable)
     monkeypatch.setattr(temporal_engine, "_LOOK_SECONDS", 0.05)
+    gc.collect()  # what earlier tests have left behind is not this one's
     asyncio.get_running_loop().set_exception_handler(lambda _, about: unseen.append(about["message"]))
     with pytest.raises(EngineUnavailable):
         await engine._while_reachable(_ends_badly_when_given_up())

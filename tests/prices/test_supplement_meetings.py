@@ -153,8 +153,8 @@ async def test_the_lapse_meets_the_payment(
 
 @pytest.fixture
 async def hurried(stack: Stack, customer: Customer) -> AsyncIterator[Customer]:
-    """The customer has three seconds to pay, and the database waits one more."""
-    async with serving(settings(stack, hold_seconds=3, hold_grace_seconds=1)) as url:
+    """The customer has eight seconds to pay, and the database waits one more."""
+    async with serving(settings(stack, hold_seconds=8, hold_grace_seconds=1)) as url:
         customer.api_url = url
         yield customer
 

@@ -21,8 +21,8 @@ from tests.support.shop import Shop
 from tests.support.stripe_control import StripeControl
 from tests.support.time import Clock
 
-# Long enough for Stripe's event to come while the booking is being closed.
-_SLOWLY_SECONDS = 1.5
+# Long enough for Stripe's event to come while the booking is being closed; all within one workflow task.
+_SLOWLY_SECONDS, _TASK_SECONDS = 3, 20
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ async def slowly_closed(
         await close(self, *arguments)
 
     monkeypatch.setattr(PostgresSaga, "close_unpaid", slowly)
-    own = settings(stack, task_queue=f"awaited-{uuid4()}")
+    own = settings(stack, task_queue=f"awaited-{uuid4()}", workflow_task_seconds=_TASK_SECONDS)
     async with worker.at_work(temporal, own), serving(own) as url:
         await stripe.endpoint(f"{url}/webhooks/stripe", stack.stripe_webhook_secret)
         customer.api_url = url

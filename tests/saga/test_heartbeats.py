@@ -10,7 +10,7 @@ from temporalio.client import Client
 from temporalio.common import RetryPolicy
 from temporalio.worker import Interceptor, UnsandboxedWorkflowRunner, Worker
 
-from activities.heartbeats import Heartbeats
+from activities.heartbeats import OFTEN, Heartbeats
 
 _TIMEOUT = timedelta(seconds=1)
 _WORK_SECONDS = 2.5
@@ -53,6 +53,7 @@ def _worker(temporal: Client, queue: str, steps: _Slow, interceptors: list[Inter
         activities=[steps.slow],
         workflow_runner=UnsandboxedWorkflowRunner(),
         interceptors=interceptors,
+        max_heartbeat_throttle_interval=OFTEN,
         build_id="test",
     )
 

@@ -41,6 +41,8 @@ async def queue(request: pytest.FixtureRequest, stack: Stack, customer: Customer
         yield name
 
 
+# Workers take their time to start on a busy machine.
+@pytest.mark.parametrize("queue", [50], indirect=True)
 async def test_a_cancellation_meets_the_completion(
     queue: str, stack: Stack, customer: Customer, shop: Shop, clock: Clock, stripe: StripeControl
 ) -> None:

@@ -1,12 +1,18 @@
 """What an operator sees in the Temporal UI: queries, summaries, details; and no personal data."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from datetime import timedelta
+from uuid import uuid4
 
+import pytest
 from temporalio.client import Client
 
+import worker
+from pitstop.devstack.stackfile import Stack
 from tests.support.opened import opened, plain_text
 from tests.support.people import Customer
+from tests.support.processes import serving, settings
 from tests.support.shop import Shop
 from tests.support.time import Clock
 
@@ -49,6 +55,16 @@ async def test_a_run_explains_itself(customer: Customer, shop: Shop, temporal: C
     assert "The customer may pay until" in metadata.current_details
 
 
+@pytest.fixture
+async def unhurried(stack: Stack, customer: Customer, temporal: Client) -> AsyncIterator[None]:
+    """API and worker of the test's own, with so much time that a busy machine causes no task that is not the code's."""
+    own = settings(stack, task_queue=f"budget-{uuid4()}", workflow_task_seconds=60, sticky_seconds=60)
+    async with worker.at_work(temporal, own), serving(own) as url:
+        customer.api_url = url
+        yield
+
+
+@pytest.mark.usefixtures("unhurried")
 async def test_a_booking_keeps_to_its_budget_and_to_itself(
     customer: Customer, shop: Shop, temporal: Client, clock: Clock
 ) -> None:

@@ -74,11 +74,11 @@ async def test_the_same_key_at_once_has_one_effect(
 
 
 async def test_a_key_in_use_is_a_conflict(http: httpx.AsyncClient, mark: Mark) -> None:
-    fault = {"match": "create", "kind": "delay", "seconds": 0.5, "metadata": mark}
+    fault = {"match": "create", "kind": "delay", "seconds": 3, "metadata": mark}
     (await http.post("/_control/faults", json=fault)).raise_for_status()
     key = str(uuid4())
     slow = asyncio.create_task(post(http, key, mark))
-    await asyncio.sleep(0.15)
+    await asyncio.sleep(1)
     meanwhile = await post(http, key, mark)
     assert (meanwhile.status_code, meanwhile.json()["error"]["code"]) == (409, "idempotency_key_in_use")
     assert (await slow).status_code == 200

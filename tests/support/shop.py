@@ -1,6 +1,6 @@
 """A mechanic, a service and a plan of a test's own."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -10,7 +10,10 @@ import asyncpg
 
 @dataclass(frozen=True, slots=True)
 class Shop:
-    """An hour's session at 89.00, with a quarter of an hour after it; starts on every quarter."""
+    """An hour's session at 89.00, with a quarter of an hour after it; starts on every quarter.
+
+    The same start, however late it is asked for: it is counted from `opened`.
+    """
 
     mechanic_id: UUID
     service_id: UUID
@@ -19,10 +22,11 @@ class Shop:
     currency: str = "cad"
     duration: timedelta = timedelta(minutes=60)
     buffer_after: timedelta = timedelta(minutes=15)
+    opened: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def start(self, days: float = 3, hours: float = 0) -> datetime:
         """A start so far ahead, on the grid."""
-        ahead = datetime.now(UTC) + timedelta(days=days, hours=hours)
+        ahead = self.opened + timedelta(days=days, hours=hours)
         return ahead.replace(minute=ahead.minute // 15 * 15, second=0, microsecond=0)
 
 

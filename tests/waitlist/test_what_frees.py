@@ -66,9 +66,10 @@ async def test_new_time(how: str, shop: Shop, customer: Customer, database: Pool
     start = shop.start(days=4)
     entry = await join(customer, Day(shop, start, {}, customer))
     await _looked_at(database, entry)
-    await database.execute(BY_HAND[how], shop.mechanic_id)
-    noted = await database.fetchval("SELECT count(*) FROM freed_slots WHERE mechanic_id = $1", shop.mechanic_id)
-    assert noted >= 1, "it is on record at once"
+    async with database.acquire() as connection, connection.transaction():
+        await connection.execute(BY_HAND[how], shop.mechanic_id)
+        noted = await connection.fetchval("SELECT count(*) FROM freed_slots WHERE mechanic_id = $1", shop.mechanic_id)
+        assert noted >= 1, "it is on record at once, before anybody takes it up"
     await swept()
     booking = await offered(customer, entry)
     assert datetime.fromisoformat(booking["start"]) >= start

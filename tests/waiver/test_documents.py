@@ -87,7 +87,7 @@ async def test_when_it_comes_into_force(operator: Customer, http: httpx.AsyncCli
     for never in (now + timedelta(days=367), datetime.max.replace(tzinfo=UTC)):
         assert (await _publish(operator, in_force_from=never.isoformat())).status_code == 422
     before = await _current(http, url)
-    soon = now + timedelta(seconds=3)
+    soon = now + timedelta(seconds=8)
     later = await _publish(operator, in_force_from=soon.isoformat())
     assert later.status_code == 201
     assert await _current(http, url) == before

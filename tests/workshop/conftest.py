@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from pitstop.devstack.stackfile import Stack
-from tests.support.people import Customer, Issuer, Json
+from tests.support.people import Customer, Issuer, Json, events
 from tests.support.shop import Shop, open_workshop
 from tests.support.shops import hire
 
@@ -69,7 +69,11 @@ async def booked(customer: Customer, yard: Yard) -> Booked:
     async def book(start: datetime | None = None, by: Customer = customer, **changes: Any) -> Json:
         booking = await by.book(yard.shop, start or yard.shop.start(), **changes)
         await by.pay(booking)
-        return await by.sees(booking, "confirmed", "mail_sent")
+        confirmed = await by.sees(booking, "confirmed")
+        letters = 2 if confirmed["workshop_status"] == "awaiting" else 1
+        return await by.waits_for(
+            booking, lambda read: events(read).count("mail_sent") >= letters, "who is told at once"
+        )
 
     return book
 

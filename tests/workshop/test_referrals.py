@@ -207,7 +207,7 @@ async def test_what_was_done_is_found_again_when_its_time_is_over(
 ) -> None:
     """The clock judges what is new. Here the time goes by for what is on record."""
     wanted = {"service_id": str(visit.service_id), "plan_id": str(visit.plan_id), "mechanic_id": str(visit.mechanic_id)}
-    soon = datetime.now(UTC) + timedelta(seconds=3)
+    soon = datetime.now(UTC) + timedelta(seconds=8)
     path = f"{mechanic.api_url}/v1/bookings/{session['id']}/referral"
 
     async def asked() -> Any:
@@ -279,8 +279,9 @@ async def _erases(operator: Customer, customer: Customer) -> int:
 
 
 @pytest.fixture
-async def completed(customer: Customer, mechanic: Customer, session: Json) -> Json:
+async def completed(mechanic: Customer, session: Json, clock: Clock) -> Json:
     assert (await mechanic.ask(session, "complete")).status_code == 200
+    await clock.workflow(session).result()
     return session
 
 

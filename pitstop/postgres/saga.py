@@ -182,9 +182,6 @@ class PostgresSaga:
                 return None
             stands = BookingStatus(booking["status"])
             if stands is not BookingStatus.AWAITING_PAYMENT:
-                if stands.is_end:
-                    # A step of before may have run again, and have put on record what was heard of the payment then.
-                    await connection.execute(_SQL["void_payment_record"], booking_id, now)
                 return stands
             await connection.execute(_SQL["release_reservation"], booking_id, "expired")
             await connection.execute(_SQL["void_payment_record"], booking_id, now)
@@ -302,6 +299,10 @@ async def _ended_before(
     if came_late:
         await connection.execute(_SQL["record_payment"], booking["booking_id"], now)
         await steps.owe_refund(connection, booking["booking_id"], None, reason, now)
+        # The end has told nobody: it knew of no money.
+        await steps.owe(
+            connection, booking["booking_id"], notice_plan.told_now(booking["booking_id"], NoticeKind.REFUND)
+        )
     refund_due = came_late or booking["refund_due"]
     return CalledOff(status=BookingStatus(booking["status"]), refund_due=refund_due, voids=tuple(booking["voids"]))
 

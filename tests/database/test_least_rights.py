@@ -60,13 +60,13 @@ WORKER: dict[str, dict[str, str]] = {
     "refunds": {
         "SELECT": "",
         "INSERT": "amount booking_id idempotency_key payment_intent_id reason requested_at",
-        "UPDATE": "refunded_at stripe_refund_id",
+        "UPDATE": "refunded_at stripe_refund_id tried_at",
     },
     "webhook_inbox": {"SELECT": "", "UPDATE": "applied_at outcome payload"},
     "notifications": {
         "SELECT": "",
         "INSERT": "about booking_id channel detail due_at key kind move status",
-        "UPDATE": "about attempts claimed_at detail message_sid sent_at status",
+        "UPDATE": "about attempts claimed_at detail message_sid sent_at status tried_at",
     },
     "booking_changes": {"SELECT": "", "DELETE": "", "UPDATE": "decided_at detail outcome reason"},
     "check_ins": {"SELECT": "", "INSERT": "", "DELETE": ""},

@@ -96,3 +96,33 @@ async def test_the_sweep_tells_the_run(
     assert (await clock.workflow(booking).result())["status"] == "cancelled"
     assert await customer.subjects() == ["Confirmed", "Cancelled"]
     assert (await customer.read(booking))["amount_refunded"] == shop.amount
+
+
+_BEGUN = {
+    "a mail": "UPDATE notifications SET status = 'sending', attempts = 1, tried_at = now() - interval '5 minutes'"
+    " WHERE booking_id = $1 AND kind = 'cancellation'",
+    "a refund": "UPDATE notifications SET status = 'sent', sent_at = now()"
+    " WHERE booking_id = $1 AND kind = 'cancellation'",
+}
+
+
+@pytest.mark.parametrize("what", _BEGUN)
+async def test_what_it_had_begun_too(
+    what: str,
+    customer: Customer,
+    shop: Shop,
+    booked: Booked,
+    clock: Clock,
+    database: Any,
+    changes: PostgresChanges,
+    temporal: Client,
+    stack: Stack,
+) -> None:
+    """The engine died after a first try of the mail, or of the refund, which had failed: the run knows of nothing."""
+    booking = await booked()
+    await _decided(database, changes, booking, "cancel")
+    await database.execute(_BEGUN[what], UUID(booking["id"]))
+    await sweep(temporal, stack, timedelta(seconds=-5))
+    assert (await clock.workflow(booking).result())["status"] == "cancelled"
+    assert await customer.subjects() == ["Confirmed", *(["Cancelled"] if what == "a mail" else [])]
+    assert (await customer.read(booking))["amount_refunded"] == shop.amount

@@ -40,11 +40,25 @@ async def _payment(database: Any, case: Case) -> str:
 async def test_a_declined_card_and_the_end_again(pool: Pool, database: Any, shop: Shop) -> None:
     """Nobody can pay any more, whatever was heard of the card; the booking stays as it ended."""
     case, saga, now = await _waiting(database, shop), PostgresSaga(pool), datetime.now(UTC)
-    for _ in range(2):
+    for payment in ("requires_payment_method", "canceled"):
         await saga.record_decline(case.booking_id, "card_declined", now)
+        assert await _payment(database, case) == payment
         ended = await saga.close_unpaid(case.booking_id, BookingStatus.PAYMENT_FAILED, now)
         assert ended is BookingStatus.PAYMENT_FAILED
         assert await _payment(database, case) == "canceled"
+
+
+async def test_money_that_is_heard_of_after_the_cancellation_goes_back_and_is_told_of(
+    pool: Pool, database: Any, shop: Shop
+) -> None:
+    """The customer has called it off as unpaid, and an operator the run, which has asked Stripe meanwhile."""
+    case, saga = await _waiting(database, shop), PostgresSaga(pool)
+    for paid in (False, True, True):
+        called_off = await saga.call_off(case.booking_id, paid, "called_off", datetime.now(UTC))
+        assert (called_off.status, called_off.refund_due) == (BookingStatus.CANCELLED, paid)
+    owed = "SELECT array_agg(kind::text) FROM notifications WHERE booking_id = $1 AND status = 'pending'"
+    assert await database.fetchval(owed, case.booking_id) == ["refund"]
+    assert await database.fetchval("SELECT count(*) FROM refunds WHERE booking_id = $1", case.booking_id) == 1
 
 
 async def test_what_is_confirmed_keeps_its_slot(pool: Pool, database: Any, shop: Shop) -> None:

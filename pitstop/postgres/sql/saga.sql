@@ -172,8 +172,9 @@ RETURNING bookings.id
 -- a name, in a history of before, goes by its moment from the workflow. $4: the PaymentIntent of a supplement; null: the
 -- booking's own.
 WITH declined AS (
+    -- One that is cancelled takes no card any more, whatever is heard late.
     UPDATE payments SET status = 'requires_payment_method', failure_code = $2, updated_at = $3
-    WHERE booking_id = $1 AND paid_at IS NULL
+    WHERE booking_id = $1 AND paid_at IS NULL AND status <> 'canceled'
         AND CASE WHEN $4::text IS NULL THEN supplement_id IS NULL ELSE payment_intent_id = $4 END
     RETURNING booking_id
 )
@@ -353,10 +354,12 @@ WHERE LEAST(amount, $4::bigint - of_newer) > 0 AND NOT EXISTS (
 ON CONFLICT (idempotency_key) DO NOTHING
 
 -- name: owed_refunds
--- Those that Stripe has not accepted yet.
-SELECT idempotency_key, payment_intent_id, amount, reason, requested_at
-FROM refunds WHERE booking_id = $1 AND stripe_refund_id IS NULL
-ORDER BY requested_at, idempotency_key
+-- Those that Stripe has not accepted yet, which are about to be tried.
+WITH owed AS (
+    UPDATE refunds SET tried_at = clock_timestamp() WHERE booking_id = $1 AND stripe_refund_id IS NULL
+    RETURNING idempotency_key, payment_intent_id, amount, reason, requested_at
+)
+SELECT * FROM owed ORDER BY requested_at, idempotency_key
 
 -- name: record_refund
 WITH refunded AS (

@@ -114,31 +114,35 @@ class StripePayments:
                 },
                 {"idempotency_key": owed.idempotency_key},
             )
-        except stripe.InvalidRequestError as error:
-            if error.code != "charge_already_refunded":
-                raise _translated(error) from None
-            return await self._made_before(owed)
+        except (stripe.InvalidRequestError, stripe.IdempotencyError) as error:
+            # A conflict: an earlier release has asked with this key, when a refund did not bear it yet.
+            if error.code == "charge_already_refunded" or isinstance(error, stripe.IdempotencyError):
+                return await self._made_before(owed, error)
+            raise _translated(error) from None
         except stripe.StripeError as error:
             raise _translated(error) from None
         return refund.id
 
-    async def _made_before(self, owed: OwedRefund) -> str:
-        """All of the payment has gone back: by the refund that bears this key, or by one that somebody made by hand."""
+    async def _made_before(self, owed: OwedRefund, refusal: stripe.StripeError) -> str:
+        """The refund that bears this key. If all of the payment has gone back, also one that somebody made by hand."""
         made = await self._refunds(owed)
-        if found := made.ours or made.by_hand:
+        by_hand = made.by_hand if refusal.code == "charge_already_refunded" else None
+        if found := made.ours or by_hand:
             return found
-        raise PaymentsRefused(f"{owed.payment_intent_id} was refunded, but not for {owed.idempotency_key}")
+        raise _translated(refusal)
 
     async def _refunds(self, owed: OwedRefund) -> _Refunds:
-        """The newest come first."""
+        """The newest come first. Those of earlier releases bear no key: reason and amount tell whose they are."""
         try:
             listed = await self._client.v1.refunds.list_async({"payment_intent": owed.payment_intent_id, "limit": 100})
         except stripe.StripeError as error:
             raise _translated(error) from None
-        keys = [(refund.id, (refund.metadata.to_dict() if refund.metadata else {}).get(_KEY)) for refund in listed.data]
+        made = [(each.id, each.amount, each.metadata.to_dict() if each.metadata else {}) for each in listed.data]
+        without = [each for each in made if _KEY not in each[2]]
+        alike = [id for id, amount, about in without if (about.get("reason"), amount) == (owed.reason, owed.amount)]
+        by_key = [id for id, _, about in made if about.get(_KEY) == owed.idempotency_key]
         return _Refunds(
-            ours=next((made for made, key in keys if key == owed.idempotency_key), None),
-            by_hand=next((made for made, key in keys if key is None), None),
+            ours=next(iter(by_key + alike), None), by_hand=next((id for id, _, about in without if not about), None)
         )
 
     async def forget_address(self, payment_intent_id: str) -> None:

@@ -1,5 +1,6 @@
 """Our own client gives money back once: however late it is asked again, and whatever was given back by hand."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -40,6 +41,21 @@ async def test_an_answer_lost_for_days_costs_nothing(client: stripe.StripeClient
     first = await _forgotten(client, debt)
     again = await StripePayments(client).refund(debt)
     assert (again == first, await _returned(client, intent)) == ((True, 1500) if since else (False, 3000))
+
+
+@pytest.mark.parametrize("since", [LONG_AGO, timedelta(0)])
+async def test_a_refund_of_an_earlier_release_is_found(
+    client: stripe.StripeClient, mark: Mark, since: timedelta
+) -> None:
+    """It has used the same key, for a refund that does not bear it: another request, to Stripe."""
+    intent = await paid(client, mark)
+    debt = owed(intent, "less", 1500, since)
+    given: Any = {"payment_intent": intent.id, "amount": 1500, "metadata": {"reason": debt.reason}}
+    first = await client.v1.refunds.create_async(given, {"idempotency_key": debt.idempotency_key})
+    assert await StripePayments(client).refund(debt) == first.id
+    other = replace(debt, idempotency_key=f"refund/{intent.id}/other", amount=500)
+    assert await StripePayments(client).refund(other) != first.id
+    assert await _returned(client, intent) == 2000
 
 
 async def test_an_old_debt_is_paid_once_for_each_cause(client: stripe.StripeClient, mark: Mark) -> None:

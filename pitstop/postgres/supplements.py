@@ -174,8 +174,8 @@ async def _use(asked: Asked, found: asyncpg.Record, intent: str) -> None:
         await steps.close_supplement(asked.connection, asked.booking_id, how, asked.now)
     amount = await _do(asked, "return_payment", intent, asked.now)
     await asked.note("supplement_returned", supplement_id=str(found["id"]), amount=amount)
-    if asked.is_in(BookingStatus.CONFIRMED):
-        # Of a booking that has ended its end has told.
+    if asked.is_in(BookingStatus.CONFIRMED, BookingStatus.IN_PROGRESS, BookingStatus.COMPLETED):
+        # Of one that was called off, its end tells of all of the money.
         await steps.owe(asked.connection, asked.booking_id, _told_of_return(asked, found["id"], amount))
 
 

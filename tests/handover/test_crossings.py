@@ -142,6 +142,26 @@ async def test_a_difference_is_paid(meeting: Meeting, urls: Urls, database: Any,
     assert (await meeting.flag())["reason"] == "time_off"
 
 
+async def test_a_difference_is_paid_when_the_session_has_begun(meeting: Meeting, urls: Urls, database: Any) -> None:
+    """It goes back, and the customer is told."""
+    plan = await add_plan(database, meeting.case.shop, 9900)
+    start = (meeting.case.start + DAY).isoformat()
+    asked = await meeting.change("reschedule", "customer", start=start, plan_id=str(plan))
+    assert asked.terms is not None
+    assert asked.terms.supplement is not None
+    intent = f"pi_{asked.terms.supplement.id.hex}"
+    begun = meeting.case.start + MINUTE
+    async with open_pool(urls.worker, 1, "test") as pool:
+        supplements = PostgresSupplements(pool)
+        made = PaymentIntent(intent, "requires_payment_method", "secret")
+        await supplements.record_intent(meeting.case.booking_id, asked.terms.supplement.id, made, datetime.now(UTC))
+        for who, what in (("customer", "check_in"), ("mechanic", "start")):
+            assert (await meeting.change(what, who, begun)).refusal is None
+        await supplements.settle(meeting.case.booking_id, SupplementNews(intent, True), COURSE, begun)
+    told = "SELECT count(*) FROM notifications WHERE booking_id = $1 AND kind = 'difference_returned'"
+    assert await database.fetchval(told, meeting.case.booking_id) == 1
+
+
 # In which order they lock
 
 

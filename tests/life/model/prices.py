@@ -116,7 +116,7 @@ def hears(booking: Expected, due: Difference, paid: bool, now: datetime, free: b
         booking.plan, booking.amount, booking.agreed = due.plan, due.price, anew
     elif paid:
         booking.gets_back(due.amount)
-        if booking.status == "confirmed":
+        if booking.status in ("confirmed", "in_progress", "completed"):
             booking.owes("difference_returned", f"/{due.id}")
 
 

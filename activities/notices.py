@@ -1,7 +1,9 @@
 """Sending a notice that is owed, once for its key, by the channel that it is owed on."""
 
 import asyncio
+import math
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Protocol
 
 from temporalio import activity
@@ -22,6 +24,9 @@ from pitstop.ports import (
     TextNotAccepted,
     TextWriter,
 )
+
+# Of an activity's time: for putting on record what has come of it.
+_TO_REPORT = timedelta(seconds=1)
 
 
 class Way(Protocol):
@@ -91,20 +96,21 @@ class NoticeActivities:
         return await to_its_end(asyncio.ensure_future(self._send(order)))
 
     async def _send(self, order: SendNotice) -> NoticeOutcome:
-        key = _key(order)
+        key, ends = _key(order), asyncio.get_running_loop().time() + _time_for_a_try()
         claim = await self._store.claim(key, not_before(order.now))
         if claim is None:
             return NoticeOutcome.NOT_SENT
         notice = Notice(key, claim.kind, claim.facts, offset_of(key), claim.sending)
         try:
-            message = await self._ways[claim.channel].hand_over(notice, claim)
+            async with asyncio.timeout_at(ends):
+                message = await self._ways[claim.channel].hand_over(notice, claim)
         except NotAccepted as failure:
             if not failure.permanent:
-                await self._store.note_failure(key, str(failure))
+                await self._store.note_failure(key, claim.sending, str(failure))
                 raise
-            await self._store.mark_not_sent(key, str(failure), not_before(order.now))
+            await self._store.mark_not_sent(key, str(failure), not_before(order.now), claim.sending)
             return NoticeOutcome.NOT_SENT
-        await self._store.mark_sent(key, not_before(order.now), message)
+        await self._store.mark_sent(key, claim.sending, not_before(order.now), message)
         return NoticeOutcome.SENT
 
     @activity.defn(name=names.GIVE_UP_NOTICE)
@@ -112,6 +118,12 @@ class NoticeActivities:
         """The notice could not be sent while it was of use."""
         why = "nobody took it in time"
         await self._store.mark_not_sent(_key(order), why, not_before(order.now))
+
+
+def _time_for_a_try() -> float:
+    """In seconds: a try is over when the next one begins, which could not find a message that is still on its way."""
+    limit = activity.info().start_to_close_timeout if activity.in_activity() else None
+    return (limit - _TO_REPORT).total_seconds() if limit else math.inf
 
 
 def _key(order: SendNotice) -> str:

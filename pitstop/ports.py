@@ -250,11 +250,13 @@ class NoticeStore(Protocol):
     async def claim(self, key: str, now: datetime) -> Claim | None:
         """None when the notice was sent already, or is not to be sent any more."""
 
-    async def mark_sent(self, key: str, now: datetime, message_sid: str | None = None) -> None: ...
+    async def mark_sent(self, key: str, sending: int, now: datetime, message_sid: str | None = None) -> None:
+        """In its `sending`: one that was asked for again since is another."""
 
-    async def mark_not_sent(self, key: str, why: str, now: datetime) -> None: ...
+    async def mark_not_sent(self, key: str, why: str, now: datetime, sending: int | None = None) -> None:
+        """`sending` None: in whichever it is."""
 
-    async def note_failure(self, key: str, why: str) -> None: ...
+    async def note_failure(self, key: str, sending: int, why: str) -> None: ...
 
     async def note_opt_out(self, number: str) -> None:
         """Whoever has this number gets no more text messages."""

@@ -25,6 +25,9 @@ class ShortTexts:
         facts = settled(notice.facts)
         filled = self._words.of(notice, facts, short=True)
         link = facts.detail.get("url") or self._links.url(facts.booking_id, facts.end)
+        if notice.reminder_offset is not None:
+            # Reminders of one session say the same: the link, to the same page, tells them apart in Twilio's list.
+            link = f"{link}#{notice.reminder_offset.total_seconds():.0f}"
         text = f"{filled.words['sender']}: {filled.text('sms')} {link} {filled.words['stop']}"
         return plain(text)
 

@@ -85,14 +85,14 @@ class PostgresNotices:
         number = await self._pool.fetchval(_SQL["number_of"], key)
         return list(self._number_names(number)) if number else []
 
-    async def mark_sent(self, key: str, now: datetime, message_sid: str | None = None) -> None:
-        await self._pool.execute(_SQL["mark_sent"], key, now, message_sid)
+    async def mark_sent(self, key: str, sending: int, now: datetime, message_sid: str | None = None) -> None:
+        await self._pool.execute(_SQL["mark_sent"], key, now, message_sid, sending)
 
-    async def mark_not_sent(self, key: str, why: str, now: datetime) -> None:
-        await self._pool.execute(_SQL["mark_not_sent"], key, now, why)
+    async def mark_not_sent(self, key: str, why: str, now: datetime, sending: int | None = None) -> None:
+        await self._pool.execute(_SQL["mark_not_sent"], key, now, why, sending)
 
-    async def note_failure(self, key: str, why: str) -> None:
-        await self._pool.execute(_SQL["note_failure"], key, why)
+    async def note_failure(self, key: str, sending: int, why: str) -> None:
+        await self._pool.execute(_SQL["note_failure"], key, why, sending)
 
     async def note_opt_out(self, number: str) -> None:
         await self._pool.execute(_SQL["note_opt_out"], self._number_names(number)[0])

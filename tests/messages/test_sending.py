@@ -1,5 +1,6 @@
 """A notice that is owed, claimed and handed over by the worker's activity: once, on its channel, to who wants it."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -7,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from temporalio.testing import ActivityEnvironment
 
 from activities.notices import ByMail, ByText, NoticeActivities, Way
 from pitstop.contracts.booking import SendNotice
@@ -145,17 +147,59 @@ async def test_without_looking_it_would_be_sent_twice(
     assert len(await texts.messages()) == 2
 
 
+@pytest.mark.parametrize("limited", [True, False])
+async def test_a_try_is_over_before_the_next_one_looks_for_its_message(
+    store: PostgresNotices, own: Settings, messenger: TwilioMessages, row: TextRow, texts: Texts, limited: bool
+) -> None:
+    """The control: one that outlives its time sends after the next one has looked, and has sent."""
+
+    class Slow:
+        sent_since = staticmethod(messenger.sent_since)
+
+        async def send(self, to: str, body: str, reference: str) -> str:
+            await asyncio.sleep(2)
+            return await messenger.send(to, body, reference)
+
+    slow = NoticeActivities(store, {Channel.SMS: ByText(store, ShortTexts(own), Slow())})
+    at_work = ActivityEnvironment()
+    at_work.info = replace(at_work.info, start_to_close_timeout=timedelta(seconds=1.5 if limited else 30))
+    first = asyncio.ensure_future(at_work.run(slow.send, order(row)))
+    await asyncio.sleep(1.5)
+    quick = NoticeActivities(store, {Channel.SMS: ByText(store, ShortTexts(own), messenger)})
+    assert await quick.send(order(row)) is NoticeOutcome.SENT
+    [outcome] = await asyncio.gather(first, return_exceptions=True)
+    assert (outcome == NoticeOutcome.SENT, isinstance(outcome, TimeoutError)) == (not limited, limited)
+    assert len(await texts.messages()) == (1 if limited else 2)
+
+
+@pytest.mark.parametrize(("meanwhile", "ends"), [("status = 'skipped'", "sent"), ("sending = sending + 1", "sending")])
+async def test_what_gets_through_is_on_record(
+    store: PostgresNotices, row: TextRow, database: Any, meanwhile: str, ends: str
+) -> None:
+    """Though it was of no use any more, a moment too late; but a sending asked for since is not done by that."""
+    claim = await store.claim(row.key, datetime.now(UTC))
+    assert claim is not None
+    await database.execute(f"UPDATE notifications SET {meanwhile} WHERE key = $1", row.key)  # noqa: S608 - our own
+    await store.mark_sent(row.key, claim.sending, datetime.now(UTC), "SM1")
+    assert (await row.read())["status"] == ends
+    assert await timeline(database, row) == (["text_sent"] if ends == "sent" else [])
+
+
 async def test_a_message_of_another_notice_is_not_taken_for_this_one(
     sending: NoticeActivities, row: TextRow, texts: Texts, database: Any
 ) -> None:
-    """Two reminders of one booking may have the same text."""
-    await sending.send(order(row))
+    """Two reminders of one booking, whose answers are both lost: only their links tell them apart."""
     other = await owe_text(database, row.case)
-    await texts.order("faults", kind="error_500")
-    with pytest.raises(TextNotAccepted):
-        await sending.send(order(row, other))
-    assert await sending.send(order(row, other)) is NoticeOutcome.SENT
-    assert len(await texts.messages()) == 2
+    await texts.order("callbacks", mode="drop", times=2)
+    for key in (row.key, other):
+        await texts.order("faults", kind="error_after")
+        with pytest.raises(TextNotAccepted):
+            await sending.send(order(row, key))
+    for key in (other, row.key):
+        assert await sending.send(order(row, key)) is NoticeOutcome.SENT
+    first, second = await texts.messages()
+    sids = "SELECT message_sid FROM notifications WHERE key = $1"
+    assert [await database.fetchval(sids, key) for key in (row.key, other)] == [first["sid"], second["sid"]]
 
 
 @pytest.mark.parametrize("to", ["+15005550001", "+15005550009"])
@@ -249,6 +293,7 @@ async def test_a_text_has_the_link_to_the_booking(
     assert answer.headers["location"].startswith(f"{stack.api_url}/manage/{row.case.booking_id}?token=")
     page = await http.get(answer.headers["location"], follow_redirects=True)
     assert (page.status_code, "Brake check" in page.text) == (200, True)
+    link = link.partition("#")[0]
     for forged in (link[:-1], link[:-2] + ("AA" if not link.endswith("AA") else "BB"), f"{stack.api_url}/b/x"):
         assert (await http.get(forged)).status_code == 404
 

@@ -54,6 +54,7 @@ claimed AS (
         status = CASE WHEN judged.why_not IS NULL THEN 'sending' ELSE 'skipped' END,
         -- The first claim of this sending, by the clock of the world outside: a lost answer is looked for from then on.
         claimed_at = COALESCE(n.claimed_at, clock_timestamp()),
+        tried_at = clock_timestamp(),
         detail = judged.why_not
     FROM judged
     WHERE n.key = judged.key AND n.status IN ('pending', 'sending')
@@ -109,9 +110,9 @@ LEFT JOIN referrals AS recommended
 
 -- name: mark_sent
 WITH sent AS (
-    -- `failed`: the last try had been given up when it got through.
-    UPDATE notifications SET status = 'sent', sent_at = $2, message_sid = COALESCE($3, message_sid)
-    WHERE key = $1 AND status IN ('sending', 'failed')
+    -- `failed`: the last try had been given up when it got through. `skipped`: it was of no use any more, a moment too late.
+    UPDATE notifications SET status = 'sent', sent_at = $2, message_sid = COALESCE($3, message_sid), detail = NULL
+    WHERE key = $1 AND sending = $4 AND status IN ('sending', 'failed', 'skipped')
     RETURNING booking_id, kind, channel
 )
 INSERT INTO booking_events (booking_id, at, event, detail)
@@ -121,9 +122,10 @@ SELECT
 FROM sent
 
 -- name: mark_not_sent
--- It was refused for good.
+-- It was refused for good, or given up. $4: in which sending; null: in whichever it is.
 WITH failed AS (
-    UPDATE notifications SET status = 'failed', detail = $3 WHERE key = $1 AND status = 'sending'
+    UPDATE notifications SET status = 'failed', detail = $3
+    WHERE key = $1 AND status = 'sending' AND sending = COALESCE($4, sending)
     RETURNING booking_id, kind, channel
 )
 INSERT INTO booking_events (booking_id, at, event, detail)
@@ -142,4 +144,4 @@ FROM notifications AS n
 WHERE n.booking_id = (SELECT o.booking_id FROM notifications AS o WHERE o.key = $1) AND n.message_sid = ANY($2::text[])
 
 -- name: note_failure
-UPDATE notifications SET detail = $2 WHERE key = $1 AND status = 'sending'
+UPDATE notifications SET detail = $2 WHERE key = $1 AND sending = $3 AND status = 'sending'

@@ -239,9 +239,10 @@ class Floor:
         return {row["booking_id"]: row["id"] for row in await self.database.fetch(_FLAGS, bookings)}
 
     async def send(self, key: str, now: datetime) -> bool:
-        if await self.notices.claim(key, now) is None:
+        claim = await self.notices.claim(key, now)
+        if claim is None:
             return False
-        await self.notices.mark_sent(key, now)
+        await self.notices.mark_sent(key, claim.sending, now)
         return True
 
     # What is there

@@ -88,6 +88,9 @@ class BookingWorkflow:
         self._to_answer: list[tuple[_Asked, ChangeAnswer]] = []
         # A difference that goes back while the booking stands.
         self._paying: asyncio.Task[None] | None = None
+        # What tells of news after the end, and whether it is at it.
+        self._listening: asyncio.Task[None] | None = None
+        self._is_reading = False
         self._shown: str = BookingStatus.AWAITING_PAYMENT
         self._declined = False
         self._confirmed = False
@@ -294,6 +297,7 @@ class BookingWorkflow:
         await asyncio.gather(*money, self._send_the_last(terms))
         # What has been heard meanwhile.
         await self._see_off(())
+        await self._all_is_told()
         return self._ended(terms.status)
 
     async def _show_end_after(self, money: Sequence[Awaitable[None]], status: BookingStatus) -> None:
@@ -313,22 +317,68 @@ class BookingWorkflow:
         self._letters.post(unposted(terms, self._letters.posted), PATIENCE)
         while self._has_news:
             self._letters.post(unposted(await self._news() or terms, self._letters.posted), PATIENCE)
+        self._listen()
         await self._letters.arrive()
+
+    def _listen(self) -> None:
+        """What somebody puts on record from here on goes out beside the last letters and the money: it waits neither
+        for a channel that is away nor for Stripe."""
+        self._listening = asyncio.create_task(self._tell_news())
+
+    async def _tell_news(self) -> None:
+        while True:
+            await workflow.wait_condition(self._has_news_to_tell)
+            self._is_reading = True
+            terms = await self._news()
+            self._is_reading = False
+            if terms is not None:
+                self._letters.post(unposted(terms, self._letters.posted), PATIENCE)
+
+    def _has_news_to_tell(self) -> bool:
+        return self._has_news and workflow.patched("news-after-the-end-are-told")
+
+    async def _all_is_told(self) -> None:
+        """Each letter has been sent or given up, also of those that came since."""
+        if self._is_still_telling():
+            await workflow.wait_condition(lambda: not self._is_still_telling())
+            await self._letters.arrive()
+        self._stop_listening()
+
+    def _is_still_telling(self) -> bool:
+        return bool(self._letters.keys_under_way()) or self._is_reading or self._has_news_to_tell()
+
+    def _stop_listening(self) -> None:
+        if self._listening is not None:
+            self._listening.cancel()
+        self._listening, self._is_reading = None, False
 
     async def _after_the_end(self, terms: Terms) -> BookingEnding:
         """An earlier run has ended the booking. Nothing brings it back: money that came late goes back."""
         self._is_over = True
         self._pass_on_events()
+        owed = ended_by_0_1(terms) if terms.notices is None else terms.notices
+        if owed and not workflow.patched("owed-after-the-end-goes-side-by-side"):
+            await self._see_to_late_money(terms)
+            for notice in owed:
+                await self._letters.send(notice.kind, notice)
+            return self._ended(terms.status)
+        self._letters.post(owed, PATIENCE)
+        self._listen()
+        await self._see_to_late_money(terms)
+        # A mail server that is away keeps the run open, and nobody thinks that money is still owed.
+        self._ended(terms.status)
+        await self._all_is_told()
+        return self._ended(terms.status)
+
+    async def _see_to_late_money(self, terms: Terms) -> None:
         if terms.refund_due or (self._is_paid() and not terms.paid):
             await self._refund(None if terms.paid else "booking_ended")
         await self._see_off(terms.voids)
-        for notice in ended_by_0_1(terms) if terms.notices is None else terms.notices:
-            await self._letters.send(notice.kind, notice)
-        return self._ended(terms.status)
 
     # The undo: right at every point, because it goes by what the database and Stripe say was done
 
     async def _undo(self) -> None:
+        self._stop_listening()
         if self._paying is not None:
             self._paying.cancel()
         await self._letters.stop()
@@ -420,22 +470,37 @@ class BookingWorkflow:
                 return None
             if self._asked:
                 await self._apply(self._asked.pop(0))
-            elif not await self._payment_or_change_before(deadline):
+            elif self._has_news_before_payment():
+                await self._post_before_payment(deadline)
+            elif not await self._something_is_to_do_before(deadline):
                 return None
         paid = [event for event in self._events if event.kind == "succeeded"]
         event = (paid or self._events)[0]
         self._events.remove(event)
         return event
 
-    async def _payment_or_change_before(self, deadline: datetime) -> bool:
+    async def _something_is_to_do_before(self, deadline: datetime) -> bool:
         remaining = deadline - workflow.now()
         try:
             await workflow.wait_condition(
-                lambda: bool(self._events or self._asked), timeout=remaining, timeout_summary="time to pay"
+                lambda: bool(self._events or self._asked) or self._has_news_before_payment(),
+                timeout=remaining,
+                timeout_summary="time to pay",
             )
         except TimeoutError:
             return False
         return True
+
+    def _has_news_before_payment(self) -> bool:
+        return self._has_news and workflow.patched("news-before-payment-are-told")
+
+    async def _post_before_payment(self, deadline: datetime) -> None:
+        """What an operator sends again, or a sweep has found: it is of use as long as the customer may pay."""
+        terms = await self._news()
+        if terms is not None:
+            now = workflow.now()
+            due = due_notices(terms, self._letters.posted, now)
+            self._letters.post(due, max(deadline - now, SHORTEST_PATIENCE))
 
     def _is_called_off(self) -> bool:
         return any(asked.change.kind is ChangeKind.CANCEL for asked in self._asked)

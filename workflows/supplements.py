@@ -117,10 +117,18 @@ class Supplements:
         self._heard.append(_Heard(intent, state))
 
     def _void(self, intents: Iterable[str]) -> None:
+        self._forget_the_stopped()
         known = {each.intent for each in self._heard} | self._voiding.keys()
         for intent in intents:
             if intent not in known:
                 self._voiding[intent] = asyncio.create_task(self._until_voided(intent))
+
+    def _forget_the_stopped(self) -> None:
+        """An operator who cancels the run stops the voidings that `see_off` waits for: they are still to be done."""
+        stopped = [intent for intent, voiding in self._voiding.items() if _is_stopped(voiding)]
+        if stopped and workflow.patched("stopped-voiding-is-done-again"):
+            for intent in stopped:
+                del self._voiding[intent]
 
     async def _until_voided(self, intent: str) -> None:
         summary = "void the PaymentIntent of the difference"
@@ -171,3 +179,8 @@ class Supplements:
         while self._heard:
             terms = await self.settle(course) or terms
         return terms
+
+
+def _is_stopped(voiding: asyncio.Task[None]) -> bool:
+    """The failure of an activity that was cancelled is not always an `asyncio.CancelledError`."""
+    return voiding.done() and (voiding.cancelled() or voiding.exception() is not None)

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from temporalio.client import Client, WorkflowFailureError
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
 
 from pitstop.devstack.stackfile import Stack
 from pitstop.domain.course import Course
@@ -367,6 +367,30 @@ async def test_an_operator_stops_the_run(
         await clock.workflow(asked).result()
     await books.agree(asked)
     await replays(clock.workflow(asked), "difference_called_off", "called off while a difference was to be paid")
+
+
+async def test_an_operator_stops_the_run_that_waits_for_stripe(
+    customer: Customer, shop: Shop, to_pay: ToPay, clock: Clock, stripe: StripeControl, books: Books
+) -> None:
+    """The booking has ended already, and what nobody is to pay any more is voided all the same, by that run."""
+    start = shop.start(days=3)
+    asked = await to_pay(start, start + DAY)
+    run = clock.workflow(asked)
+    first = (await run.describe()).run_id
+    away = await stripe.fault("cancel", "error_500", times=None)
+    assert (await customer.ask(asked, "cancel")).status_code == 200
+    await customer.sees(asked, "cancelled", "refund_issued")
+    await run.cancel()
+    await asyncio.sleep(3)
+    described = await run.describe()
+    assert (described.run_id, described.status) == (first, WorkflowExecutionStatus.RUNNING), "it is still at it"
+    await stripe.remove(away)
+    with pytest.raises(WorkflowFailureError):
+        await run.result()
+    await _is_voided(customer, asked)
+    assert await customer.subjects() == ["Confirmed", "Cancelled"]
+    await books.agree(asked)
+    await replays(run, "difference_called_off_twice", "cancelled, then its run called off while Stripe was away")
 
 
 @pytest.fixture

@@ -114,3 +114,23 @@ async def test_unpaid_offers_are_held_against_nobody(
     await clock.forward(booking, OFFER + A_BIT)
     await customer.sees(booking, "expired")
     assert await database.fetchval(counted, booking["id"]) == 0
+
+
+async def test_the_mail_of_an_offer_is_sent_again_while_it_can_be_paid(
+    full: Day, customer: Customer, operator: Customer, clock: Clock
+) -> None:
+    """It had been refused for good; the time to pay stays as it is."""
+    fault = {"kind": "reject_5xx", "to": customer.email, "times": 1}
+    await customer.http.post(f"{customer.stack.mail_url}/api/faults", json=fault)
+    entry = await join(customer, full)
+    await full.owner.ask(full.booking, "cancel")
+    booking = {"id": (await sees(customer, entry, "offered"))["offer"]["booking_id"]}
+    await customer.sees(booking, "awaiting_payment", "mail_not_sent")
+    await clock.forward(booking, OFFER - 2 * A_BIT)
+    answer = await operator.ask(booking, "notices/resend", key=f"{booking['id']}/waitlist_offer")
+    assert answer.status_code == 202, answer.text
+    await customer.sees(booking, "awaiting_payment", "mail_sent")
+    assert await customer.subjects() == ["A"]
+    await clock.forward(booking, 3 * A_BIT)
+    await customer.sees(booking, "expired")
+    await replays(clock.workflow(booking), "waitlist_told_again", "offered from the waitlist, its mail sent again")

@@ -33,6 +33,12 @@ async def queue(stack: Stack, customer: Customer, mechanic: Customer) -> AsyncIt
 
 
 async def _booked(customer: Customer, shop: Shop, start: datetime) -> Json:
+    booking = await _held(customer, shop, start)
+    await customer.pay(booking)
+    return await customer.sees(booking, "confirmed", "mail_sent")
+
+
+async def _held(customer: Customer, shop: Shop, start: datetime) -> Json:
     """As soon as the test's worker is there."""
     key = str(uuid4())
     for _ in range(10):
@@ -41,8 +47,7 @@ async def _booked(customer: Customer, shop: Shop, start: datetime) -> Json:
             break
     assert answer.status_code in (200, 201), answer.text
     booking: Json = answer.json()
-    await customer.pay(booking)
-    return await customer.sees(booking, "confirmed", "mail_sent")
+    return booking
 
 
 # What is asked, when (before the start), the status after it, and what goes back.
@@ -162,6 +167,21 @@ async def test_a_change_while_temporal_is_away_does_not_come_true_later(
         again = await customer.ask(booking, "cancel")
         assert (again.status_code, again.json()["amount_refunded"]) == (200, 8900), again.text
     await books.agree(booking)
+
+
+async def test_a_cancellation_that_no_worker_hears_of_in_time_does_not_come_true_later(
+    queue: str, stack: Stack, customer: Customer, shop: Shop, books: Books
+) -> None:
+    """All workers are away for longer than the customer waits. When one is back, the hold can be paid still."""
+    doing = environment(stack, task_queue=queue)
+    async with crashing_worker(doing):
+        booking = await _held(customer, shop, shop.start(days=3))
+    refused = await customer.ask(booking, "cancel")
+    assert (refused.status_code, refused.json()["code"]) == (503, "engine_unavailable"), refused.text
+    async with crashing_worker(doing):
+        assert (await customer.pay(booking)).status_code == 200
+        await customer.sees(booking, "confirmed", "mail_sent")
+        await books.agree(booking)
 
 
 @pytest.mark.parametrize("what", ["reschedule", "cancel"])

@@ -25,6 +25,9 @@ ENDINGS = {
     "slot_lost",
     "payment_unavailable",
     "taken_up_again",
+    "told_after_the_end",
+    "told_beside_the_last_mails",
+    "told_beside_the_refund",
 }
 
 

@@ -87,9 +87,11 @@ class SweepActivities:
 
     async def _tell_runs(self, step: SweepStep) -> None:
         await self._store.flag_offline(step.now, self._soon, step.order.batch)
-        for standing in await self._store.unheard(step.now - step.order.overdue, step.order.batch):
+        before = step.now - step.order.overdue
+        for standing in await self._store.unheard(before, step.order.batch):
             activity.heartbeat(str(standing.booking_id))
             await self._engine.tell_notices_owed(standing)
+            await self._store.note_told(standing.booking_id, before)
 
     async def _apply(self, event: StoredEvent) -> str:
         if event.payment is None or event.booking_id is None:

@@ -5,6 +5,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
+import asyncpg
+
 from api.callers import forbidden
 from api.composition import Rooms
 from api.problems import FieldError, Problem, not_found, unavailable
@@ -140,6 +142,9 @@ async def _decided(rooms: Rooms, caller: Caller, standing: Standing, wish: Wish)
         with suppress(EngineUnavailable):
             await rooms.engine.tell_notices_owed(standing)
         return known
+    # If that cannot be noted, the run is told once more for nothing.
+    with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+        await rooms.desk.heard(caller, wish.id)
     if outcome.refusal is ChangeRefusal.WITHDRAWN:
         raise EngineUnavailable
     if outcome.refusal is ChangeRefusal.PAYMENT_UNAVAILABLE:

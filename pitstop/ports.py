@@ -281,6 +281,9 @@ class SweepStore(Protocol):
     async def flag_offline(self, now: datetime, soon: timedelta, limit: int) -> int:
         """Flags bookings that start within `soon` and whose mechanic is offline; lowers flags that came too late."""
 
+    async def note_told(self, booking_id: UUID, before: datetime) -> None:
+        """The run knows what was decided on before then: it was told anew."""
+
     async def unheard(self, before: datetime, limit: int) -> list[Standing]:
         """Bookings with a flag, or a notice that was due before then, of which their run has taken no notice yet."""
 

@@ -91,6 +91,7 @@ class BookingWorkflow:
         # What tells of news after the end, and whether it is at it.
         self._listening: asyncio.Task[None] | None = None
         self._is_reading = False
+        self._had_news_before = False
         self._shown: str = BookingStatus.AWAITING_PAYMENT
         self._declined = False
         self._confirmed = False
@@ -199,6 +200,8 @@ class BookingWorkflow:
             ending = self._ended(BookingStatus.REFUNDED)
             await self._letters.send(NoticeKind.REFUND)
             return ending
+        # What nobody was told of while it was unpaid, a flag for instance, is told now.
+        self._has_news = self._has_news or self._had_news_before
         return await self._through_session(confirmed)
 
     async def _through_session(self, terms: Terms) -> BookingEnding:
@@ -496,6 +499,7 @@ class BookingWorkflow:
 
     async def _post_before_payment(self, deadline: datetime) -> None:
         """What an operator sends again, or a sweep has found: it is of use as long as the customer may pay."""
+        self._had_news_before = True
         terms = await self._news()
         if terms is not None:
             now = workflow.now()

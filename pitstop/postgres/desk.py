@@ -229,6 +229,11 @@ class BookingDesk:
             row = await connection.fetchrow(_SQL["decided"], change_id)
         return decided(row["outcome"], row["detail"]) if row else None
 
+    async def heard(self, caller: Caller, change_id: UUID) -> None:
+        """The booking's run has answered: it knows what was decided, and the sweep need not tell it."""
+        async with self._as(caller) as connection:
+            await connection.execute(_SQL["heard"], change_id)
+
     async def erasure(self, caller: Caller, customer_id: UUID) -> dict[str, Any] | None:
         """How far a customer's erasure has got; None when there is none that this caller may see."""
         async with self._as(caller) as connection:

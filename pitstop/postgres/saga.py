@@ -253,6 +253,9 @@ class PostgresSaga:
     async def unheard(self, before: datetime, limit: int) -> list[Standing]:
         return [steps.standing_of(row) for row in await self._pool.fetch(_FLAGS["unheard"], limit, before)]
 
+    async def note_told(self, booking_id: UUID, before: datetime) -> None:
+        await self._pool.execute(_FLAGS["told"], booking_id, before)
+
     async def standing(self, booking_id: UUID) -> Standing | None:
         row = await self._pool.fetchrow(_SQL["booking_order"], booking_id)
         return steps.standing_of(row) if row else None

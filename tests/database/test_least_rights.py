@@ -68,7 +68,7 @@ WORKER: dict[str, dict[str, str]] = {
         "INSERT": "about booking_id channel detail due_at key kind move status",
         "UPDATE": "about attempts claimed_at detail message_sid sent_at status tried_at",
     },
-    "booking_changes": {"SELECT": "", "DELETE": "", "UPDATE": "decided_at detail outcome reason"},
+    "booking_changes": {"SELECT": "", "DELETE": "", "UPDATE": "decided_at detail heard_at outcome reason"},
     "check_ins": {"SELECT": "", "INSERT": "", "DELETE": ""},
     "booking_flags": {
         "SELECT": "",

@@ -103,7 +103,10 @@ _BEGUN = {
     " WHERE booking_id = $1 AND kind = 'cancellation'",
     "a refund": "UPDATE notifications SET status = 'sent', sent_at = now()"
     " WHERE booking_id = $1 AND kind = 'cancellation'",
+    "all": "WITH paid AS (UPDATE refunds SET stripe_refund_id = 're_1', refunded_at = now() WHERE booking_id = $1)"
+    " UPDATE notifications SET status = 'sent', sent_at = now() WHERE booking_id = $1 AND kind = 'cancellation'",
 }
+_HEARD = "SELECT bool_and(heard_at IS NOT NULL) FROM booking_changes WHERE booking_id = $1"
 
 
 @pytest.mark.parametrize("what", _BEGUN)
@@ -118,7 +121,8 @@ async def test_what_it_had_begun_too(
     temporal: Client,
     stack: Stack,
 ) -> None:
-    """The engine died after a first try of the mail, or of the refund, which had failed: the run knows of nothing."""
+    """The engine died after a first try of the mail, or of the refund, which had failed, or when all was done: the run
+    knows of nothing, and operators see it stand."""
     booking = await booked()
     await _decided(database, changes, booking, "cancel")
     await database.execute(_BEGUN[what], UUID(booking["id"]))
@@ -126,3 +130,14 @@ async def test_what_it_had_begun_too(
     assert (await clock.workflow(booking).result())["status"] == "cancelled"
     assert await customer.subjects() == ["Confirmed", *(["Cancelled"] if what == "a mail" else [])]
     assert (await customer.read(booking))["amount_refunded"] == shop.amount
+    assert await database.fetchval(_HEARD, UUID(booking["id"]))
+
+
+async def test_whoever_has_an_answer_has_been_heard(
+    customer: Customer, shop: Shop, booked: Booked, database: Any
+) -> None:
+    """Otherwise every change would wake its run a second time."""
+    start = shop.start(days=3)
+    booking = await booked(start)
+    assert (await customer.ask(booking, "reschedule", start=(start + DAY).isoformat())).status_code == 200
+    assert await database.fetchval(_HEARD, UUID(booking["id"]))

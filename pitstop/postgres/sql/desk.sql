@@ -161,6 +161,9 @@ DELETE FROM booking_changes WHERE id = $1 AND outcome IS NULL RETURNING id
 -- name: decided
 SELECT outcome, detail FROM booking_changes WHERE id = $1
 
+-- name: heard
+UPDATE booking_changes SET heard_at = clock_timestamp() WHERE id = $1
+
 -- name: events
 SELECT id, at, event, detail FROM booking_events WHERE booking_id = $1 AND id > $2 ORDER BY id
 

@@ -60,9 +60,9 @@ FROM mechanics AS m
 WHERE f.resolved_at IS NULL AND f.reason = 'offline' AND m.id = f.mechanic_id AND m.online
 
 -- name: unheard
--- Bookings whose run has taken no notice of their flag yet, or of a mail or a refund that is owed since before $2 and was not
--- tried after that, or of a difference whose time to pay was over then: a change was decided on, and begun, and the run that did
--- so has lost it. Each part has an index of its own.
+-- Bookings whose run has taken no notice of their flag yet, or of a change that was decided on before $2, or of a mail or a
+-- refund that is owed since then and was not tried after that, or of a difference whose time to pay was over then: it was decided
+-- on, and begun, and the run that did so has lost it. Each part has an index of its own.
 WITH unheard AS (
     SELECT f.booking_id FROM booking_flags AS f JOIN bookings AS o ON o.id = f.booking_id AND o.status = 'confirmed'
     WHERE f.is_news
@@ -70,6 +70,8 @@ WITH unheard AS (
     SELECT booking_id FROM notifications
     WHERE status IN ('pending', 'sending') AND COALESCE(due_at, created_at) < $2
         AND (status = 'pending' OR COALESCE(tried_at, created_at) < $2)
+    UNION
+    SELECT booking_id FROM booking_changes WHERE outcome IS NOT NULL AND heard_at IS NULL AND decided_at < $2
     UNION
     SELECT booking_id FROM refunds
     WHERE refunded_at IS NULL AND requested_at < $2 AND COALESCE(tried_at, requested_at) < $2
@@ -84,3 +86,7 @@ FROM bookings AS b
 JOIN unheard ON unheard.booking_id = b.id
 ORDER BY b.starts_at
 LIMIT $1
+
+-- name: told
+UPDATE booking_changes SET heard_at = clock_timestamp()
+WHERE booking_id = $1 AND outcome IS NOT NULL AND heard_at IS NULL AND decided_at < $2

@@ -123,7 +123,7 @@ class NoticeActivities:
 def _time_for_a_try() -> float:
     """In seconds: a try is over when the next one begins, which could not find a message that is still on its way."""
     limit = activity.info().start_to_close_timeout if activity.in_activity() else None
-    return (limit - _TO_REPORT).total_seconds() if limit else math.inf
+    return (limit - min(_TO_REPORT, limit / 2)).total_seconds() if limit else math.inf
 
 
 def _key(order: SendNotice) -> str:

@@ -285,7 +285,7 @@ class SweepStore(Protocol):
         """The run knows what was decided on before then: it was told anew."""
 
     async def unheard(self, before: datetime, limit: int) -> list[Standing]:
-        """Bookings with a flag, or a notice that was due before then, of which their run has taken no notice yet."""
+        """Bookings whose run does not seem to know of a flag, or of a change, a notice or a refund of before then."""
 
 
 class HolidayCalendar(Protocol):
